@@ -1,0 +1,71 @@
+# Two commands: `make run` shows the gateway on a simulated plant, `make test` proves it. Both set up all they need.
+# PYTHON chooses the interpreter (3.11 or newer); everything installed goes into .venv.
+
+export UV_PYTHON_DOWNLOADS = never
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+SUPPORTED := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c "$(SUPPORTED)" >/dev/null 2>&1 && { echo $$p; break; }; done)
+
+.PHONY: help run test soak lint format lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make run     simulated plant and gateway, on this terminal (Ctrl-C ends it)"
+	@echo "make test    all tests, with coverage"
+	@echo "make lint    style, types and import contracts"
+	@echo "make soak    long randomised runs"
+	@echo "make lock    requirements*.txt anew from pyproject.toml"
+
+run: $(VENV)/.runtime
+	@$(BIN)/bessai demo
+
+test: $(VENV)/.development
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest; code=$$?; \
+	$(BIN)/coverage combine -q && $(BIN)/coverage report --skip-empty -m | tail -n 40; exit $$code
+
+soak: $(VENV)/.development
+	@$(BIN)/pytest -m soak --override-ini "addopts=-ra --import-mode=importlib" --timeout 36000
+
+lint: $(VENV)/.development
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.development
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lock: $(VENV)/bin/uv
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--extra parquet -o requirements.txt pyproject.toml
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--extra parquet --group dev -c requirements.txt -o requirements-dev.txt pyproject.toml
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--group build -o requirements-build.txt
+
+$(VENV)/bin/uv: requirements-build.txt
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer with venv is needed; \
+	install it (Debian: python3-venv) or name it: make PYTHON=/path/to/python3"; exit 2; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-build.txt
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/bin/uv requirements.txt pyproject.toml
+	@echo "setting up .venv (first time only)"
+	@$(BIN)/uv pip install -q --require-hashes -r requirements.txt
+	@$(BIN)/uv pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.development: $(VENV)/bin/uv requirements-dev.txt pyproject.toml
+	@echo "setting up .venv for development (first time only)"
+	@$(BIN)/uv pip install -q --require-hashes -r requirements-dev.txt
+	@$(BIN)/uv pip install -q --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.runtime
+
+clean:
+	rm -rf $(VENV) .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -1,0 +1,5 @@
+"""`python -m bessai.cli` is `bessai`."""
+
+from bessai.cli import main
+
+main()

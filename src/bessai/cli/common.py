@@ -1,0 +1,70 @@
+"""What several commands share."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from typing import Any, NoReturn
+
+import typer
+
+OK, NOT_HEALTHY, WRONG_INPUT, NOT_RUNNING = 0, 1, 2, 3
+
+DATA_DIR = typer.Option(
+    Path("data"), "--data-dir", envvar="DATA_DIR", help="Where the gateway keeps its journal and socket."
+)
+
+
+def fail(*problems: object, code: int = WRONG_INPUT) -> NoReturn:
+    """Print problems on standard error, one a line, and exit."""
+    for problem in problems:
+        typer.echo(f"error: {problem}", err=True)
+    raise typer.Exit(code)
+
+
+def print_json(data: Any) -> None:
+    """Print one JSON document for programs."""
+    typer.echo(json.dumps(data, ensure_ascii=False, allow_nan=False, indent=2))
+
+
+def split_address(address: str, default_port: int) -> tuple[str, int]:
+    """Host and port of `host`, `host:port`, `[v6]:port` or a bare IPv6 address.
+
+    Raises:
+        ValueError: says what is wrong with it.
+    """
+    if address.startswith("["):
+        host, _, rest = address[1:].partition("]")
+        port = rest.removeprefix(":")
+    elif address.count(":") > 1:
+        host, port = address, ""
+    else:
+        host, _, port = address.partition(":")
+    if not host:
+        raise ValueError(f"{address!r}: give HOST:PORT, for example 192.168.8.1:502")
+    if not port:
+        return host, default_port
+    if not port.isdigit() or not 1 <= int(port) <= 65535:
+        raise ValueError(f"{address!r}: port {port!r} is not a number from 1 to 65535")
+    return host, int(port)
+
+
+def ask_gateway(data_dir: Path, message: dict[str, Any], timeout: float = 3.0) -> dict[str, Any] | None:
+    """Send one message to the running gateway of a data directory. None when none is running there."""
+    from bessai.core.local_socket import socket_path
+
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(timeout)
+            connection.connect(str(socket_path(data_dir)))
+            connection.sendall(json.dumps(message).encode() + b"\n")
+            with connection.makefile("rb") as stream:
+                line = stream.readline()
+    except OSError:
+        return None
+    try:
+        answer = json.loads(line)
+    except ValueError:
+        return None
+    return answer if isinstance(answer, dict) else None

@@ -1,0 +1,48 @@
+"""`bessai config`."""
+
+from __future__ import annotations
+
+import typer
+
+from bessai.cli.common import fail, print_json
+
+
+def register(app: typer.Typer) -> None:
+    """Add the sub-commands."""
+    group = typer.Typer(no_args_is_help=True, help="Look at the configuration.")
+    group.command()(check)
+    app.add_typer(group, name="config")
+
+
+def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
+    """Validate environment, `config/.env` and the profile they name; print them with secrets masked.
+
+    Exit codes: 0 valid, 2 not (every problem is listed at once).
+    """
+    from bessai.core.__main__ import checked
+    from bessai.core.settings import Settings, SettingsError
+
+    try:
+        settings, profile = checked()
+    except SettingsError as error:
+        if as_json:
+            print_json({"valid": False, "problems": error.problems})
+            raise typer.Exit(2) from None
+        fail(*error.problems)
+    shown = settings.masked()
+    if as_json:
+        print_json({"valid": True, "settings": shown, "profile": profile.id})
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("variable", "value", "meaning", title=f"configuration of {settings.site_id}")
+    for name, value in shown.items():
+        field = Settings.model_fields[name.lower()]
+        default = name.lower() not in settings.model_fields_set
+        text = "[dim]unset[/]" if value is None else f"[dim]{value}[/]" if default else str(value)
+        table.add_row(name, text, f"[dim]{field.description}[/]")
+    Console().print(table)
+    Console().print(
+        f"[green]valid[/]; device {profile.manufacturer} {profile.model}, {len(profile.points)} points"
+    )

@@ -1,0 +1,23 @@
+"""`bessai schema …`: the published contracts."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add `schema` to the command line."""
+    schema = typer.Typer(help="Print the schemas of what the gateway publishes.", no_args_is_help=True)
+    schema.command("telemetry")(telemetry)
+    # A second command keeps Typer from folding a group of one into its only command.
+    schema.callback()(lambda: None)
+    app.add_typer(schema, name="schema")
+
+
+def telemetry() -> None:
+    """Print the JSON Schema of the published message, `bessai.telemetry/1`."""
+    from bessai.interfaces.envelope import telemetry_json_schema
+
+    typer.echo(json.dumps(telemetry_json_schema(), indent=2, ensure_ascii=False))

@@ -1,0 +1,96 @@
+"""A running gateway in words and tables, for `bessai status` and `bessai demo`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+_SHOWN = (
+    "soc", "battery_power", "battery_voltage", "battery_current", "battery_temperature", "battery_status",
+    "cell_voltage_max", "cell_voltage_min", "active_power", "reactive_power", "frequency", "device_status",
+    "grid_power", "internal_temperature", "charge_power_max", "discharge_power_max",
+)  # fmt: skip
+
+_STATE_STYLE = {"normal": "bold green", "derated": "bold yellow", "hold": "bold red", "monitor": "bold cyan"}
+
+
+def overview(state: dict[str, Any]) -> RenderableType:
+    """One page about a gateway, from its status."""
+    control, cycle, journal = state["control"], state["cycle"], state["journal"]
+    head = Table.grid(padding=(0, 2))
+    device = state["device"]
+    link = "[green]connected[/]" if device["connected"] else "[red]not connected[/]"
+    head.add_row("device", f"{escape(device['model'])} at {device['address']}, {link}")
+    head.add_row("control", _control(control))
+    head.add_row(
+        "cycles",
+        f"{cycle['cycles']}, verified {cycle['verified']}, dead-man fed {cycle['fed']}, missed {cycle['missed']}, "
+        f"longest {1000 * cycle['duration_max']:.0f} ms",
+    )
+    head.add_row(
+        "journal", f"durable to sequence {journal.get('committed', 0)}, waiting {journal.get('queued', 0)}"
+    )
+    head.add_row("publishing", _service(state["service_plane"]))
+    for problem in state["problems"]:
+        head.add_row("[red]problem[/]", f"[red]{escape(problem)}[/]")
+    for condition in state["conditions"]:
+        if condition["severity"] == "warning":
+            head.add_row("[yellow]warning[/]", f"[yellow]{escape(condition['message'])}[/]")
+    health = "[green]healthy[/]" if state["healthy"] else "[red]not healthy[/]"
+    title = f"{escape(state['site'])} · {health} · up {state['uptime']:.0f} s"
+    return Group(Panel(head, title=title, title_align="left"), _points(state["points"]))
+
+
+def _control(control: dict[str, Any]) -> Text:
+    text = Text(control["state"], style=_STATE_STYLE.get(control["state"], "bold"))
+    setpoint = control.get("setpoint")
+    if setpoint is not None:
+        low, high = control["bounds"]
+        text.append(f"  setpoint {setpoint:+.2f} kW in {low:+.1f} … {high:+.1f}", style="default")
+        if control.get("source"):
+            text.append(f"  asked {control['asked']:+.2f} by {control['source']}", style="dim")
+    if control.get("limited_by"):
+        text.append(f"  limited by {', '.join(control['limited_by'])}", style="yellow")
+    return text
+
+
+def _service(service: dict[str, Any]) -> str:
+    if not service.get("running"):
+        return "[yellow]service plane not running[/]"
+    sinks = service.get("sinks") or []
+    if isinstance(sinks, dict):
+        sinks = [{"name": name, **sink} for name, sink in sinks.items()]
+    parts = []
+    for sink in sinks:
+        style = {"ok": "green", "retrying": "yellow"}.get(sink["state"], "dim")
+        backlog = f", backlog {sink['backlog']}" if sink.get("backlog") else ""
+        parts.append(f"{sink['name']} [{style}]{sink['state']}[/]{backlog}")
+    return " · ".join(parts) or "starting"
+
+
+def _points(points: dict[str, Any]) -> Table:
+    table = Table("point", "value", "", "quality", "age", "meaning", box=None, padding=(0, 2))
+    for name in _SHOWN:
+        point = points.get(name)
+        if point is None:
+            continue
+        value = "–" if point["value"] is None else f"{point['value']:,.3f}"
+        if point.get("meaning") is not None:
+            value = ""
+        good = point["quality"] == "good"
+        age = "" if point["age"] is None else f"{point['age']:.1f} s"
+        meaning = point.get("meaning") or ""
+        table.add_row(
+            name,
+            Text(value, justify="right", style="bold" if good else "dim"),
+            point["unit"] or "",
+            Text(point["quality"], style="green" if good else "yellow"),
+            Text(age, style="dim", justify="right"),
+            escape(meaning if isinstance(meaning, str) else ", ".join(meaning)),
+        )
+    return table

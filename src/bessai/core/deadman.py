@@ -1,0 +1,103 @@
+"""The device's own dead-man, as far as the gateway can prove it.
+
+It is armed by a write that was read back, fed only when the guard says that a cycle was complete, and
+disarmed as soon as the connection changes: a device that was away may have forgotten.
+"""
+
+from __future__ import annotations
+
+from bessai.model import Write
+from bessai.registry import CompiledProfile
+from bessai.registry.schema import (
+    DurationDeadMan,
+    HeartbeatDeadMan,
+    NoDeadMan,
+    RewriteDeadMan,
+    TimeoutDeadMan,
+)
+
+
+class DeadMan:
+    """State of one device's dead-man.
+
+    Args:
+        profile: the device.
+        heartbeat: wanted seconds between feeds; the profile may ask for more.
+    """
+
+    def __init__(self, profile: CompiledProfile, heartbeat: float) -> None:
+        self._profile = profile
+        self._spec = profile.dead_man
+        self.armed = False
+        self.last_fed: float | None = None
+        self._last_written: dict[str, float] = {}
+        self._beat = 0
+        interval = getattr(self._spec, "feed_interval", 0.0)
+        self.interval = max(heartbeat, interval)
+
+    @property
+    def refusal(self) -> str | None:
+        """Why this device must not be controlled, or None."""
+        if self._profile.control is None:
+            return f"profile {self._profile.id} has no control section"
+        if self._spec is None or isinstance(self._spec, NoDeadMan):
+            return f"{self._profile.id} has no dead-man: it would keep the last command forever"
+        if self.interval > self._spec.time / 2:
+            return (
+                f"a heartbeat every {self.interval:g} s is too slow for a dead-man of {self._spec.time:g} s; "
+                f"set WATCHDOG_TIMEOUT to {self._spec.time / 2:g} or less"
+            )
+        return None
+
+    @property
+    def time(self) -> float:
+        """Seconds of silence until the device falls back."""
+        return 0.0 if self._spec is None or isinstance(self._spec, NoDeadMan) else self._spec.time
+
+    def seconds_in(self, point: str) -> float:
+        """The dead-man's time in the unit (s or min) of a point."""
+        return self.time / (60.0 if self._profile.points[point].unit == "min" else 1.0)
+
+    def arming(self) -> tuple[Write, ...]:
+        """What must be written before (and with) a command to arm it."""
+        if isinstance(self._spec, TimeoutDeadMan):
+            return (Write(self._spec.point, self.seconds_in(self._spec.point)),)
+        if isinstance(self._spec, HeartbeatDeadMan):
+            return self._next_beat(self._spec)
+        return ()  # a duration is part of each sequence; a re-write arms itself
+
+    def feeding(self) -> tuple[Write, ...]:
+        """The writes of one feed; empty when nothing was commanded yet."""
+        if isinstance(self._spec, HeartbeatDeadMan):
+            return self._next_beat(self._spec)
+        if isinstance(self._spec, DurationDeadMan | TimeoutDeadMan | RewriteDeadMan):
+            return tuple(
+                Write(point, self._last_written[point])
+                for point in self._spec.feed
+                if point in self._last_written
+            )
+        return ()
+
+    def due(self, now: float) -> bool:
+        """True when the device should be fed now."""
+        return self.last_fed is None or now - self.last_fed >= self.interval - 1e-3
+
+    def wrote(self, writes: tuple[Write, ...], now: float, *, verified: bool) -> None:
+        """Note acknowledged writes; verified ones arm and feed the dead-man."""
+        self._last_written.update({write.point: write.value for write in writes})
+        if not verified:
+            self.armed = False
+            return
+        self.armed = True
+        feeds = getattr(self._spec, "feed", None) or [getattr(self._spec, "point", None)]
+        if any(write.point in feeds for write in writes):
+            self.last_fed = now
+
+    def disarm(self) -> None:
+        """The device may have forgotten everything."""
+        self.armed = False
+        self.last_fed = None
+
+    def _next_beat(self, spec: HeartbeatDeadMan) -> tuple[Write, ...]:
+        self._beat = (self._beat + 1) % spec.modulo
+        return (Write(spec.point, float(self._beat)),)

@@ -1,0 +1,147 @@
+"""What the plant's state allows at this moment. Evidence, not absence: an unknown value allows nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bessai.core.alarms import Condition
+from bessai.core.limits import Limits
+from bessai.model import Bounds, ProcessImage, Quality, Severity
+from bessai.registry import CompiledProfile
+from bessai.registry.schema import Control
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """What is allowed, and why not more."""
+
+    bounds: Bounds
+    """kW; [0, 0] when nothing is allowed."""
+    rated: Bounds
+    """kW; what would be allowed with the battery in its best state."""
+    safe: bool
+    """False when the device belongs in its safe state."""
+    limited_by: tuple[str, ...]
+    """Which limits narrow the bounds."""
+    conditions: tuple[Condition, ...]
+
+
+class EnvelopeCheck:
+    """Computes the envelope of each cycle. Keeps only the hysteresis of the SOC limits."""
+
+    def __init__(self, profile: CompiledProfile, limits: Limits) -> None:
+        self._profile = profile
+        self._limits = limits
+        self._full = False
+        self._empty = False
+
+    def check(self, image: ProcessImage) -> Envelope:
+        """The envelope that this image proves."""
+        control = self._profile.control
+        if control is None:
+            return Envelope(bounds=Bounds(0, 0), rated=Bounds(0, 0), safe=True, limited_by=(), conditions=())
+        conditions = [*self._evidence(control, image)]
+        safe = not conditions
+        charge, discharge = 1.0, 1.0
+        limited: list[str] = []
+        for point, condition, charge_share, discharge_share in self._shares(image):
+            if condition is not None:
+                conditions.append(condition)
+            if min(charge_share, discharge_share) < 1.0:
+                limited.append(point)
+            charge, discharge = min(charge, charge_share), min(discharge, discharge_share)
+            safe = safe and (charge_share > 0 or discharge_share > 0)
+        rated, unknown = self._rated(control, image)
+        conditions += unknown
+        limited += [condition.code for condition in unknown]
+        bounds = Bounds(rated.low * charge, rated.high * discharge) if safe else Bounds(0.0, 0.0)
+        return Envelope(
+            bounds=Bounds(bounds.low + 0.0, bounds.high + 0.0),  # no negative zero
+            rated=rated,
+            safe=safe,
+            limited_by=tuple(limited),
+            conditions=tuple(conditions),
+        )
+
+    def _evidence(self, control: Control, image: ProcessImage) -> Iterator[Condition]:
+        for name in control.evidence:
+            value = image.good(name)
+            if value is None:
+                quality = image.quality_of(name)
+                i = image.layout.index[name]
+                known = quality == Quality.OUT_OF_RANGE
+                yield Condition(
+                    code="evidence_lost",
+                    severity=Severity.ALARM,
+                    message=f"{name} is {quality.label}",
+                    point=name,
+                    value=float(image.values[i]) if known else None,
+                )
+            elif name in control.running_states and int(value) not in control.running_states[name]:
+                meaning = image.layout.meaning(name, value) or f"{int(value):#06x}"
+                yield Condition(
+                    code="device_not_running",
+                    severity=Severity.ALARM,
+                    message=f"{name} is {meaning}",
+                    point=name,
+                    value=value,
+                )
+
+    def _shares(self, image: ProcessImage) -> Iterator[tuple[str, Condition | None, float, float]]:
+        soc = image.good("soc")
+        if soc is not None:
+            limits = self._limits
+            self._full = soc >= limits.soc_max - (limits.soc_hysteresis if self._full else 0.0)
+            self._empty = soc <= limits.soc_min + (limits.soc_hysteresis if self._empty else 0.0)
+            if self._full or self._empty:
+                code = "soc_high" if self._full else "soc_low"
+                text = f"at or {'above' if self._full else 'below'} its limit"
+                outside = not limits.soc_min <= soc <= limits.soc_max
+                edge = Condition(
+                    code=code,
+                    severity=Severity.ALARM if outside else Severity.WARNING,
+                    message=f"state of charge {text}: no {'charge' if self._full else 'discharge'}",
+                    point="soc",
+                    value=soc,
+                )
+                yield code, edge, 0.0 if self._full else 1.0, 0.0 if self._empty else 1.0
+        for limit in self._limits.states:
+            value = image.good(limit.point)
+            if value is None:
+                continue
+            charge, discharge = limit.charge(value), limit.discharge(value)
+            condition = None
+            if charge <= 0.0 or discharge <= 0.0:
+                both = charge <= 0.0 and discharge <= 0.0
+                stopped = "charge and discharge" if both else "charge" if charge <= 0.0 else "discharge"
+                condition = Condition(
+                    code="limit_reached",
+                    severity=Severity.ALARM if both else Severity.WARNING,
+                    message=f"{limit.point} is beyond its limit: no {stopped}",
+                    point=limit.point,
+                    value=value,
+                )
+            yield limit.point, condition, charge, discharge
+
+    def _rated(self, control: Control, image: ProcessImage) -> tuple[Bounds, list[Condition]]:
+        """The plant's power limits: the smaller of the site's and the device's own."""
+        found: list[float] = []
+        unknown: list[Condition] = []
+        for direction, own, point in (
+            ("charge", self._limits.charge_power_max, control.charge_power_max),
+            ("discharge", self._limits.discharge_power_max, control.discharge_power_max),
+        ):
+            device = image.good(point) if point else None
+            known = [value for value in (own, device) if value is not None]
+            if not known:
+                unknown.append(
+                    Condition(
+                        code="power_limit_unknown",
+                        severity=Severity.WARNING,
+                        message=f"highest {direction} power unknown; set {direction.upper()}_POWER_MAX",
+                        point=point or direction,
+                    )
+                )
+            found.append(max(0.0, min(known)) if known else 0.0)
+        return Bounds(-found[0], found[1]), unknown

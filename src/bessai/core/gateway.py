@@ -1,0 +1,234 @@
+"""The control plane assembled: from checked settings to a clean stop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import math
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bessai import __version__
+from bessai.core.cycle import ControlCycle
+from bessai.core.deadman import DeadMan
+from bessai.core.guard import SafetyGuard
+from bessai.core.limits import Limits
+from bessai.core.local_socket import LocalSocket, socket_path
+from bessai.core.requests import RequestBook
+from bessai.core.settings import Settings
+from bessai.core.supervisor import Supervisor
+from bessai.drivers import Pace, UniversalDriver
+from bessai.journal import Journal
+from bessai.model import Event, GuardState, Quality, Severity, SystemClock
+from bessai.registry import CompiledProfile
+
+log = logging.getLogger("bessai.gateway")
+
+_LAST_CYCLE = 0.3
+"""Seconds that a running cycle gets at the stop."""
+
+
+class Gateway:
+    """One site with one device.
+
+    Args:
+        settings: checked settings.
+        profile: the device's compiled profile.
+        service_plane: False to run without one, for tests of the control plane alone.
+
+    Raises:
+        JournalError: the data directory cannot hold the journal, or another gateway uses it.
+    """
+
+    def __init__(self, settings: Settings, profile: CompiledProfile, *, service_plane: bool = True) -> None:
+        self.settings = settings
+        self.profile = profile
+        self.clock = SystemClock()
+        self.stop = asyncio.Event()
+        self.journal = Journal.open(
+            settings.data_dir,
+            layout=profile.layout,
+            device={"profile": profile.id, "manufacturer": profile.manufacturer, "model": profile.model},
+            max_bytes=settings.journal_max_mb << 20,
+        )
+        self.driver = UniversalDriver(
+            profile,
+            settings.inverter_ip,
+            settings.inverter_port,
+            unit=settings.inverter_unit,
+            pace=Pace(stale_fast=settings.stale_after),
+        )
+        self.book = RequestBook()
+        self.guard = SafetyGuard(
+            profile,
+            Limits(
+                soc_min=settings.soc_min,
+                soc_max=settings.soc_max,
+                charge_power_max=settings.charge_power_max,
+                discharge_power_max=settings.discharge_power_max,
+            ),
+            DeadMan(profile, settings.watchdog_timeout),
+            control=settings.control_mode == "control",
+        )
+        self.cycle = ControlCycle(
+            self.driver, self.guard, self.book, self.journal, self.clock, settings.cycle_time
+        )
+        path = socket_path(settings.data_dir)
+        self.socket = LocalSocket(path, self.book, self.status, self.clock)
+        environment = settings.environment() | {"BESSAI_SOCKET": str(path)}
+        self.supervisor = Supervisor(environment, self._service_died) if service_plane else None
+        self._started = time.monotonic()
+
+    async def run(self) -> None:
+        """Run until `stop` is set or the process is told to end (SIGINT, SIGTERM)."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.stop.set)
+        await self.socket.start()
+        for event in self.journal.events_on_open:
+            self.cycle.note(event)
+        self._note(
+            "gateway_started", f"gateway {__version__} started, control mode {self.settings.control_mode}"
+        )
+        if self.settings.gcp_project_id is None:
+            log.info("no GCP_PROJECT_ID: everything stays local in %s", self.settings.data_dir)
+        supervision = asyncio.create_task(self.supervisor.run(self.stop)) if self.supervisor else None
+        cycling = asyncio.create_task(self.cycle.run(self.stop))
+        gc.collect()
+        gc.freeze()
+        try:
+            await self.stop.wait()
+            await asyncio.wait({cycling}, timeout=_LAST_CYCLE)
+            cycling.cancel()
+            released = await self.cycle.release()
+            await self.driver.close()
+            what = "control handed back to the device" if released else "nothing was left to hand back"
+            self.journal.append_event(
+                self._event("gateway_stopped", Severity.INFO, f"gateway stopped, {what}")
+            )
+        finally:
+            self.stop.set()
+            durable = await asyncio.to_thread(self.journal.close, 0.8)
+            if not durable:
+                log.error("stopped before the last records were on disk")
+            if supervision is not None:
+                await supervision
+            await self.socket.stop()
+
+    def status(self) -> dict[str, Any]:
+        """What the gateway is doing, as plain JSON-safe data. Cheap enough for every second."""
+        last = self.cycle.last
+        problems = [c.message for c in self.guard.active if c.severity >= Severity.ALARM]
+        if last is None:
+            problems.append("no cycle has run yet")
+        elif self.clock.monotonic() - last.image.monotonic > 3 * self.settings.cycle_time:
+            problems.append("the control cycle does not run")
+        if self.driver.problem is not None:
+            problems.append(self.driver.problem)
+        journal = self.journal.stats()
+        if journal.last_error is not None:
+            problems.append(f"journal: {journal.last_error}")
+        stats = self.cycle.stats
+        return {
+            "site": self.settings.site_id,
+            "version": __version__,
+            "pid": os.getpid(),
+            "uptime": round(time.monotonic() - self._started, 1),
+            "healthy": not problems,
+            "problems": problems,
+            "device": {
+                "profile": self.profile.id,
+                "model": self.profile.model,
+                "texts": dict(self.driver.texts),
+                **self.driver.status(),
+            },
+            "control": self._control(),
+            "cycle": {name: getattr(stats, name) for name in stats.__slots__},
+            "conditions": [
+                {"code": c.code, "severity": c.severity.label, "point": c.point, "message": c.message}
+                for c in self.guard.active
+            ],
+            "points": self._points(),
+            "journal": {name: getattr(journal, name) for name in journal.__dataclass_fields__},
+            "service_plane": {
+                **(self.supervisor.status() if self.supervisor else {"running": False}),
+                **self.socket.service_status,
+            },
+        }
+
+    def _control(self) -> dict[str, Any]:
+        last = self.cycle.last
+        if last is None:
+            return {"state": GuardState.STARTING.value}
+        decision = last.decision
+        return {
+            "state": decision.state.value,
+            "setpoint": decision.setpoint,
+            "bounds": [decision.bounds.low, decision.bounds.high],
+            "asked": decision.asked,
+            "source": decision.source,
+            "limited_by": list(decision.limited_by),
+            "reasons": list(decision.reasons),
+            "verified": last.verified,
+        }
+
+    def _points(self) -> dict[str, Any]:
+        last = self.cycle.last
+        if last is None:
+            return {}
+        image = last.image
+        ages = image.ages()
+        points: dict[str, Any] = {}
+        for i, (name, unit) in enumerate(zip(image.layout.names, image.layout.units, strict=True)):
+            value = float(image.values[i])
+            point: dict[str, Any] = {
+                "value": None if math.isnan(value) else value,
+                "unit": unit,
+                "quality": Quality(int(image.quality[i])).label,
+                "age": None if np.isnan(ages[i]) else round(float(ages[i]), 3),
+            }
+            if (meaning := image.layout.meaning(name, value)) is not None:
+                point["meaning"] = meaning
+            points[name] = point
+        return points
+
+    def _service_died(self, code: int) -> None:
+        self._note("service_plane_died", f"service plane ended with code {code}", Severity.WARNING)
+
+    def _note(self, code: str, message: str, severity: Severity = Severity.INFO) -> None:
+        self.cycle.note(self._event(code, severity, message))
+
+    def _event(self, code: str, severity: Severity, message: str) -> Event:
+        return Event(code=code, severity=severity, message=message, wall_ns=self.clock.wall_ns())
+
+
+def missing_power_limits(profile: CompiledProfile, settings: Settings) -> list[str]:
+    """Settings that this profile needs because the device does not report its power limits."""
+    control = profile.control
+    if control is None or settings.control_mode == "monitor":
+        return []
+    return [
+        f"{name} is missing: profile {profile.id} has no point that tells it; give it in kW"
+        for name, point, own in (
+            ("CHARGE_POWER_MAX", control.charge_power_max, settings.charge_power_max),
+            ("DISCHARGE_POWER_MAX", control.discharge_power_max, settings.discharge_power_max),
+        )
+        if point is None and own is None
+    ]
+
+
+def data_directory_problem(path: Path) -> str | None:
+    """Why a data directory cannot be used, or None. Creates it when it does not exist."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return f"DATA_DIR={path}: cannot be created: {error.strerror}"
+    if not os.access(path, os.W_OK | os.X_OK):
+        return f"DATA_DIR={path}: is not writable by this user; choose another or change its owner"
+    return None

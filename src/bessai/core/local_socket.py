@@ -1,0 +1,156 @@
+"""The local socket: requests in, status out, one JSON object a line.
+
+    {"op": "status"}
+    {"op": "request", "source": "operator", "power": -5.0, "for": 60, "reason": "test"}
+    {"op": "cancel", "source": "operator"}
+    {"op": "service_status", "status": {...}}
+
+Each answer is one JSON object: `{"ok": true, ...}` or `{"ok": false, "error": "…"}`. The socket is a file
+that only the gateway's own user may open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import math
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bessai.core.requests import RequestBook
+from bessai.model import Bounds, Clock, Priority, Request
+
+log = logging.getLogger("bessai.socket")
+
+MAX_LEASE = 3600.0
+"""Longest lease in seconds: nobody's wish outlives an hour of silence."""
+
+_LINE_LIMIT = 256 * 1024
+_PATH_LIMIT = 100  # sockaddr_un holds 108 bytes
+
+
+def socket_path(data_dir: Path) -> Path:
+    """Where the gateway of a data directory listens.
+
+    Inside the directory, or, where that path is too long for a socket, in a directory of the user's under the
+    system's temporary directory.
+    """
+    path = data_dir.resolve() / "gateway.sock"
+    if len(os.fsencode(path)) <= _PATH_LIMIT:
+        return path
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"bessai-{os.getuid()}-{digest}" / "gateway.sock"
+
+
+class LocalSocket:
+    """Serves the socket inside the control plane; every answer is immediate.
+
+    Args:
+        path: where to listen, see `socket_path`.
+        book: takes the requests.
+        status: gives the status of the control plane as plain data.
+        clock: leases run on its monotonic time.
+    """
+
+    def __init__(
+        self, path: Path, book: RequestBook, status: Callable[[], dict[str, Any]], clock: Clock
+    ) -> None:
+        self.service_status: dict[str, Any] = {}
+        """What the service plane last said of itself."""
+        self.service_seen: float | None = None
+        """Monotonic seconds at which it did."""
+        self._path = path
+        self._book = book
+        self._status = status
+        self._clock = clock
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def start(self) -> None:
+        """Listen. The file of an earlier gateway is replaced: the journal's lock proves that none lives."""
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path.unlink(missing_ok=True)
+        mask = os.umask(0o177)
+        try:
+            self._server = await asyncio.start_unix_server(self._serve, self._path, limit=_LINE_LIMIT)
+        finally:
+            os.umask(mask)
+
+    async def stop(self) -> None:
+        """Close every connection and remove the file."""
+        if self._server is not None:
+            self._server.close()
+        for writer in list(self._writers):
+            writer.close()
+        self._path.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            while line := await reader.readline():
+                writer.write(json.dumps(self.answer(line), allow_nan=False).encode() + b"\n")
+                await writer.drain()
+        except (ConnectionError, ValueError) as error:  # ValueError: a line beyond the limit
+            log.debug("local connection ended: %s", error)
+        finally:
+            self._writers.discard(writer)
+            writer.close()
+
+    def answer(self, line: bytes) -> dict[str, Any]:
+        """The answer to one line."""
+        try:
+            message = json.loads(line)
+            if not isinstance(message, dict):
+                raise TypeError("send one JSON object a line")
+            match message.get("op"):
+                case "status":
+                    return {"ok": True, "status": self._status()}
+                case "request":
+                    return self._request(message)
+                case "cancel":
+                    return {"ok": True, "cancelled": self._book.cancel(str(message.get("source")))}
+                case "service_status":
+                    self.service_status = dict(message.get("status") or {})
+                    self.service_seen = self._clock.monotonic()
+                    return {"ok": True}
+                case other:
+                    raise ValueError(
+                        f"op {other!r} is unknown: use status, request, cancel or service_status"
+                    )
+        except (ValueError, TypeError, KeyError) as error:
+            return {"ok": False, "error": str(error)}
+
+    def _request(self, message: dict[str, Any]) -> dict[str, Any]:
+        lease = _number(message, "for", 60.0)
+        if not 0 < lease <= MAX_LEASE:
+            raise ValueError(f"for={lease:g}: a lease lasts more than 0 and at most {MAX_LEASE:g} s")
+        name = str(message.get("priority", "operator")).upper()
+        if name not in Priority.__members__:
+            raise ValueError(f"priority={name.lower()}: use one of {', '.join(Priority.__members__).lower()}")
+        power = message.get("power")
+        now = self._clock.monotonic()
+        request = Request(
+            source=str(message.get("source") or "operator"),
+            priority=Priority[name],
+            power=None if power is None else _number(message, "power", 0.0),
+            bounds=Bounds(_number(message, "low", -math.inf), _number(message, "high", math.inf)),
+            expires=now + lease,
+            reason=str(message.get("reason", "")),
+            id=str(message.get("id", "")),
+        )
+        self._book.put(request)
+        return {"ok": True, "source": request.source, "for": lease}
+
+
+def _number(message: dict[str, Any], key: str, default: float) -> float:
+    value = message.get(key)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{key}={value!r}: give a number")
+    return float(value)

@@ -1,0 +1,222 @@
+"""Configuration: environment variables and `config/.env`, all problems reported at once."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import json
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ENV_FILE = Path("config/.env")
+
+_HOST_LABEL = re.compile(r"^(?!-)[A-Za-z0-9_-]{1,63}(?<!-)$")
+
+
+class Settings(BaseSettings):
+    """Every setting is one environment variable of the same name in capitals."""
+
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, frozen=True)
+
+    site_id: str = Field(description="Unique id of the site.", min_length=1, max_length=128)
+    inverter_ip: str = Field(description="Address of the inverter: IPv4, IPv6 or a host name.")
+    inverter_port: int = Field(default=502, ge=1, le=65535, description="Modbus TCP port.")
+    inverter_unit: int | None = Field(
+        default=None, ge=0, le=255, description="Modbus unit id, when it is not the profile's."
+    )
+    driver_profile_path: str = Field(
+        default="registry/huawei_sun2000.json",
+        description="Device profile: a file, or a name of the registry.",
+    )
+    watchdog_timeout: float = Field(
+        default=5.0, gt=0, le=3600, description="Seconds between heartbeats to the device's dead-man."
+    )
+    cycle_time: float = Field(default=1.0, ge=0.1, le=60, description="Seconds of one control cycle.")
+    stale_after: float = Field(
+        default=3.0,
+        gt=0,
+        le=300,
+        description="Seconds after which a safety-relevant value is too old to trust.",
+    )
+    control_mode: Literal["control", "monitor"] = Field(
+        default="control",
+        description="control: the gateway owns the setpoint, zero unless asked. monitor: it never writes.",
+    )
+    soc_min: float = Field(default=10.0, ge=0, le=100, description="No discharge at or below this SOC, %.")
+    soc_max: float = Field(default=95.0, ge=0, le=100, description="No charge at or above this SOC, %.")
+    charge_power_max: float | None = Field(
+        default=None, ge=0, description="Highest charge power in kW; unset: what the device reports."
+    )
+    discharge_power_max: float | None = Field(
+        default=None, ge=0, description="Highest discharge power in kW; unset: what the device reports."
+    )
+    data_dir: Path = Field(default=Path("data"), description="Journal and state.")
+    journal_max_mb: int = Field(default=1024, ge=16, description="Largest size of the journal in MB.")
+    gcp_project_id: str | None = Field(default=None, description="Google Cloud project of the topic.")
+    gcp_pubsub_topic: str | None = Field(default=None, description="Pub/Sub topic, its short name.")
+    google_application_credentials: Path | None = Field(
+        default=None, description="Credentials file; unset: the machine's own identity."
+    )
+    pubsub_emulator_host: str | None = Field(
+        default=None, description="host:port of a Pub/Sub emulator, for tests."
+    )
+    otel_exporter_otlp_endpoint: str = Field(
+        default="http://otel-collector:4317", description="OTLP (gRPC) endpoint of the collector."
+    )
+    otel_sdk_disabled: bool = Field(default=False, description="true: no traces and metrics at all.")
+    otel_service_name: str = Field(
+        default="bessai-edge-gateway", min_length=1, description="Service name in traces and metrics."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Logging level."
+    )
+
+    @field_validator("inverter_ip")
+    @classmethod
+    def _host(cls, value: str) -> str:
+        value = value.strip().removeprefix("[").removesuffix("]")
+        try:
+            return str(ipaddress.ip_address(value))
+        except ValueError:
+            pass
+        numeric = re.fullmatch(r"[\d.]+", value)
+        if numeric or len(value) > 253 or not all(_HOST_LABEL.match(p) for p in value.rstrip(".").split(".")):
+            raise ValueError("give an IPv4 or IPv6 address or a host name, without port or scheme")
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("otel_exporter_otlp_endpoint")
+    @classmethod
+    def _endpoint(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("give a URL such as http://otel-collector:4317")
+        return value
+
+    @field_validator("google_application_credentials")
+    @classmethod
+    def _credentials(cls, value: Path | None) -> Path | None:
+        if value is None:
+            return None
+        try:
+            document = json.loads(value.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ValueError(f"cannot be read: {error.strerror}") from None
+        except ValueError:
+            raise ValueError("is not a JSON credentials file") from None
+        if not isinstance(document, dict) or "type" not in document:
+            raise ValueError("is not a credentials file: it has no `type`")
+        return value
+
+    def masked(self) -> dict[str, Any]:
+        """All settings for printing, by variable name; passwords inside addresses are hidden."""
+        shown: dict[str, Any] = {}
+        for name, value in self.model_dump(mode="json").items():
+            text = re.sub(r"//[^/@\s]*@", "//***@", value) if isinstance(value, str) else value
+            shown[name.upper()] = text
+        return shown
+
+    def environment(self) -> dict[str, str]:
+        """All set values as environment variables, to hand to the service plane."""
+        values = {n.upper(): str(v) for n, v in self.model_dump(mode="json").items() if v is not None}
+        if self.otel_sdk_disabled:
+            values["OTEL_EXPORTER_OTLP_ENDPOINT"] = ""
+        return values
+
+
+class SettingsError(ValueError):
+    """Settings that cannot be used. `problems` lists everything that is wrong."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+def load_settings(env_file: Path = ENV_FILE) -> Settings:
+    """Settings from the environment and, behind it, from `env_file` if it exists.
+
+    Raises:
+        SettingsError: with every problem: missing, wrong, contradictory and misspelt variables.
+    """
+    known = [name.upper() for name in Settings.model_fields]
+    from_file = _from_file(env_file)
+    given = {name: given_value(name, env_file) for name in known}
+    problems = [*_unknown(known, env_file, from_file), *_contradictions(given)]
+    settings = None
+    try:
+        settings = Settings(_env_file=env_file)
+    except ValidationError as error:
+        for item in error.errors(include_url=False):
+            name = str(item["loc"][0]).upper()
+            where = str(env_file) if name in from_file and not os.environ.get(name) else "environment"
+            if item["type"] == "missing":
+                what = Settings.model_fields[name.lower()].description
+                problems.append(f"{name} is missing. {what} Set it in the environment or in {env_file}")
+            else:
+                message = item["msg"].removeprefix("Value error, ").rstrip(".")
+                problems.append(f"{where}: {name}={_shorten(given[name])}: {message}")
+    if problems or settings is None:
+        raise SettingsError(problems)
+    return settings
+
+
+def given_value(name: str, env_file: Path = ENV_FILE) -> str | None:
+    """The unchecked text of a variable, from the environment or from the file."""
+    return os.environ.get(name) or _from_file(env_file).get(name)
+
+
+def _from_file(env_file: Path) -> dict[str, str]:
+    return {k: v for k, v in dotenv_values(env_file).items() if v} if env_file.is_file() else {}
+
+
+def _unknown(known: list[str], env_file: Path, from_file: Mapping[str, str]) -> Iterator[str]:
+    """Every unknown name of the file; of the environment, which is shared, only near misses."""
+    for name, value in from_file.items():
+        if name not in known and not name.startswith("OTEL_"):
+            near = difflib.get_close_matches(name.upper(), known, 1)
+            hint = f"did you mean {near[0]}?" if near else "remove it"
+            yield f"{env_file}: {name}={_shorten(value)}: unknown variable; {hint}"
+    for name, value in os.environ.items():
+        near = difflib.get_close_matches(name.upper(), known, 1, cutoff=0.87)
+        if near and name not in known and near[0] not in os.environ and not name.startswith("OTEL_"):
+            yield f"environment: {name}={_shorten(value)}: unknown variable; did you mean {near[0]}?"
+
+
+def _contradictions(given: Mapping[str, str | None]) -> Iterator[str]:
+    if bool(given["GCP_PROJECT_ID"]) != bool(given["GCP_PUBSUB_TOPIC"]):
+        missing = "GCP_PUBSUB_TOPIC" if given["GCP_PROJECT_ID"] else "GCP_PROJECT_ID"
+        yield f"{missing} is missing; set both GCP_PROJECT_ID and GCP_PUBSUB_TOPIC, or neither"
+    low, high = (
+        float(given[name] or Settings.model_fields[name.lower()].default)
+        if _is_number(given[name] or "0")
+        else math.nan
+        for name in ("SOC_MIN", "SOC_MAX")
+    )
+    if low >= high:
+        yield f"SOC_MIN={low:g} must be below SOC_MAX={high:g}"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _shorten(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "…"

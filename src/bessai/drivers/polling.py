@@ -1,0 +1,205 @@
+"""Reading one poll class: blocks, repeats, splits, and what the device turned out not to have."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import numpy as np
+
+from bessai.drivers.modbus import (
+    DeviceException,
+    ModbusError,
+    ModbusTcpClient,
+    NoReply,
+    Request,
+    Urgency,
+    read,
+)
+from bessai.model import Quality
+from bessai.registry import Block, CompiledProfile, ReadPlan, build_block
+
+_Replies = dict[Block, bytes | ModbusError]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How often each poll class is read, and how old its values may become. All in seconds."""
+
+    normal: float = 5.0
+    slow: float = 60.0
+    stale_fast: float = 3.0
+    """Older than this, a value of class `fast` is no evidence. Fast values are read every cycle."""
+
+    def period(self, poll: str) -> float:
+        """Seconds between reads; infinite for `once`, which is read after connecting."""
+        return {"normal": self.normal, "slow": self.slow, "once": float("inf")}.get(poll, 0.0)
+
+    def stale_after(self, poll: str) -> float:
+        """Seconds after which a value of this class is stale. Nameplate data (`once`) never is."""
+        return self.stale_fast if poll == "fast" else 3 * self.period(poll)
+
+
+class Columns:
+    """The driver's own copy of the image: latest value, quality and time of every column."""
+
+    def __init__(self, profile: CompiledProfile, pace: Pace) -> None:
+        size = len(profile.layout)
+        self.values = np.full(size, np.nan)
+        self.quality = np.full(size, Quality.MISSING, np.uint8)
+        self.times = np.full(size, np.nan)
+        self.texts: dict[str, str] = {}
+        self._stale_after = np.full(size, np.inf)
+        for plan in profile.plans.values():
+            self._stale_after[plan.columns] = pace.stale_after(plan.poll)
+
+    def store(
+        self, plan: ReadPlan, raw: np.ndarray, now: float, where: np.ndarray | slice = slice(None)
+    ) -> None:
+        """Scale raw numbers of a plan and keep those of the plan's columns that `where` selects."""
+        values, quality = plan.scale(raw)
+        columns = plan.columns[where]
+        self.values[columns] = values[where]
+        self.quality[columns] = quality[where]
+        self.times[columns] = now
+
+    def absent(self, column: int, now: float) -> None:
+        """The device has no such register."""
+        self.values[column] = np.nan
+        self.quality[column] = Quality.NOT_AVAILABLE
+        self.times[column] = now
+
+    def frozen(self, now: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Copies of values, qualities and times, with what is too old marked stale."""
+        quality = self.quality.copy()
+        stale = now - self.times > self._stale_after
+        if stale.any():  # a missing value has no time, and is not stale
+            quality[stale] = Quality.STALE
+        return self.values.copy(), quality, self.times.copy()
+
+
+class Poller:
+    """Reads one plan again and again, learning what the device refuses."""
+
+    def __init__(self, profile: CompiledProfile, plan: ReadPlan, unit: int, columns: Columns) -> None:
+        self.plan = plan
+        self.absent: dict[str, Block] = {}
+        """Points that the device refused one by one; asked again from time to time."""
+        self.splits = 0
+        self._profile = profile
+        self._unit = unit
+        self._columns = columns
+        self._blocks = list(plan.blocks)
+        self._requests: list[Request] = []
+        self._prepare()
+
+    def _prepare(self) -> None:
+        self._requests = [read(block.table, block.address, block.count) for block in self._blocks]
+
+    async def poll(self, client: ModbusTcpClient, urgency: Urgency) -> ModbusError | None:
+        """Read everything once. Returns the error that kept something from being read, or None."""
+        if not self._blocks:
+            return None
+        start = asyncio.get_running_loop().time()
+        replies = await client.transact(self._unit, self._requests, urgency)
+        raw: list[float] = []
+        for block, reply in zip(self._blocks, replies, strict=True):
+            if not isinstance(reply, bytes):
+                break
+            raw += block.unpack(reply)
+            if block.texts:
+                self._columns.texts.update(block.unpack_texts(reply))
+        else:
+            if len(raw) == len(self.plan.columns):
+                self._columns.store(self.plan, np.array(raw, np.float64), start)
+                return None
+        return await self._recover(client, urgency, dict(zip(self._blocks, replies, strict=True)), start)
+
+    async def poll_absent(self, client: ModbusTcpClient) -> None:
+        """Ask once more for the points that the device refused before."""
+        for name, block in list(self.absent.items()):
+            start = asyncio.get_running_loop().time()
+            request = read(block.table, block.address, block.count)
+            reply = (await client.transact(self._unit, [request], Urgency.SLOW))[0]
+            if isinstance(reply, bytes):
+                del self.absent[name]
+                self._blocks = sorted(
+                    [*self._blocks, block], key=lambda b: (b.columns.start, b.table, b.address)
+                )
+                self._prepare()
+                self._keep({block: reply}, start)
+            elif not isinstance(reply, DeviceException):
+                return
+
+    async def _recover(
+        self,
+        client: ModbusTcpClient,
+        urgency: Urgency,
+        replies: dict[Block, bytes | ModbusError],
+        start: float,
+    ) -> ModbusError | None:
+        """Repeat, split and give up, block by block; keep everything that was read."""
+        connection = self._profile.connection
+        pending = [block for block, reply in replies.items() if not isinstance(reply, bytes)]
+        tries = dict.fromkeys(pending, 0)
+        worst: ModbusError | None = None
+        while pending:
+            block = pending.pop(0)
+            reply = replies[block]
+            if isinstance(reply, bytes):
+                continue
+            if isinstance(reply, DeviceException) and reply.unreadable:
+                halves = self._split(block)
+                for half in halves:
+                    replies[half] = await self._once(client, urgency, half)
+                    tries[half] = 0
+                pending[:0] = halves
+                del replies[block]
+                continue
+            if tries[block] > connection.retries or not client.connected:
+                worst = reply
+                if isinstance(reply, NoReply):
+                    break
+                continue
+            if tries[block]:
+                await asyncio.sleep(min(0.1 * 2 ** tries[block], 1.0))
+            tries[block] += 1
+            replies[block] = await self._once(client, urgency, block)
+            pending.insert(0, block)
+        self._keep({b: reply for b, reply in replies.items() if isinstance(reply, bytes)}, start)
+        return worst
+
+    async def _once(self, client: ModbusTcpClient, urgency: Urgency, block: Block) -> bytes | ModbusError:
+        request = read(block.table, block.address, block.count)
+        return (await client.transact(self._unit, [request], urgency))[0]
+
+    def _split(self, block: Block) -> list[Block]:
+        """Halve a refused block; a single point is absent. Returns what to try instead."""
+        points = self._profile.points
+        names = sorted((*block.names, *(text[0] for text in block.texts)), key=lambda n: points[n].address)
+        place = self._blocks.index(block)
+        self.splits += 1
+        if len(names) == 1:
+            self.absent[names[0]] = block
+            self._blocks.pop(place)
+            if names[0] in self._profile.layout.index:
+                now = asyncio.get_running_loop().time()
+                self._columns.absent(self._profile.layout.index[names[0]], now)
+            halves: list[Block] = []
+        else:
+            middle = len(names) // 2
+            first = build_block([(n, points[n]) for n in names[:middle]], block.columns.start)
+            second = build_block([(n, points[n]) for n in names[middle:]], first.columns.stop)
+            halves = [first, second]
+            self._blocks[place : place + 1] = halves
+        self._prepare()
+        return halves
+
+    def _keep(self, replies: dict[Block, bytes], start: float) -> None:
+        raw = np.full(len(self.plan.columns), np.nan)
+        where = np.zeros(len(raw), bool)
+        for block, data in replies.items():
+            raw[block.columns] = block.unpack(data)
+            where[block.columns] = True
+            self._columns.texts.update(block.unpack_texts(data))
+        self._columns.store(self.plan, raw, start, where)

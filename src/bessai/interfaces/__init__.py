@@ -1,0 +1,16 @@
+"""The service plane: everything that may be slow, large or broken, in a process of its own.
+
+It reads the journal and carries it outwards; it never touches the device and never delays a control cycle.
+`python -m bessai.interfaces` runs it (`service.main`), the gateway starts it and restarts it when it dies.
+
+A **sink** carries the journal to one place. Each sink has a thread, a reader and a cursor of its own, so that
+one which is slow or failing delays no other:
+
+* `pubsub.PubSubPublisher` publishes every record to Google Cloud Pub/Sub, at least once, in order, with
+  nothing missing in the sequence. Its cursor is durable.
+* `telemetry.TelemetrySink` turns each cycle into OpenTelemetry spans and metrics. It starts at the newest
+  record and keeps no cursor: telemetry about the past is worth nothing.
+
+`envelope.Envelope` is the message that people and clouds see, documented as stable in `docs/message.md`.
+To add a sink, implement `sink.Sink` and list it in `service.build_sinks`.
+"""

@@ -1,0 +1,219 @@
+"""The process: starts the sinks, keeps each one running, reports their status, ends within 1.5 s.
+
+It ends when SIGTERM or SIGINT arrives, or when its standard input ends, which is how it learns that the
+gateway that started it has died. Nothing here waits for a sink: what does not end in time is cancelled, and
+what was not acknowledged is sent again after the next start.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from bessai.interfaces.settings import ServiceSettings
+from bessai.interfaces.sink import Reader, Sink, SinkStatus, keep_running
+
+_log = logging.getLogger(__name__)
+
+_GRACE = 0.6
+"""Seconds that sinks have to end by themselves."""
+_CANCELLED = 0.3
+"""Seconds that they have after what they wait for was cancelled."""
+_HARD_LIMIT = 1.2
+"""Seconds after which the process ends, whatever a library is doing."""
+
+
+class Service:
+    """The sinks and their threads."""
+
+    def __init__(self, sinks: Sequence[Sink], socket_path: Path | None = None, period: float = 1.0) -> None:
+        self._sinks = sinks
+        self._socket_path = socket_path
+        self._period = period
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=keep_running, args=(sink, self._stop), name=sink.name, daemon=True)
+            for sink in sinks
+            if sink.state != "off"
+        ]
+
+    def start(self) -> None:
+        """Start the sinks and the report of their status."""
+        for thread in self._threads:
+            thread.start()
+        if self._socket_path is not None:
+            threading.Thread(
+                target=self._report, args=(self._socket_path,), name="status", daemon=True
+            ).start()
+
+    def stop(self) -> None:
+        """End the sinks: first politely, then by cancelling what they wait for. Takes at most 0.9 s."""
+        self._stop.set()
+        _join(self._threads, _GRACE)
+        for sink in self._sinks:
+            sink.abort()
+        _join(self._threads, _CANCELLED)
+
+    def status(self) -> dict[str, Any]:
+        """What is reported: `{"pid", "sinks": [SinkStatus as plain data, …]}`."""
+        return {"pid": os.getpid(), "sinks": [sink.status().as_dict() for sink in self._sinks]}
+
+    def _report(self, path: Path) -> None:
+        while not self._stop.wait(self._period):
+            report(path, self.status())
+
+
+class Off(Sink):
+    """Stands in the status for a sink that is not configured."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.state = "off"
+
+    def run(self, stop: threading.Event) -> None:
+        """Nothing to do."""
+
+
+def build_sinks(settings: ServiceSettings) -> list[Sink]:
+    """The sinks that the settings ask for, and an `Off` for each that they do not."""
+    from bessai.journal import Cursors, JournalReader  # noqa: PLC0415  needs its native library only here
+
+    sinks: list[Sink] = []
+
+    def open_reader() -> Reader:
+        return JournalReader(settings.data_dir)
+
+    def statuses() -> list[SinkStatus]:
+        return [sink.status() for sink in sinks]
+
+    if settings.project and settings.topic:
+        from bessai.interfaces.pubsub import PubSubPublisher  # noqa: PLC0415  48 MB that others do without
+
+        sinks.append(
+            PubSubPublisher(
+                site=settings.site,
+                project=settings.project,
+                topic=settings.topic,
+                emulator_host=settings.emulator_host,
+                open_reader=open_reader,
+                open_cursors=lambda: Cursors(settings.data_dir),
+            )
+        )
+    else:
+        _log.info(
+            "publishing is off: everything stays local (set GCP_PROJECT_ID and GCP_PUBSUB_TOPIC to publish)"
+        )
+        sinks.append(Off("pubsub"))
+    if settings.otlp_endpoint:
+        from bessai.interfaces.telemetry import TelemetrySink  # noqa: PLC0415  as above
+
+        sinks.append(
+            TelemetrySink(
+                site=settings.site,
+                service_name=settings.service_name,
+                endpoint=settings.otlp_endpoint,
+                open_reader=open_reader,
+                statuses=statuses,
+            )
+        )
+    else:
+        sinks.append(Off("otel"))
+    return sinks
+
+
+def report(path: Path, status: dict[str, Any]) -> bool:
+    """Tell the control plane; False, and nothing else, when it does not listen or does not answer."""
+    request = json.dumps({"op": "service_status", "status": status}) + "\n"
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(0.2)
+            connection.connect(str(path))
+            connection.sendall(request.encode())
+            return connection.recv(4096).endswith(b"\n")
+    except OSError:
+        return False
+
+
+def main() -> int:
+    """Run as `python -m bessai.interfaces`. Returns the exit code: 0 when told to end, 2 for bad settings."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC's own lines repeat what the sinks say in sentences
+    try:
+        settings = ServiceSettings.from_environment(os.environ)
+    except ValueError as error:
+        print(f"bessai.interfaces: {error}", file=sys.stderr)
+        return 2
+    _set_up_logging(settings.log_level)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing to flush while the libraries are still loading
+    service = Service(build_sinks(settings), settings.socket)
+    with closing(Ending()) as ending:
+        service.start()
+        _log.debug("running %d sinks", len(service.status()["sinks"]))
+        _log.info("ending: %s", ending.wait())
+        service.stop()
+    return 0
+
+
+class Ending:
+    """Waits for SIGTERM, SIGINT or the end of standard input, and limits how long the process lives on."""
+
+    def __init__(self) -> None:
+        self._woken, self._wake = socket.socketpair()
+        self._wake.setblocking(False)
+        signal.set_wakeup_fd(self._wake.fileno())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+
+    def wait(self) -> str:
+        """Returns the reason as soon as there is one."""
+        while True:
+            ready, _, _ = select.select([0, self._woken.fileno()], [], [])
+            if self._woken.fileno() in ready:
+                return signal.Signals(self._woken.recv(1)[0]).name
+            if not os.read(0, 4096):
+                self._limit()
+                return "standard input has ended"
+
+    def close(self) -> None:
+        """Let go of the sockets; the time limit stays."""
+        signal.set_wakeup_fd(-1)
+        self._woken.close()
+        self._wake.close()
+
+    def _on_signal(self, _number: int, _frame: object) -> None:
+        self._limit()
+
+    @staticmethod
+    def _limit() -> None:
+        # A thread in C, which ends the process even when the interpreter is stuck in a library's clean-up.
+        faulthandler.dump_traceback_later(_HARD_LIMIT, exit=True)
+
+
+def _set_up_logging(level: str) -> None:
+    class OneLine(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return super().format(record).replace("\n", " | ")
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(OneLine("%(asctime)s %(levelname)-7s %(name)s %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
+    # What these libraries warn of on every attempt, the sinks say once, in a sentence.
+    for chatty in ("google", "grpc", "urllib3"):
+        logging.getLogger(chatty).setLevel(logging.CRITICAL)
+
+
+def _join(threads: Sequence[threading.Thread], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))

@@ -1,0 +1,53 @@
+"""What the service plane is told by its environment. The gateway that starts it has validated the values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSettings:
+    """Settings of the service plane; the names of the variables stand in `from_environment`."""
+
+    site: str
+    data_dir: Path
+    project: str | None
+    topic: str | None
+    emulator_host: str | None
+    otlp_endpoint: str | None
+    """None turns telemetry off."""
+    service_name: str
+    log_level: str
+    socket: Path | None
+    """Where the control plane listens for the status."""
+
+    @property
+    def publishing(self) -> bool:
+        """True when there is a topic to publish to."""
+        return bool(self.project and self.topic)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> ServiceSettings:
+        """Read the settings. A variable that is empty counts as not set, except where empty means off.
+
+        Raises:
+            ValueError: `SITE_ID` is missing.
+        """
+        get = environment.get
+        site = get("SITE_ID")
+        if not site:
+            raise ValueError("SITE_ID is not set: set it to the unique id of the site")
+        socket = get("BESSAI_SOCKET")
+        return cls(
+            site=site,
+            data_dir=Path(get("DATA_DIR") or "data"),
+            project=get("GCP_PROJECT_ID") or None,
+            topic=get("GCP_PUBSUB_TOPIC") or None,
+            emulator_host=get("PUBSUB_EMULATOR_HOST") or None,
+            otlp_endpoint=get("OTEL_EXPORTER_OTLP_ENDPOINT", "http://otel-collector:4317") or None,
+            service_name=get("OTEL_SERVICE_NAME") or "bessai-edge-gateway",
+            log_level=(get("LOG_LEVEL") or "INFO").upper(),
+            socket=Path(socket) if socket else None,
+        )

@@ -1,0 +1,45 @@
+"""What one cycle leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bessai.model.command import WriteOutcome
+from bessai.model.control import Decision
+from bessai.model.event import Event
+from bessai.model.image import ProcessImage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleTiming:
+    """How long the phases of a cycle took, in seconds, and how late it started."""
+
+    late: float
+    """Actual start minus planned start."""
+    read: float
+    """Start to frozen image."""
+    decide: float
+    """Control and guard."""
+    write: float
+    """Writes, read-back and dead-man, or the wait for them."""
+    total: float
+    """Start to recorded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleRecord:
+    """One cycle: what was measured, what was decided and why, what was written, what came back."""
+
+    image: ProcessImage
+    decision: Decision
+    outcome: WriteOutcome | None
+    """None when nothing was written in this cycle."""
+    verified: bool
+    """True when the cycle was complete: fresh evidence in, a decision, every due write read back."""
+    fed: bool
+    """True when the dead-man was fed at the end of this cycle."""
+    timing: CycleTiming
+    events: tuple[Event, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """Text points, such as the serial number."""

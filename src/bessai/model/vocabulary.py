@@ -1,0 +1,64 @@
+"""Shared point names: each means the same, in the same unit, on every device.
+
+A profile may add names of its own. Where it uses one of these, the loader checks the unit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SharedPoint:
+    """What a shared name promises."""
+
+    unit: str | None
+    """The one unit of this point, None for states and pure numbers."""
+    description: str
+    """One line for people."""
+
+
+SHARED_POINTS: dict[str, SharedPoint] = {
+    "active_power": SharedPoint("kW", "Active power at the device's AC terminals, + = export"),
+    "reactive_power": SharedPoint("kvar", "Reactive power at the device's AC terminals, + = export"),
+    "apparent_power": SharedPoint("kVA", "Apparent power at the device's AC terminals"),
+    "power_factor": SharedPoint(None, "Power factor at the device's AC terminals"),
+    "frequency": SharedPoint("Hz", "Grid frequency"),
+    "efficiency": SharedPoint("%", "Conversion efficiency"),
+    "dc_power": SharedPoint("kW", "Power at the DC side of the inverter"),
+    "internal_temperature": SharedPoint("°C", "Temperature inside the inverter"),
+    "line_voltage_ab": SharedPoint("V", "Voltage between phases A and B"),
+    "line_voltage_bc": SharedPoint("V", "Voltage between phases B and C"),
+    "line_voltage_ca": SharedPoint("V", "Voltage between phases C and A"),
+    "phase_voltage_a": SharedPoint("V", "Voltage of phase A to neutral"),
+    "phase_voltage_b": SharedPoint("V", "Voltage of phase B to neutral"),
+    "phase_voltage_c": SharedPoint("V", "Voltage of phase C to neutral"),
+    "phase_current_a": SharedPoint("A", "Current of phase A"),
+    "phase_current_b": SharedPoint("A", "Current of phase B"),
+    "phase_current_c": SharedPoint("A", "Current of phase C"),
+    "device_status": SharedPoint(None, "Operating state of the inverter"),
+    "soc": SharedPoint("%", "State of charge of the battery"),
+    "soh": SharedPoint("%", "State of health of the battery"),
+    "battery_power": SharedPoint("kW", "Power of the battery, + = discharge"),
+    "battery_voltage": SharedPoint("V", "Voltage at the battery's terminals"),
+    "battery_current": SharedPoint("A", "Current of the battery, + = discharge"),
+    "battery_temperature": SharedPoint("°C", "Temperature of the battery as its maker reports it"),
+    "battery_status": SharedPoint(None, "Operating state of the battery"),
+    "cell_voltage_max": SharedPoint("V", "Highest cell voltage"),
+    "cell_voltage_min": SharedPoint("V", "Lowest cell voltage"),
+    "cell_temperature_max": SharedPoint("°C", "Highest cell temperature"),
+    "cell_temperature_min": SharedPoint("°C", "Lowest cell temperature"),
+    "energy_capacity": SharedPoint("kWh", "Rated energy of the battery"),
+    "charge_power_max": SharedPoint("kW", "Highest charge power that the device accepts"),
+    "discharge_power_max": SharedPoint("kW", "Highest discharge power that the device accepts"),
+    "energy_charged_total": SharedPoint("kWh", "Energy ever charged"),
+    "energy_discharged_total": SharedPoint("kWh", "Energy ever discharged"),
+    "energy_charged_today": SharedPoint("kWh", "Energy charged since local midnight"),
+    "energy_discharged_today": SharedPoint("kWh", "Energy discharged since local midnight"),
+    "energy_exported_total": SharedPoint("kWh", "Energy ever exported at the meter"),
+    "energy_imported_total": SharedPoint("kWh", "Energy ever imported at the meter"),
+    "grid_power": SharedPoint("kW", "Active power at the point of connection, + = export"),
+    "grid_reactive_power": SharedPoint("kvar", "Reactive power at the point of connection"),
+    "grid_frequency": SharedPoint("Hz", "Frequency measured by the meter"),
+    "meter_status": SharedPoint(None, "Operating state of the meter"),
+}

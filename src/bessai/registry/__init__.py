@@ -1,0 +1,47 @@
+"""Device profiles: one JSON file a model, checked against a schema, compiled once to read plans.
+
+    from bessai.registry import compile_profile, load_profile
+
+    profile = load_profile("registry/huawei_sun2000.json")   # ProfileError lists every problem at once
+    compiled = compile_profile(profile)
+    compiled.plans["fast"].blocks                            # few large reads
+    compiled.encode("forced_charge_power", 2.5)              # the registers of one value
+
+A profile says how a device is addressed, which points it has, how it is commanded to a power and how it falls
+back by itself when the gateway stops. A new model needs a new file and no code.
+"""
+
+from bessai.registry.compiled import (
+    Block,
+    CompiledProfile,
+    ReadPlan,
+    build_block,
+    compile_profile,
+    group_points,
+)
+from bessai.registry.loading import (
+    ProfileError,
+    ProfileProblem,
+    find_profile,
+    list_profiles,
+    load_profile,
+    profile_directory,
+)
+from bessai.registry.schema import Profile, profile_json_schema
+
+__all__ = [
+    "Block",
+    "CompiledProfile",
+    "Profile",
+    "ProfileError",
+    "ProfileProblem",
+    "ReadPlan",
+    "build_block",
+    "compile_profile",
+    "find_profile",
+    "group_points",
+    "list_profiles",
+    "load_profile",
+    "profile_directory",
+    "profile_json_schema",
+]

@@ -1,0 +1,164 @@
+"""What the schema alone cannot say: names that must exist, units that must agree, addresses that collide."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+
+from bessai.model import SHARED_POINTS
+from bessai.registry.compiled import encode
+from bessai.registry.schema import Control, DurationDeadMan, NoDeadMan, Point, Profile, TimeoutDeadMan
+
+Problem = tuple[str, str]
+"""Path of the field, and the mend."""
+
+
+def cross_check(profile: Profile, stem: str) -> Iterator[Problem]:
+    """Every inconsistency of a profile whose fields are each valid. `stem` is the file's name."""
+    if profile.id != stem:
+        yield "id", f"must equal the file's name, {stem!r}"
+    yield from _points(profile)
+    yield from _sources(profile)
+    if profile.control is not None:
+        yield from _control(profile, profile.control)
+        if profile.dead_man is None:
+            yield "dead_man", "a profile with `control` must say how the device falls back; see docs"
+    yield from _dead_man(profile)
+
+
+def _points(profile: Profile) -> Iterator[Problem]:
+    for name, point in profile.points.items():
+        shared = SHARED_POINTS.get(name)
+        if shared is not None and point.unit != shared.unit:
+            yield f"points.{name}.unit", f"the shared name {name!r} is in {shared.unit or 'no unit'}"
+        if point.registers > profile.connection.max_registers:
+            yield f"points.{name}", "is larger than `connection.max_registers`"
+    for table in ("holding", "input", "coil", "discrete"):
+        spans = sorted(
+            (point.address, point.address + point.registers, name)
+            for name, point in profile.points.items()
+            if point.table == table
+        )
+        widest = (0, 0, "")
+        for span in spans:
+            if span[0] < widest[1] and span[:2] != widest[:2]:
+                yield f"points.{span[2]}.address", f"overlaps {widest[2]!r}, which ends at {widest[1] - 1}"
+            widest = max(widest, span, key=lambda item: item[1])
+
+
+def _sources(profile: Profile) -> Iterator[Problem]:
+    cited = [(f"points.{name}.sources", point.sources) for name, point in profile.points.items()]
+    cited += [(f"caveats.{i}.source", [caveat.source]) for i, caveat in enumerate(profile.caveats)]
+    if profile.dead_man is not None:
+        cited.append(("dead_man.sources", profile.dead_man.sources))
+    for field, sources in cited:
+        for source in sources:
+            if source not in profile.sources:
+                yield field, f"{source!r} is not in `sources`{_suggest(source, profile.sources)}"
+    for name, point in profile.points.items():
+        if not point.sources:
+            yield f"points.{name}.sources", "say where the address was read"
+        elif profile.status != "documented" and len(set(point.sources)) < 2:
+            yield f"points.{name}.sources", f"status {profile.status!r} needs a second source"
+
+
+def _control(profile: Profile, control: Control) -> Iterator[Problem]:
+    def kw(field: str, name: str | None) -> Iterator[Problem]:
+        point = profile.points.get(name) if name else None
+        if name and point is None:
+            yield field, f"no point {name!r}{_suggest(name, profile.points)}"
+        elif point is not None and point.unit != "kW":
+            yield field, f"{name!r} must be in kW"
+
+    for field in ("charge", "discharge", "zero", "stop", "charge_limit", "discharge_limit"):
+        for i, step in enumerate(getattr(control, field) or ()):
+            path = f"control.{field}.{i}"
+            point = profile.points.get(step.point)
+            if point is None:
+                yield f"{path}.point", f"no point {step.point!r}{_suggest(step.point, profile.points)}"
+                continue
+            if point.access == "r":
+                yield f"{path}.point", f"{step.point!r} has access `r`; a written point needs `rw` or `w`"
+            if step.value is not None:
+                yield from _encodable(f"{path}.value", profile, step.point, step.value)
+            elif step.quantity == "dead_man_time":
+                yield from _seconds(f"{path}.point", step.point, point)
+            elif point.unit != "kW":
+                yield f"{path}.quantity", f"{step.point!r} must be in kW"
+    for field in ("measured", "charge_power_max", "discharge_power_max"):
+        yield from kw(f"control.{field}", getattr(control, field))
+    for i, name in enumerate(control.evidence):
+        point = profile.points.get(name)
+        if point is None:
+            yield f"control.evidence.{i}", f"no point {name!r}{_suggest(name, profile.points)}"
+        elif point.poll != "fast":
+            yield f"control.evidence.{i}", f"{name!r} must have poll `fast`"
+    if control.measured not in control.evidence:
+        yield "control.evidence", f"must contain {control.measured!r}, which proves every command"
+    for name, states in control.running_states.items():
+        if name not in control.evidence:
+            yield f"control.running_states.{name}", "must be an evidence point"
+        elif (point := profile.points.get(name)) is not None:
+            known = {int(key, 0) for key in point.enum or {}}
+            for state in states:
+                if state not in known:
+                    yield f"control.running_states.{name}", f"{state} is not in the point's `enum`"
+
+
+def _dead_man(profile: Profile) -> Iterator[Problem]:
+    dead_man = profile.dead_man
+    if dead_man is None or isinstance(dead_man, NoDeadMan):
+        return
+    names = list(getattr(dead_man, "feed", ()))
+    for field, name in [("feed", name) for name in names] + (
+        [("point", dead_man.point)] if hasattr(dead_man, "point") else []
+    ):
+        point = profile.points.get(name)
+        if point is None:
+            yield f"dead_man.{field}", f"no point {name!r}{_suggest(name, profile.points)}"
+        elif point.access == "r":
+            yield f"dead_man.{field}", f"{name!r} has access `r`; it must be written"
+        elif field == "point" and isinstance(dead_man, DurationDeadMan | TimeoutDeadMan):
+            yield from _seconds("dead_man.point", name, point)
+            yield from _dead_man_time(profile, dead_man, point)
+            if point.access != "rw":
+                yield "dead_man.point", f"{name!r} must be readable: an unproved dead-man is none"
+    if 2 * dead_man.feed_interval > dead_man.time:
+        yield "dead_man.feed_interval", "must be at most half of `time`, so that one lost feed does no harm"
+    if isinstance(dead_man, DurationDeadMan) and profile.control is not None:
+        for field in ("charge", "discharge", "zero"):
+            steps = getattr(profile.control, field)
+            if not any(s.point == dead_man.point and s.quantity == "dead_man_time" for s in steps):
+                yield f"control.{field}", f"must write `dead_man_time` to {dead_man.point!r}"
+            if not any(step.point in dead_man.feed for step in steps):
+                yield f"control.{field}", "must write a point of `dead_man.feed`"
+
+
+def _dead_man_time(
+    profile: Profile, dead_man: DurationDeadMan | TimeoutDeadMan, point: Point
+) -> Iterator[Problem]:
+    time = dead_man.time / 60 if point.unit == "min" else dead_man.time
+    yield from _encodable("dead_man.time", profile, dead_man.point, time)
+    steps = (time - point.offset) / point.gain
+    if abs(steps - round(steps)) > 1e-6:
+        step = abs(point.gain) * (60 if point.unit == "min" else 1)
+        yield "dead_man.time", f"{dead_man.point!r} counts in steps of {step:g} s; use a multiple"
+
+
+def _encodable(field: str, profile: Profile, name: str, value: float) -> Iterator[Problem]:
+    point = profile.points[name]
+    own = point.sentinel_list()
+    try:
+        encode(point, value, frozenset(profile.sentinels.get(point.type, []) if own is None else own))
+    except ValueError as error:
+        yield field, f"cannot be written to {name!r}: {error}"
+
+
+def _seconds(field: str, name: str, point: Point) -> Iterator[Problem]:
+    if point.unit not in {"s", "min"}:
+        yield field, f"{name!r} must be in `s` or `min` to hold a time"
+
+
+def _suggest(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {near[0]!r}?" if near else ""

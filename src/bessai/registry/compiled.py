@@ -1,0 +1,331 @@
+"""A profile compiled once: few large reads, one `struct` per block, gains and limits as vectors.
+
+Reading 125 registers costs 1.2 times reading one, so neighbours are merged across gaps as far as the profile
+allows. `Block.unpack` turns the bytes of one reply into raw numbers; `CompiledProfile.scale` turns all raw
+numbers of a plan into values and qualities in one step.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bessai.model import Layout, Quality
+from bessai.registry.schema import Connection, Control, DeadMan, Point, Profile
+
+_FORMATS = {
+    "u16": "H", "i16": "h", "u32": "I", "i32": "i", "u64": "Q", "i64": "q", "f32": "f", "f64": "d",
+}  # fmt: skip
+
+_LARGEST = float(np.finfo(np.float64).max)
+
+POLL_CLASSES = ("fast", "normal", "slow", "once")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """One read request and how to take its reply apart."""
+
+    table: str
+    address: int
+    count: int
+    """Registers, or bits for the tables `coil` and `discrete`."""
+    columns: slice
+    """Columns of the plan (not of the layout) that this block fills."""
+    names: tuple[str, ...]
+    """Numeric points in the block, in the order of the columns."""
+    _struct: struct.Struct | None
+    _order: bytes | None
+    _bits: tuple[int, ...]
+    texts: tuple[tuple[str, int, int], ...]
+    """Name, byte offset and byte length of each text in the block."""
+    _swapped: frozenset[str] = frozenset()
+
+    def unpack(self, data: bytes) -> tuple[float, ...]:
+        """Raw numbers of a reply's data bytes, one per column of the block.
+
+        `data` holds `2 * count` bytes for registers, `ceil(count / 8)` for bits.
+        """
+        if self._bits:
+            return tuple(data[bit >> 3] >> (bit & 7) & 1 for bit in self._bits)
+        if self._struct is None:
+            return ()
+        if self._order is not None:
+            data = bytes([data[i] for i in self._order])
+        return self._struct.unpack(data)
+
+    def unpack_texts(self, data: bytes) -> dict[str, str]:
+        """The texts of a reply: up to the first NUL, blanks stripped, foreign bytes replaced."""
+        texts = {}
+        for name, start, size in self.texts:
+            text = data[start : start + size]
+            if name in self._swapped:
+                text = bytes(text[i ^ 1] for i in range(size))
+            texts[name] = text.split(b"\0", 1)[0].decode("utf-8", "replace").strip()
+        return texts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadPlan:
+    """The reads of one poll class."""
+
+    poll: str
+    blocks: tuple[Block, ...]
+    columns: NDArray[np.intp]
+    """Layout column of each column of the plan."""
+    gain: NDArray[np.float64]
+    offset: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    sentinels: tuple[NDArray[np.float64], ...]
+    """One array per alternative: the raw value that means not available, NaN where there is none."""
+
+    def scale(self, raw: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+        """Values in the points' units and their qualities, from raw numbers (shape: columns of the plan).
+
+        Values that are not available or invalid are NaN. Values out of range are kept, marked.
+        """
+        values = raw * self.gain + self.offset
+        quality = np.zeros(len(raw), np.uint8)
+        good = (values >= self.low) & (values <= self.high)  # false for NaN and infinity as well
+        for sentinel in self.sentinels:
+            good &= raw != sentinel
+        if not good.all():
+            quality[~good] = Quality.OUT_OF_RANGE
+            quality[~np.isfinite(values)] = Quality.INVALID
+            for sentinel in self.sentinels:
+                quality[raw == sentinel] = Quality.NOT_AVAILABLE
+            values[(quality == Quality.NOT_AVAILABLE) | (quality == Quality.INVALID)] = np.nan
+        return values, quality
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CompiledProfile:
+    """Everything that the running gateway needs to know of a device."""
+
+    id: str
+    manufacturer: str
+    model: str
+    points: Mapping[str, Point]
+    layout: Layout
+    """Numeric points in the order of the profile; texts have no column."""
+    text_names: tuple[str, ...]
+    plans: Mapping[str, ReadPlan]
+    """Read plan of each poll class that has points."""
+    connection: Connection
+    control: Control | None
+    dead_man: DeadMan | None
+
+    def encode(self, name: str, value: float) -> bytes:
+        """The data bytes of a value in the point's unit, ready for the wire (bits: one byte, 0 or 1).
+
+        Raises:
+            KeyError: the profile has no such point.
+            ValueError: the value is not a number, out of the point's `valid` range or of its type, or
+                would be read back as "not available".
+        """
+        point = self.points[name]
+        return encode(point, value, self.sentinels_of(name))
+
+    def decode(self, name: str, data: bytes) -> float:
+        """The value of one numeric point from its own data bytes, without quality."""
+        point = self.points[name]
+        if point.type == "bool":
+            return float(data[0] & 1)
+        raw = struct.unpack(">" + _FORMATS[point.type], _reorder(point, data))[0]
+        return float(raw * point.gain + point.offset)
+
+    def sentinels_of(self, name: str) -> frozenset[int]:
+        """Raw values of a point that mean not available."""
+        return self._sentinels.get(name, frozenset())
+
+    _sentinels: Mapping[str, frozenset[int]]
+
+
+def encode(point: Point, value: float, sentinels: frozenset[int] = frozenset()) -> bytes:
+    """See `CompiledProfile.encode`."""
+    if math.isnan(value) or value in (float("inf"), float("-inf")):
+        raise ValueError(f"{value} is not a number that can be written")
+    if point.valid is not None and not point.valid[0] <= value <= point.valid[1]:
+        unit = point.unit or ""
+        raise ValueError(f"{value:g} {unit} is outside {point.valid[0]:g} … {point.valid[1]:g} {unit}")
+    raw = (value - point.offset) / point.gain
+    if point.type == "text":
+        raise ValueError("texts are read-only")
+    if point.type == "bool":
+        if raw not in {0, 1}:
+            raise ValueError(f"{value:g} is neither 0 nor 1")
+        return bytes([round(raw)])
+    try:
+        if point.type in {"f32", "f64"}:
+            data = struct.pack(">" + _FORMATS[point.type], raw)
+        else:
+            if round(raw) in sentinels:
+                raise ValueError(f"{value:g} would read back as not available (raw {round(raw)})")
+            data = struct.pack(">" + _FORMATS[point.type], round(raw))
+    except (struct.error, OverflowError):
+        raise ValueError(f"{value:g} does not fit a register of type {point.type}") from None
+    return _reorder(point, data)
+
+
+def compile_profile(profile: Profile) -> CompiledProfile:
+    """Compile a checked profile. Pure; takes about a millisecond."""
+    numeric = {name: point for name, point in profile.points.items() if point.type != "text"}
+    layout = Layout(
+        names=tuple(numeric),
+        units=tuple(point.unit for point in numeric.values()),
+        states={name: _numbered(p.enum) for name, p in numeric.items() if p.enum},
+        bits={name: _numbered(p.bits) for name, p in numeric.items() if p.bits},
+    )
+    sentinels = {
+        name: frozenset(own if (own := p.sentinel_list()) is not None else profile.sentinels.get(p.type, []))
+        for name, p in numeric.items()
+    }
+    plans = {}
+    for poll in POLL_CLASSES:
+        members = {name: point for name, point in profile.points.items() if point.poll == poll}
+        if members:
+            plans[poll] = _plan(poll, members, layout, sentinels, profile.connection)
+    return CompiledProfile(
+        id=profile.id,
+        manufacturer=profile.manufacturer,
+        model=profile.model,
+        points=profile.points,
+        layout=layout,
+        text_names=tuple(name for name, point in profile.points.items() if point.type == "text"),
+        plans=plans,
+        connection=profile.connection,
+        control=profile.control,
+        dead_man=profile.dead_man,
+        _sentinels=sentinels,
+    )
+
+
+def _plan(
+    poll: str,
+    members: Mapping[str, Point],
+    layout: Layout,
+    sentinels: Mapping[str, frozenset[int]],
+    connection: Connection,
+) -> ReadPlan:
+    blocks: list[Block] = []
+    names: list[str] = []
+    for group in group_points(members.items(), connection):
+        block = build_block(group, len(names))
+        blocks.append(block)
+        names += block.names
+    points = [members[name] for name in names]
+    deepest = max((len(sentinels[name]) for name in names), default=0)
+    alternatives = [[*sorted(sentinels[name]), *[np.nan] * deepest][:deepest] for name in names]
+    return ReadPlan(
+        poll=poll,
+        blocks=tuple(blocks),
+        columns=np.array([layout.index[name] for name in names], np.intp),
+        gain=np.array([point.gain for point in points], np.float64),
+        offset=np.array([point.offset for point in points], np.float64),
+        low=np.array([point.valid[0] if point.valid else -_LARGEST for point in points], np.float64),
+        high=np.array([point.valid[1] if point.valid else _LARGEST for point in points], np.float64),
+        sentinels=tuple(np.array(column, np.float64) for column in zip(*alternatives, strict=True)),
+    )
+
+
+def group_points(
+    members: Iterable[tuple[str, Point]], connection: Connection
+) -> Iterable[list[tuple[str, Point]]]:
+    """Neighbours that one request may read together, in the order of their addresses."""
+    group: list[tuple[str, Point]] = []
+    end = 0
+    for name, point in sorted(members, key=lambda item: (item[1].table, item[1].address)):
+        limit = connection.max_registers * (16 if point.type == "bool" else 1)
+        if group and (
+            group[0][1].table != point.table
+            or point.address - end > connection.max_gap
+            or max(end, point.address + point.registers) - group[0][1].address > limit
+        ):
+            yield group
+            group = []
+        end = max(end, point.address + point.registers) if group else point.address + point.registers
+        group.append((name, point))
+    if group:
+        yield group
+
+
+def build_block(group: list[tuple[str, Point]], first_column: int) -> Block:
+    """One block over points of one table, sorted by address. `first_column` places it in its plan."""
+    table, start = group[0][1].table, group[0][1].address
+    count = max(point.address + point.registers for _, point in group) - start
+    numeric = [(name, point) for name, point in group if point.type != "text"]
+    texts = tuple(
+        (name, 2 * (point.address - start), 2 * point.registers)
+        for name, point in group
+        if point.type == "text"
+    )
+    bits: tuple[int, ...] = ()
+    unpacker: struct.Struct | None = None
+    order: bytes | None = None
+    if table in {"coil", "discrete"}:
+        bits = tuple(point.address - start for _, point in numeric)
+    elif numeric:
+        unpacker, order = _unpacker(numeric, start, count)
+    return Block(
+        table=table,
+        address=start,
+        count=count,
+        columns=slice(first_column, first_column + len(numeric)),
+        names=tuple(name for name, _ in numeric),
+        _struct=unpacker,
+        _order=order,
+        _bits=bits,
+        texts=texts,
+        _swapped=frozenset(
+            name for name, point in group if point.type == "text" and point.byte_order == "little"
+        ),
+    )
+
+
+def _unpacker(numeric: list[tuple[str, Point]], start: int, count: int) -> tuple[struct.Struct, bytes | None]:
+    """The struct of a block, and the byte order to bring its data into first (None when already big-endian).
+
+    Points that share an address, or lie out of order, cannot be one struct over the data as it is; the byte
+    order then also copies their bytes.
+    """
+    layout = ">"
+    order: list[int] = []
+    position = 0
+    plain = True
+    for _, point in numeric:
+        offset = 2 * (point.address - start)
+        size = 2 * point.registers
+        if offset < position:
+            plain = False
+        else:
+            layout += f"{offset - position}x" if offset > position else ""
+            order += range(position, offset)
+            position = offset + size
+        local = _reorder(point, bytes(range(size)))
+        plain = plain and local == bytes(range(size))
+        order += [offset + i for i in local]
+        layout += _FORMATS[point.type]
+    rest = 2 * count - position
+    if rest:
+        layout += f"{rest}x"
+        order += range(position, 2 * count)
+    return struct.Struct(layout), None if plain else bytes(order)
+
+
+def _reorder(point: Point, data: bytes) -> bytes:
+    """Wire order to big-endian order, or back: the two are the same exchange."""
+    if point.byte_order == "little":
+        data = b"".join(data[i + 1 : i - 1 if i else None : -1] for i in range(0, len(data), 2))
+    if point.word_order == "little":
+        data = b"".join(data[i : i + 2] for i in range(len(data) - 2, -1, -2))
+    return data
+
+
+def _numbered(table: Mapping[str, str]) -> dict[int, str]:
+    return {int(key, 0): meaning for key, meaning in table.items()}

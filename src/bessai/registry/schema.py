@@ -1,0 +1,330 @@
+"""The schema of a device profile.
+
+These models are used while loading only; the running gateway works on `CompiledProfile`. The JSON Schema that
+editors use, `registry/profile.schema.json`, is generated from them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+SCHEMA_VERSION = 1
+
+REGISTERS = {"u16": 1, "i16": 1, "u32": 2, "i32": 2, "u64": 4, "i64": 4, "f32": 2, "f64": 4}
+"""Registers that a value of each numeric type fills."""
+
+_INTEGER_RANGE = {
+    f"{sign}{bits}": (0, 2**bits - 1) if sign == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    for sign in "ui"
+    for bits in (16, 32, 64)
+}
+
+PointType = Literal["u16", "i16", "u32", "i32", "u64", "i64", "f32", "f64", "bool", "text"]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+SourceId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class Source(_Strict):
+    """Where facts were read."""
+
+    title: str
+    """Document or project, with its version."""
+    kind: Literal["maker", "project", "thread", "standard"]
+    """`maker` is the manufacturer's own document, `project` public code, `thread` a public issue."""
+    where: str
+    """How to find it: address, or document number and section."""
+
+
+class Caveat(_Strict):
+    """A known defect or surprise of the device."""
+
+    text: str
+    source: SourceId
+
+
+class Connection(_Strict):
+    """How the device wants to be spoken to."""
+
+    port: int = Field(default=502, ge=1, le=65535, description="Usual TCP port; INVERTER_PORT decides.")
+    unit: int = Field(default=1, ge=0, le=255, description="Unit id.")
+    timeout: float = Field(default=3.0, gt=0, le=60, description="Seconds to wait for a reply.")
+    retries: int = Field(
+        default=2, ge=0, le=10, description="Repeats of a request answered with busy or not at all."
+    )
+    pause: float = Field(default=0.0, ge=0, le=5, description="Seconds between two requests.")
+    settle: float = Field(
+        default=0.0, ge=0, le=30, description="Seconds between connecting and the first request."
+    )
+    max_registers: int = Field(default=125, ge=1, le=125, description="Registers per read.")
+    max_gap: int = Field(default=16, ge=0, le=124, description="Registers nobody wants that a read may span.")
+    single_connection: bool = Field(
+        default=False, description="The device serves one TCP connection; a second one closes the first."
+    )
+    write_single: bool = Field(
+        default=True, description="One register is written by function 6; false: by function 16."
+    )
+    outstanding: int = Field(
+        default=1, ge=1, le=32, description="Requests that may wait for a reply at once."
+    )
+
+
+class Point(_Strict):
+    """One value of the device.
+
+    value = raw * gain + offset, in `unit`. The name is the key of `points`; a name from the shared vocabulary
+    must carry that vocabulary's unit and means the same on every device.
+    """
+
+    address: int = Field(ge=0, le=65535, description="Protocol address, counted from 0.")
+    table: Literal["holding", "input", "coil", "discrete"] = "holding"
+    type: PointType
+    count: int | None = Field(default=None, ge=1, le=125, description="Registers of a text.")
+    gain: float = Field(default=1.0, description="Negative where the device's sign is not the generator's.")
+    offset: float = 0.0
+    unit: str | None = None
+    byte_order: Literal["big", "little"] = Field(default="big", description="Bytes within a register.")
+    word_order: Literal["big", "little"] = Field(default="big", description="Registers within a value.")
+    sentinel: list[int] | int | None = Field(
+        default=None,
+        description="Raw values (as decoded by `type`) that mean not available. Unset: `sentinels` of the "
+        "profile decides by type; an empty list: none.",
+    )
+    valid: tuple[float, float] | None = Field(
+        default=None, description="Lowest and highest possible value, in `unit`."
+    )
+    access: Literal["r", "rw", "w"] = "r"
+    poll: Literal["fast", "normal", "slow", "once", "never"] = "normal"
+    enum: dict[str, str] | None = Field(default=None, description="Raw number (decimal or 0x) to meaning.")
+    bits: dict[str, str] | None = Field(default=None, description="Bit number (0 = lowest) to meaning.")
+    description: str = ""
+    sources: list[SourceId] = Field(default_factory=list, description="Where the address was read.")
+
+    @field_validator("valid", mode="before")
+    @classmethod
+    def _pair(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("enum", "bits")
+    @classmethod
+    def _numbers(cls, value: dict[str, str] | None) -> dict[str, str] | None:
+        seen: set[int] = set()
+        for key in value or {}:
+            try:
+                number = int(key, 0)
+            except ValueError:
+                raise ValueError(f"key {key!r} is not a number; write it decimal or as 0x…") from None
+            if number in seen:
+                raise ValueError(f"key {key!r} repeats the number {number}; keep one")
+            seen.add(number)
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Point:
+        if (self.type == "text") != (self.count is not None):
+            raise ValueError("`count` goes with type `text`, and only with it")
+        if self.type == "text" and self.word_order == "little":
+            raise ValueError("`word_order` is for numbers; a text may have `byte_order`")
+        if (self.type == "bool") != (self.table in {"coil", "discrete"}):
+            raise ValueError("tables `coil` and `discrete` hold type `bool`, and only they do")
+        if self.access != "r" and self.table in {"input", "discrete"}:
+            raise ValueError(f"table `{self.table}` cannot be written; use access `r`")
+        if self.gain == 0:
+            raise ValueError("`gain` 0 would make every value 0")
+        if self.valid is not None and self.valid[0] >= self.valid[1]:
+            raise ValueError("`valid` is [lowest, highest]")
+        if self.address + self.registers > 65536:
+            raise ValueError("the point ends beyond address 65535")
+        _check_sentinels(self.type, self.sentinel_list() or [])
+        if any(not 0 <= int(bit, 0) < 16 * self.registers for bit in self.bits or {}):
+            raise ValueError(f"bits of type `{self.type}` are numbered 0 … {16 * self.registers - 1}")
+        if self.access == "w" and self.poll != "never":
+            raise ValueError("a write-only point cannot be polled; set poll `never`")
+        return self
+
+    @property
+    def registers(self) -> int:
+        """Registers (or bits, for type `bool`) that the point fills."""
+        return self.count or REGISTERS.get(self.type, 1)
+
+    def sentinel_list(self) -> list[int] | None:
+        """The point's own sentinels, None when the profile's defaults decide."""
+        return [self.sentinel] if isinstance(self.sentinel, int) else self.sentinel
+
+
+def _check_sentinels(kind: PointType, sentinels: list[int]) -> None:
+    limits = _INTEGER_RANGE.get(kind)
+    for raw in sentinels:
+        if limits is None or not limits[0] <= raw <= limits[1]:
+            raise ValueError(f"sentinel {raw} is not a value of type `{kind}`")
+
+
+class WriteStep(_Strict):
+    """One write of a sequence: a constant, or a quantity that the gateway computes.
+
+    `power` is the setpoint in kW with its sign, `magnitude` the same without, `dead_man_time` the dead-man's
+    time in seconds (converted to the point's unit, `s` or `min`), `limit` the limit in kW.
+    """
+
+    point: Name
+    value: float | None = None
+    quantity: Literal["power", "magnitude", "dead_man_time", "limit"] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> WriteStep:
+        if (self.value is None) == (self.quantity is None):
+            raise ValueError("a write has either `value` or `quantity`")
+        return self
+
+
+Sequence = Annotated[list[WriteStep], Field(min_length=1)]
+
+
+class Control(_Strict):
+    """How this device is commanded. Sequences are written in order and read back."""
+
+    charge: Sequence
+    """To a negative power."""
+    discharge: Sequence
+    """To a positive power."""
+    zero: Sequence
+    """To hold zero power: the safe state."""
+    stop: Sequence
+    """To end external control; the device does what its own settings say."""
+    charge_limit: Sequence | None = None
+    """Standing limit of the charge power, if the device has one."""
+    discharge_limit: Sequence | None = None
+    """Standing limit of the discharge power, if the device has one."""
+    measured: Name
+    """The point in kW that shows whether the device obeyed."""
+    charge_power_max: Name | None = None
+    """The point in kW with the highest charge power that the device accepts."""
+    discharge_power_max: Name | None = None
+    """The point in kW with the highest discharge power that the device accepts."""
+    evidence: Annotated[list[Name], Field(min_length=1)]
+    """Points that must be good and fresh; otherwise the safe state is commanded."""
+    running_states: dict[Name, list[int]] = Field(default_factory=dict)
+    """Enumerated evidence points to the raw states in which the device may be commanded to a power."""
+    response_time: float = Field(default=10.0, gt=0, le=300)
+    """Seconds within which the measured power must follow a new setpoint."""
+    tolerance: float = Field(default=0.05, gt=0, le=1)
+    """Accepted difference of the measured power, as a share of the larger rated power."""
+
+
+class _DeadMan(_Strict):
+    fallback: str
+    """What the device does when it falls back."""
+    sources: list[SourceId] = Field(default_factory=list)
+
+
+class _TimedDeadMan(_DeadMan):
+    time: float = Field(gt=0, le=86400, description="Seconds of silence until the device falls back.")
+    feed_interval: float = Field(
+        default=0.0, ge=0, description="Shortest time in seconds between feeds, to spare the device."
+    )
+
+
+class DurationDeadMan(_TimedDeadMan):
+    """Each command runs for a duration and ends by itself. Re-writing `feed` starts the duration again."""
+
+    kind: Literal["duration"]
+    point: Name
+    """The register of the duration, written by the sequences as `dead_man_time`, unit `s` or `min`."""
+    feed: Annotated[list[Name], Field(min_length=1)]
+    """Points whose last written value is written again."""
+
+
+class TimeoutDeadMan(_TimedDeadMan):
+    """A timeout register: the device falls back when no write to `feed` came for so long."""
+
+    kind: Literal["timeout"]
+    point: Name
+    """The timeout register, unit `s` or `min`, written once and read back."""
+    feed: Annotated[list[Name], Field(min_length=1)]
+
+
+class HeartbeatDeadMan(_TimedDeadMan):
+    """A counter that must keep counting."""
+
+    kind: Literal["heartbeat"]
+    point: Name
+    modulo: int = Field(default=65536, ge=2)
+
+
+class RewriteDeadMan(_TimedDeadMan):
+    """The setpoint itself must be written again and again."""
+
+    kind: Literal["rewrite"]
+    feed: Annotated[list[Name], Field(min_length=1)]
+
+
+class NoDeadMan(_DeadMan):
+    """The device keeps the last command forever: the gateway refuses to control it."""
+
+    kind: Literal["none"]
+
+
+DeadMan = Annotated[
+    DurationDeadMan | TimeoutDeadMan | HeartbeatDeadMan | RewriteDeadMan | NoDeadMan,
+    Field(discriminator="kind"),
+]
+
+
+class Profile(_Strict):
+    """One device model."""
+
+    json_schema: str | None = Field(default=None, alias="$schema")
+    schema_version: Literal[1]
+    id: Name
+    """Equal to the file's name without `.json`."""
+    manufacturer: str
+    model: str
+    """The models and firmware that this profile is for."""
+    kinds: Annotated[list[Literal["battery", "inverter", "meter", "bms"]], Field(min_length=1)]
+    status: Literal["documented", "cross-checked", "field-tested"]
+    """`documented`: from one source; `cross-checked`: every address in a second source as well."""
+    connection: Connection = Connection()
+    sentinels: dict[PointType, list[int]] = Field(default_factory=dict)
+    """Raw values that mean not available, by type, for points that do not say otherwise."""
+    points: Annotated[dict[Name, Point], Field(min_length=1)]
+    control: Control | None = None
+    dead_man: DeadMan | None = None
+    caveats: list[Caveat] = Field(default_factory=list)
+    sources: Annotated[dict[SourceId, Source], Field(min_length=1)]
+
+    @field_validator("sentinels")
+    @classmethod
+    def _of_type(cls, value: dict[PointType, list[int]]) -> dict[PointType, list[int]]:
+        for kind, sentinels in value.items():
+            _check_sentinels(kind, sentinels)
+        return value
+
+
+def profile_json_schema() -> dict[str, Any]:
+    """The JSON Schema of a profile, as published in `registry/profile.schema.json`."""
+    schema = Profile.model_json_schema(by_alias=True)
+    _close(schema)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "BESSAI device profile",
+    }
+
+
+def _close(schema: Any) -> None:
+    """Forbid keys that match no pattern: pydantic does, its JSON Schema does not say so."""
+    if isinstance(schema, list):
+        for item in schema:
+            _close(item)
+    elif isinstance(schema, dict):
+        if "patternProperties" in schema:
+            schema["additionalProperties"] = False
+        for item in schema.values():
+            _close(item)

@@ -1,0 +1,157 @@
+"""Registers as a device holds them: 16-bit words by address, points written into them and read out.
+
+Packing is written here a second time, apart from `bessai.registry`, so that a mistake in one of the two is
+seen in every test that reads the twin.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterable
+
+from bessai.registry import CompiledProfile
+from bessai.registry.schema import Point
+
+_CODES = {"16": "h", "32": "i", "64": "q"}
+
+
+def pack_raw(point: Point, raw: float) -> list[int]:
+    """The words of a raw number, in the point's byte and word order.
+
+    Raises:
+        ValueError: the number does not fit the type.
+    """
+    if point.type == "bool":
+        return [round(raw) & 1]
+    code = _CODES[point.type[1:]]
+    code = {"i": code, "u": code.upper(), "f": {"i": "f", "q": "d"}.get(code, "")}[point.type[0]]
+    try:
+        data = struct.pack(">" + code, raw if point.type[0] == "f" else int(raw))
+    except (struct.error, OverflowError, ValueError):
+        raise ValueError(f"raw {raw:g} does not fit type {point.type}") from None
+    words = list(struct.unpack(f">{len(data) // 2}H", data))
+    if point.byte_order == "little":
+        words = [(word & 0xFF) << 8 | word >> 8 for word in words]
+    return words[::-1] if point.word_order == "little" else words
+
+
+def pack_text(point: Point, text: str) -> list[int]:
+    """The words of a text, cut or filled with NUL."""
+    data = text.encode()[: 2 * point.registers].ljust(2 * point.registers, b"\0")
+    return list(struct.unpack(f">{point.registers}H", data))
+
+
+class Registers:
+    """The register image of one device, per table.
+
+    A point is *absent* when the device does not have it: any read that touches it fails, as does a read of an
+    address that no point covers (unless `dense`).
+    """
+
+    def __init__(self, profile: CompiledProfile, *, dense: bool = False) -> None:
+        self.profile = profile
+        self.dense = dense
+        """Answer 0 for addresses that the profile does not name, as devices with large blocks do."""
+        self.absent: set[str] = set()
+        self.overlay: dict[str, list[int]] = {}
+        """Words that clients see instead of a point's own."""
+        self._words: dict[str, dict[int, int]] = {
+            table: {} for table in ("holding", "input", "coil", "discrete")
+        }
+        self._covering: dict[tuple[str, int], list[str]] = {}
+        for name, point in profile.points.items():
+            for address in range(point.address, point.address + point.registers):
+                self._covering.setdefault((point.table, address), []).append(name)
+
+    def names_in(self, table: str, address: int, count: int) -> list[str]:
+        """Points that lie wholly or partly in a span, without repetition, by address."""
+        found: dict[str, None] = {}
+        for at in range(address, address + count):
+            found.update(dict.fromkeys(self._covering.get((table, at), ())))
+        return list(found)
+
+    def span(self, table: str, address: int, count: int) -> list[int] | None:
+        """The words (or bits) of a span; None when the device does not have all of it."""
+        words = self._words[table]
+        result: list[int] = []
+        for at in range(address, address + count):
+            covering = self._covering.get((table, at), ())
+            if covering and all(name in self.absent for name in covering):
+                return None
+            word = words.get(at)
+            if word is None:
+                if not self.dense or covering or at > 0xFFFF:
+                    return None
+                word = 0
+            result.append(word)
+        if self.overlay:
+            for name in self.overlay.keys() & self.names_in(table, address, count):
+                for at, word in enumerate(self.overlay[name], self.profile.points[name].address):
+                    if address <= at < address + count:
+                        result[at - address] = word
+        return result
+
+    def place(self, name: str, words: Iterable[int]) -> None:
+        """Write a point's words."""
+        point = self.profile.points[name]
+        for offset, word in enumerate(words):
+            self._words[point.table][point.address + offset] = word
+
+    def words_of(self, name: str) -> list[int] | None:
+        """A point's words; None when it was never written."""
+        point = self.profile.points[name]
+        words = self._words[point.table]
+        span = range(point.address, point.address + point.registers)
+        return [words[at] for at in span] if all(at in words for at in span) else None
+
+    def value_of(self, name: str) -> float:
+        """A point's own value in its unit, whatever clients see; NaN when not available or a text."""
+        words = self.words_of(name)
+        point = self.profile.points[name]
+        if words is None or name in self.absent or point.type == "text":
+            return math.nan
+        return self.decode(name, words)
+
+    def decode(self, name: str, words: list[int]) -> float:
+        """The value of a numeric point's words, in its unit; NaN for a sentinel."""
+        if any(pack_raw(self.profile.points[name], raw) == words for raw in self.profile.sentinels_of(name)):
+            return math.nan
+        if self.profile.points[name].type == "bool":
+            return self.profile.decode(name, bytes([words[0]]))
+        return self.profile.decode(name, struct.pack(f">{len(words)}H", *words))
+
+    def pack_value(self, name: str, value: float) -> list[int]:
+        """The words of a value in the point's unit. `valid` does not matter: a device reports what it has.
+
+        Raises:
+            ValueError: the value does not fit the point's type.
+        """
+        point = self.profile.points[name]
+        if point.type == "text":
+            raise ValueError(f"{name} is a text")
+        raw = (value - point.offset) / point.gain
+        if point.type[0] == "f":
+            return pack_raw(point, raw)
+        if not math.isfinite(raw):
+            raise ValueError(f"{value} does not fit type {point.type} of {name}")
+        return pack_raw(point, round(raw))
+
+    def show(self, name: str, value: float) -> None:
+        """Write a value in the point's unit; not available (or absent) when its register cannot hold it."""
+        try:
+            words: list[int] | None = self.pack_value(name, value)
+        except ValueError:
+            words = self.not_available(name)
+        if words is None:
+            self.absent.add(name)
+        else:
+            self.place(name, words)
+
+    def not_available(self, name: str) -> list[int] | None:
+        """The words by which the device says that it has no value: NaN or a sentinel. None when it cannot."""
+        point = self.profile.points[name]
+        if point.type in {"f32", "f64"}:
+            return pack_raw(point, math.nan)
+        sentinels = self.profile.sentinels_of(name)
+        return pack_raw(point, min(sentinels)) if sentinels else None

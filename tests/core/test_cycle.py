@@ -1,0 +1,206 @@
+"""The cycle against a scripted device on a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from bessai.core.cycle import ControlCycle
+from bessai.core.deadman import DeadMan
+from bessai.core.guard import SafetyGuard
+from bessai.core.limits import Limits
+from bessai.core.requests import RequestBook
+from bessai.drivers import Pace, UniversalDriver
+from bessai.model import CycleRecord, Event, GuardState, Priority, Request, SystemClock
+from support.modbus_device import ScriptedDevice, frame
+from support.profiles import REGISTERS, battery
+
+PERIOD = 0.1
+
+
+class Records:
+    """Keeps what the cycle leaves behind."""
+
+    def __init__(self) -> None:
+        self.records: list[CycleRecord] = []
+        self.events: list[Event] = []
+
+    def append(self, record: CycleRecord) -> None:
+        self.records.append(record)
+        self.events += record.events
+
+    def append_event(self, event: Event) -> None:
+        self.events.append(event)
+
+
+class Plant:
+    """A device whose battery does what the registers say, and a cycle on it."""
+
+    def __init__(self, device: ScriptedDevice, profile: Any, heartbeat: float = 0.2) -> None:
+        self.device = device
+        self.records = Records()
+        self.book = RequestBook()
+        self.driver = UniversalDriver(profile, "127.0.0.1", device.port, pace=Pace(stale_fast=3 * PERIOD))
+        self.guard = SafetyGuard(profile, Limits(), DeadMan(profile, heartbeat))
+        self.cycle = ControlCycle(self.driver, self.guard, self.book, self.records, SystemClock(), PERIOD)
+
+    def ask(self, power: float) -> None:
+        now = asyncio.get_running_loop().time()
+        self.book.put(Request(source="test", priority=Priority.OPERATOR, power=power, expires=now + 60))
+
+    async def cycles(self, number: int) -> list[CycleRecord]:
+        records = []
+        for _ in range(number):
+            records.append(await self.cycle.step())
+            await asyncio.sleep(0)
+        return records
+
+    async def until(self, check: Callable[[CycleRecord], bool], limit: int = 100) -> CycleRecord:
+        for _ in range(limit):
+            record = await self.cycle.step()
+            if check(record):
+                return record
+            await asyncio.sleep(PERIOD / 2)
+        raise AssertionError(f"not reached in {limit} cycles; last {self.records.records[-1]}")
+
+
+def _play(
+    tmp_path: Path, body: Callable[[Plant], Awaitable[None]], heartbeat: float = 0.2, **more: Any
+) -> None:
+    async def run() -> None:
+        async with ScriptedDevice(dict(REGISTERS)) as device:
+            plant = Plant(
+                device, battery(tmp_path, connection={"timeout": 0.4, "retries": 0}, **more), heartbeat
+            )
+            await body(plant)
+            await plant.driver.close()
+
+    asyncio.run(run())
+
+
+def _normal(record: CycleRecord) -> bool:
+    return record.decision.state is GuardState.NORMAL and record.verified
+
+
+def test_from_start_to_power_and_back(tmp_path: Path) -> None:
+    async def body(plant: Plant) -> None:
+        plant.ask(12.0)
+        record = await plant.until(lambda r: r.decision.setpoint == 12.0 and r.verified)
+        registers = plant.device.registers
+        assert (registers[24], registers[25], registers[20]) == (12_000, 20, 2)
+        assert record.timing.total > 0
+        assert await plant.cycle.release()
+        assert registers[20] == 0
+
+    _play(tmp_path, body)
+
+
+def test_the_dead_man_is_fed_after_verified_cycles_only(tmp_path: Path) -> None:
+    async def body(plant: Plant) -> None:
+        await plant.until(lambda r: r.fed)
+        feeds = sum(pdu[:3] == bytes((6, 0, 20)) for pdu in plant.device.requests)
+        assert feeds >= 2
+        plant.device.registers[0] = 65535  # the device disowns its state of charge
+        (record,) = await plant.cycles(1)
+        assert record.decision.state is GuardState.HOLD
+        for record in await plant.cycles(10):
+            assert not record.verified
+            assert not record.fed
+
+    _play(tmp_path, body)
+
+
+def test_a_lost_device_is_unsafe_and_recovers(tmp_path: Path) -> None:
+    async def body(plant: Plant) -> None:
+        plant.ask(5.0)
+        await plant.until(_normal)
+        await plant.device.stop()
+        record = await plant.until(lambda r: r.decision.state is GuardState.HOLD)
+        assert record.decision.setpoint == 0.0
+        assert not record.verified
+        await plant.device.start()
+        await plant.until(lambda r: r.decision.setpoint == 5.0 and r.verified)
+        codes = [event.code for event in plant.records.events]
+        for code in ("device_connected", "device_disconnected", "evidence_lost"):
+            assert code in codes
+
+    _play(tmp_path, body)
+
+
+def test_a_device_that_hangs_delays_no_cycle(tmp_path: Path) -> None:
+    async def body(plant: Plant) -> None:
+        await plant.until(_normal)
+
+        async def silent(*_: object) -> None:
+            return None
+
+        plant.device.hook = silent
+        stop = asyncio.Event()
+        running = asyncio.create_task(plant.cycle.run(stop))
+        await asyncio.sleep(20 * PERIOD)
+        stop.set()
+        await running
+        assert plant.cycle.stats.missed == 0
+        assert plant.records.records[-1].decision.state is GuardState.HOLD
+
+    _play(tmp_path, body)
+
+
+def test_a_slow_write_is_never_overtaken(tmp_path: Path) -> None:
+    async def body(plant: Plant) -> None:
+        await plant.until(_normal)
+        under_way = 0
+        most = 0
+
+        async def slow(transaction: int, unit: int, pdu: bytes) -> bytes:
+            nonlocal under_way, most
+            if pdu[0] in (6, 16):
+                under_way += 1
+                most = max(most, under_way)
+                await asyncio.sleep(0.6 * PERIOD)
+                under_way -= 1
+            return frame(transaction, unit, plant.device.answer(pdu))
+
+        plant.device.hook = slow
+        plant.ask(7.0)
+        record = await plant.until(lambda r: r.decision.setpoint == 7.0)
+        assert not record.verified
+        await plant.until(lambda r: r.verified and r.decision.setpoint == 7.0)
+        assert most == 1
+
+    _play(tmp_path, body, heartbeat=10)
+
+
+def test_a_broken_guard_is_an_alarm_and_feeds_nothing(tmp_path: Path) -> None:
+    async def body(plant: Plant) -> None:
+        await plant.until(_normal)
+
+        def broken(*_: object) -> None:
+            raise RuntimeError("bug")
+
+        plant.guard.decide = broken  # type: ignore[method-assign,assignment]
+        before = plant.cycle.stats.fed
+        stop = asyncio.Event()
+        running = asyncio.create_task(plant.cycle.run(stop))
+        await asyncio.sleep(5 * PERIOD)
+        stop.set()
+        await running
+        assert plant.cycle.stats.fed == before
+        assert any(
+            e.code == "cycle_failed" and "RuntimeError: bug" in e.message for e in plant.records.events
+        )
+
+    _play(tmp_path, body)
+
+
+def test_monitoring_never_writes(tmp_path: Path) -> None:
+    async def body(plant: Plant) -> None:
+        plant.ask(5.0)
+        for record in await plant.cycles(8):
+            assert record.decision.setpoint is None
+        assert plant.records.records[-1].verified
+        assert all(pdu[0] == 3 for pdu in plant.device.requests)
+
+    _play(tmp_path, body, control=None, dead_man=None)

@@ -1,0 +1,404 @@
+"""The guard as a truth table: an image in, a state, a setpoint and the writes out."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bessai.core.deadman import DeadMan
+from bessai.core.guard import SafetyGuard
+from bessai.core.limits import Limits
+from bessai.core.requests import RequestBook
+from bessai.model import (
+    Bounds,
+    Command,
+    Decision,
+    GuardState,
+    Priority,
+    ProcessImage,
+    Quality,
+    Request,
+    Severity,
+    WriteOutcome,
+)
+from bessai.registry import CompiledProfile
+from support.profiles import CONTROL, battery
+
+GOOD = {
+    "soc": 50.0,
+    "battery_power": 0.0,
+    "battery_temperature": 25.0,
+    "device_status": 1.0,
+    "charge_power_max": 50.0,
+    "discharge_power_max": 40.0,
+}
+
+
+class Scene:
+    """A guard in front of a device that does what it is told, one cycle a call."""
+
+    def __init__(self, profile: CompiledProfile, *, control: bool = True, heartbeat: float = 5.0) -> None:
+        self.profile = profile
+        self.dead_man = DeadMan(profile, heartbeat)
+        self.guard = SafetyGuard(profile, Limits(), self.dead_man, control=control)
+        self.book = RequestBook()
+        self.now = 1000.0
+        self.measured: float | None = None
+        self.obeys = True
+        self.command: Command | None = None
+
+    def image(self, **values: float | Quality) -> ProcessImage:
+        layout = self.profile.layout
+        columns = np.full(len(layout), np.nan)
+        quality = np.full(len(layout), Quality.MISSING, np.uint8)
+        power = {
+            "battery_power": self.measured if self.measured is not None else (self.guard.standing or 0.0)
+        }
+        for name, value in {**GOOD, **power, **values}.items():
+            i = layout.index[name]
+            if isinstance(value, Quality):
+                quality[i] = value
+            else:
+                columns[i], quality[i] = value, Quality.GOOD
+        times = np.full(len(layout), self.now)
+        return ProcessImage(layout, 0, self.now, 0, columns, quality, times)
+
+    def ask(self, power: float, bounds: Bounds | None = None) -> None:
+        self.book.put(
+            Request(
+                source="test",
+                priority=Priority.OPERATOR,
+                power=power,
+                bounds=bounds or Bounds(),
+                expires=self.now + 1e6,
+            )
+        )
+
+    def cycle(self, **values: float | Quality) -> Decision:
+        self.now += 1.0
+        decision = self.guard.decide(self.image(**values), self.book)
+        self.command = self.guard.command(decision, self.now)
+        if self.command is not None:
+            outcome = (
+                WriteOutcome(verified=True, written=self.command.writes)
+                if self.obeys
+                else WriteOutcome(verified=False, written=(), error="mode: wrote 2, reads 0")
+            )
+            self.guard.wrote(self.command, outcome, self.now)
+        return decision
+
+    def running(self) -> Scene:
+        for _ in range(4):
+            self.cycle()
+        self.guard.take_events()
+        return self
+
+    def expect(self, state: GuardState, setpoint: float | None, **values: float | Quality) -> Decision:
+        decision = self.cycle(**values)
+        assert (decision.state, decision.setpoint) == (state, setpoint), decision.reasons
+        return decision
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return Scene(battery(tmp_path))
+
+
+def test_starts_at_zero_until_enough_valid_cycles(scene: Scene) -> None:
+    scene.ask(10)
+    scene.expect(GuardState.STARTING, 0.0)
+    assert scene.command is not None
+    assert scene.command.kind == "zero"
+    scene.expect(GuardState.STARTING, 0.0)
+    scene.expect(GuardState.NORMAL, 10.0)
+
+
+def test_values_never_read_are_waited_for_and_then_alarmed(scene: Scene) -> None:
+    scene.ask(10)
+    for _ in range(9):
+        scene.expect(GuardState.STARTING, 0.0, soc=Quality.MISSING)
+    assert scene.guard.take_events() == []
+    scene.expect(GuardState.HOLD, 0.0, soc=Quality.MISSING)
+    assert [e.code for e in scene.guard.take_events()] == ["evidence_lost"]
+
+
+def test_a_bad_value_at_the_start_alarms_at_once(scene: Scene) -> None:
+    scene.expect(GuardState.HOLD, 0.0, soc=Quality.OUT_OF_RANGE, battery_power=Quality.MISSING)
+    assert {e.point for e in scene.guard.take_events()} == {"soc", "battery_power"}
+
+
+def test_a_request_becomes_the_writes_of_the_profile(scene: Scene) -> None:
+    scene.running().ask(-12.5)
+    scene.cycle()
+    assert scene.command is not None
+    assert [(w.point, w.value) for w in scene.command.writes] == [
+        ("charge_setpoint", 12.5),
+        ("duration", 20.0),
+        ("mode", 1.0),
+    ]
+
+
+def test_what_the_device_has_is_not_written_again(scene: Scene) -> None:
+    scene.running().ask(5)
+    scene.cycle()
+    assert scene.command is not None
+    scene.cycle()
+    assert scene.command is None
+
+
+@pytest.mark.parametrize(
+    ("values", "state", "granted", "why"),
+    [
+        ({}, GuardState.NORMAL, 10.0, ()),
+        ({"soc": 10.0}, GuardState.DERATED, 0.0, ("soc_low",)),
+        ({"soc": 5.0}, GuardState.DERATED, 0.0, ("soc_low",)),
+        ({"soc": 96.0}, GuardState.DERATED, 10.0, ()),
+        ({"battery_temperature": 50.0}, GuardState.DERATED, 10.0, ()),
+        ({"battery_temperature": 54.0}, GuardState.DERATED, 4.0, ("battery_temperature",)),
+        ({"battery_temperature": 55.0}, GuardState.HOLD, 0.0, ("hold",)),
+        ({"battery_temperature": 0.0}, GuardState.HOLD, 0.0, ("hold",)),
+        ({"battery_temperature": -40.0}, GuardState.HOLD, 0.0, ("hold",)),
+        ({"device_status": 2.0}, GuardState.HOLD, 0.0, ("hold",)),
+        ({"discharge_power_max": 8.0}, GuardState.NORMAL, 8.0, ("plant",)),
+        ({"discharge_power_max": Quality.MISSING}, GuardState.NORMAL, 0.0, ("power_limit_unknown", "plant")),
+        *(
+            ({name: quality}, GuardState.HOLD, 0.0, ("hold",))
+            for name in ("soc", "battery_power", "battery_temperature", "device_status")
+            for quality in Quality
+            if quality is not Quality.GOOD
+        ),
+    ],
+)
+def test_discharge_of_10_kw(
+    scene: Scene, values: dict[str, Any], state: GuardState, granted: float, why: tuple[str, ...]
+) -> None:
+    scene.running().ask(10)
+    scene.cycle()
+    decision = scene.cycle(**values)
+    assert (decision.state, round(decision.setpoint or 0.0, 6)) == (state, granted)
+    assert set(why) <= set(decision.limited_by)
+
+
+@pytest.mark.parametrize(
+    ("values", "granted"),
+    [
+        ({}, -10.0),
+        ({"soc": 95.0}, 0.0),
+        ({"soc": 99.0}, 0.0),
+        ({"soc": 5.0}, -10.0),
+        ({"battery_temperature": 40.0}, 0.0),
+        ({"battery_temperature": 39.9}, -1.0),
+        ({"battery_temperature": 0.5}, -1.389),
+    ],
+)
+def test_charge_of_10_kw(scene: Scene, values: dict[str, Any], granted: float) -> None:
+    scene.running().ask(-10)
+    scene.cycle()
+    assert scene.cycle(**values).setpoint == pytest.approx(granted, abs=1e-3)
+
+
+def test_a_hold_commands_the_safe_state_at_once_and_alarms(scene: Scene) -> None:
+    scene.running().ask(10)
+    scene.cycle()
+    scene.expect(GuardState.HOLD, 0.0, soc=Quality.STALE)
+    assert scene.command is not None
+    assert scene.command.kind == "zero"
+    events = scene.guard.take_events()
+    assert [(e.code, e.severity, e.point, e.active) for e in events] == [
+        ("evidence_lost", Severity.ALARM, "soc", True)
+    ]
+
+
+def test_a_hold_ends_after_enough_valid_cycles_and_says_so(scene: Scene) -> None:
+    scene.running().ask(10)
+    scene.cycle(soc=Quality.STALE)
+    scene.guard.take_events()
+    scene.expect(GuardState.HOLD, 0.0)
+    scene.expect(GuardState.HOLD, 0.0)
+    scene.expect(GuardState.NORMAL, 10.0)
+    assert [(e.code, e.active) for e in scene.guard.take_events()] == [("evidence_lost", False)]
+
+
+def test_a_hold_keeps_commanding_the_safe_state(scene: Scene) -> None:
+    scene.running()
+    commands = 0
+    for _ in range(20):
+        scene.cycle(soc=Quality.STALE)
+        commands += scene.command is not None
+    assert commands == 4  # every 5 s, the heartbeat
+
+
+def test_soc_limits_have_hysteresis(scene: Scene) -> None:
+    scene.running().ask(-10)
+    scene.expect(GuardState.DERATED, 0.0, soc=95.0)
+    scene.expect(GuardState.DERATED, 0.0, soc=94.5)
+    scene.expect(GuardState.NORMAL, -10.0, soc=93.9)
+
+
+def test_no_power_before_the_dead_man_is_proved(scene: Scene) -> None:
+    scene.obeys = False
+    scene.ask(10)
+    for _ in range(20):
+        scene.expect(GuardState.STARTING, 0.0)
+        assert scene.command is None or scene.command.kind == "zero"
+    assert any(e.code == "write_failed" for e in scene.guard.take_events())
+    scene.obeys = True
+    for _ in range(12):
+        decision = scene.cycle()
+    assert decision.setpoint == 10.0
+
+
+def test_failed_writes_are_repeated_with_growing_pauses(scene: Scene) -> None:
+    scene.running()
+    scene.obeys = False
+    scene.ask(10)
+    tries = 0
+    for _ in range(40):
+        scene.cycle()
+        tries += scene.command is not None
+    assert 4 <= tries <= 10
+
+
+def test_a_new_connection_proves_the_dead_man_again(scene: Scene) -> None:
+    scene.running().ask(10)
+    scene.expect(GuardState.NORMAL, 10.0)
+    scene.guard.connection_changed()
+    scene.expect(GuardState.STARTING, 0.0)
+    assert scene.command is not None
+    assert scene.command.kind == "zero"
+
+
+def test_power_that_does_not_follow_alarms(scene: Scene) -> None:
+    scene.running().ask(10)
+    scene.measured = 0.0
+    for _ in range(15):
+        scene.cycle()
+    assert [e.code for e in scene.guard.take_events()] == ["setpoint_not_followed"]
+    scene.measured = 10.0
+    scene.cycle()
+    assert [(e.code, e.active) for e in scene.guard.take_events()] == [("setpoint_not_followed", False)]
+
+
+def test_feeding_repeats_the_last_trigger_at_the_heartbeat(scene: Scene) -> None:
+    scene.running().ask(5)
+    scene.cycle()
+    assert scene.guard.feed(scene.now + 4.9) is None
+    feed = scene.guard.feed(scene.now + 5)
+    assert feed is not None
+    assert feed.feed
+    assert [(w.point, w.value) for w in feed.writes] == [("mode", 2.0)]
+
+
+@pytest.mark.parametrize(
+    ("more", "heartbeat", "why"),
+    [
+        ({"control": None, "dead_man": None}, 5.0, "no control section"),
+        (
+            {"dead_man": {"kind": "none", "fallback": "keeps the last command", "sources": ["t"]}},
+            5.0,
+            "no dead-man",
+        ),
+        ({}, 11.0, "set WATCHDOG_TIMEOUT to 10 or less"),
+    ],
+)
+def test_control_is_refused_where_the_dead_man_cannot_be_proved(
+    tmp_path: Path, more: dict[str, Any], heartbeat: float, why: str
+) -> None:
+    scene = Scene(battery(tmp_path, **more), heartbeat=heartbeat)
+    scene.ask(10)
+    for _ in range(5):
+        scene.expect(GuardState.MONITOR, None)
+        assert scene.command is None
+    (event,) = (e for e in scene.guard.take_events() if e.code == "control_refused")
+    assert why in event.message
+    assert scene.guard.release() is None
+
+
+def test_monitor_mode_writes_nothing_and_still_alarms(tmp_path: Path) -> None:
+    scene = Scene(battery(tmp_path), control=False)
+    scene.ask(10)
+    scene.expect(GuardState.MONITOR, None, soc=Quality.STALE)
+    assert scene.command is None
+    assert [e.code for e in scene.guard.take_events()] == ["evidence_lost"]
+
+
+def test_release_hands_control_back(scene: Scene) -> None:
+    assert scene.guard.release() is None
+    scene.running()
+    release = scene.guard.release()
+    assert release is not None
+    assert [(w.point, w.value) for w in release.writes] == [("mode", 0.0)]
+
+
+def test_a_tampered_decision_still_writes_zero(scene: Scene) -> None:
+    """The last look before a write does not trust the decision."""
+    scene.running()
+    for state, setpoint in ((GuardState.HOLD, 5.0), (GuardState.NORMAL, 99.0), (GuardState.NORMAL, math.nan)):
+        decision = Decision(state=state, setpoint=setpoint, bounds=Bounds(-1, 1))
+        command = scene.guard.command(decision, scene.now)
+        assert command is None or (command.kind, command.setpoint) == ("zero", 0.0)
+
+
+def test_commands_come_from_the_guard_alone() -> None:
+    with pytest.raises(TypeError, match="SafetyGuard"):
+        Command()
+    sources = Path(__file__).parents[2] / "src" / "bessai"
+    naming = {p.relative_to(sources).as_posix() for p in sources.rglob("*.py") if "_issue" in p.read_text()}
+    assert naming == {"core/guard.py", "model/command.py"}
+
+
+def test_a_command_cannot_be_changed(scene: Scene) -> None:
+    scene.cycle()
+    assert scene.command is not None
+    with pytest.raises(AttributeError):
+        scene.command.setpoint = 5.0
+
+
+def _forbidden(values: dict[str, Any], setpoint: float) -> bool:
+    """The envelope once more, written differently."""
+    soc, temperature = values["soc"], values["battery_temperature"]
+    if isinstance(soc, Quality) or isinstance(temperature, Quality) or values["device_status"] != 1.0:
+        return True
+    if not 0 < temperature < 55:
+        return True
+    if setpoint > 0:
+        return bool(soc <= 10 or isinstance(values["discharge_power_max"], Quality))
+    return bool(soc >= 95 or temperature >= 40)
+
+
+_VALUES = st.fixed_dictionaries(
+    {
+        "soc": st.sampled_from(list(Quality)[1:]) | st.floats(0, 100),
+        "battery_temperature": st.sampled_from(list(Quality)[1:]) | st.floats(-60, 90),
+        "device_status": st.sampled_from([1.0, 2.0]),
+        "discharge_power_max": st.sampled_from([Quality.MISSING]) | st.floats(0, 100),
+    }
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(_VALUES, st.floats(-200, 200), st.booleans()), max_size=25))
+def test_no_command_ever_leaves_the_envelope(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[dict[str, Any], float, bool]]
+) -> None:
+    scene = Scene(battery(tmp_path_factory.mktemp("p")))
+    for values, power, obeys in steps:
+        scene.ask(power)
+        scene.obeys = obeys
+        scene.cycle(**values)
+        if scene.command is None or scene.command.setpoint is None:
+            continue
+        setpoint = scene.command.setpoint
+        if _forbidden(values, setpoint):
+            assert setpoint == 0
+        assert -50 <= setpoint <= 100
+
+
+def test_the_profile_of_these_tests_is_controllable() -> None:
+    assert set(CONTROL["evidence"]) == {"soc", "battery_power", "battery_temperature", "device_status"}

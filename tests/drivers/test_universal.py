@@ -1,0 +1,289 @@
+"""The driver on real sockets: blocks, splits, repeats, reconnects, writes."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bessai.drivers import Pace, UniversalDriver
+from bessai.model import Command, Quality, Write
+from bessai.model.command import _issue
+from support.modbus_device import ScriptedDevice, frame
+from support.profiles import REGISTERS, battery, compiled
+
+
+def _run(body: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(body())  # type: ignore[arg-type]
+
+
+async def _value(driver: UniversalDriver, name: str) -> tuple[float, Quality]:
+    values, quality, _ = driver.columns(asyncio.get_running_loop().time())
+    i = driver.profile.layout.index[name]
+    return round(float(values[i]), 6), Quality(int(quality[i]))
+
+
+def test_reads_points_in_few_blocks(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with ScriptedDevice(dict(REGISTERS)) as device:
+            driver = UniversalDriver(battery(tmp_path), "127.0.0.1", device.port)
+            assert await driver.read_fast()
+            assert await _value(driver, "soc") == (55.5, Quality.GOOD)
+            assert len(device.requests) == 1
+            await driver.close()
+
+    _run(body)
+
+
+def test_values_the_device_disowns(tmp_path: Path) -> None:
+    async def body() -> None:
+        registers = {**REGISTERS, 0: 65535, 3: 0x7FFF}
+        async with ScriptedDevice(registers) as device:
+            driver = UniversalDriver(battery(tmp_path), "127.0.0.1", device.port)
+            await driver.read_fast()
+            value, quality = await _value(driver, "soc")
+            assert np.isnan(value)
+            assert quality is Quality.NOT_AVAILABLE
+            assert (await _value(driver, "battery_temperature"))[1] is Quality.OUT_OF_RANGE
+            await driver.close()
+
+    _run(body)
+
+
+def test_a_refused_block_is_split_and_the_split_remembered(tmp_path: Path) -> None:
+    async def body() -> None:
+        registers = dict(REGISTERS)
+        del registers[3]
+        async with ScriptedDevice(registers) as device:
+            driver = UniversalDriver(battery(tmp_path), "127.0.0.1", device.port, pace=Pace(slow=1e6))
+            await driver.read_fast()
+            assert await _value(driver, "soc") == (55.5, Quality.GOOD)
+            assert (await _value(driver, "device_status"))[1] is Quality.GOOD
+            assert (await _value(driver, "battery_temperature"))[1] is Quality.NOT_AVAILABLE
+            await asyncio.sleep(0.2)  # the slower classes
+            device.requests.clear()
+            assert await driver.read_fast()
+            assert [pdu.hex() for pdu in device.requests] == ["0300000003", "0300040001"]
+            assert driver.status()["absent_points"] == ["battery_temperature"]
+            await driver.close()
+
+    _run(body)
+
+
+def test_an_absent_point_comes_back_without_a_restart(tmp_path: Path) -> None:
+    async def body() -> None:
+        registers = dict(REGISTERS)
+        del registers[3]
+        async with ScriptedDevice(registers) as device:
+            driver = UniversalDriver(battery(tmp_path), "127.0.0.1", device.port, pace=Pace(slow=0.0))
+            await driver.read_fast()
+            device.registers[3] = 250
+            for _ in range(20):
+                await driver.read_fast()
+                await asyncio.sleep(0.02)
+            assert await _value(driver, "battery_temperature") == (25.0, Quality.GOOD)
+            assert driver.status()["absent_points"] == []
+            await driver.close()
+
+    _run(body)
+
+
+def test_busy_is_repeated(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with ScriptedDevice(dict(REGISTERS)) as device:
+            left = 2
+
+            async def busy(transaction: int, unit: int, pdu: bytes) -> bytes:
+                nonlocal left
+                if left:
+                    left -= 1
+                    return frame(transaction, unit, bytes((pdu[0] | 0x80, 6)))
+                return b""
+
+            device.hook = busy
+            driver = UniversalDriver(battery(tmp_path), "127.0.0.1", device.port)
+            assert await driver.read_fast()
+            assert (await _value(driver, "soc"))[1] is Quality.GOOD
+            await driver.close()
+
+    _run(body)
+
+
+def test_old_values_become_stale(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with ScriptedDevice(dict(REGISTERS)) as device:
+            driver = UniversalDriver(battery(tmp_path), "127.0.0.1", device.port, pace=Pace(stale_fast=0.05))
+            await driver.read_fast()
+            await asyncio.sleep(0.1)
+            value, quality = await _value(driver, "soc")
+            assert (value, quality) == (55.5, Quality.STALE)
+            await driver.close()
+
+    _run(body)
+
+
+def test_reconnects_by_itself_after_the_device_was_away(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with ScriptedDevice(dict(REGISTERS)) as device:
+            driver = UniversalDriver(battery(tmp_path), "127.0.0.1", device.port, rng=random.Random(1))
+            assert await driver.read_fast()
+            await device.stop()
+            await asyncio.sleep(0.05)
+            assert not await driver.read_fast()
+            assert driver.status()["problem"] is not None
+            await device.start()
+            for _ in range(100):
+                if await driver.read_fast():
+                    break
+                await asyncio.sleep(0.1)
+            assert driver.problem is None
+            await driver.close()
+
+    _run(body)
+
+
+def test_a_silent_device_is_disconnected_and_tried_again(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with ScriptedDevice(dict(REGISTERS)) as device:
+
+            async def silent(*_: object) -> None:
+                return None
+
+            device.hook = silent
+            profile = battery(tmp_path, connection={"timeout": 0.1, "retries": 1})
+            driver = UniversalDriver(profile, "127.0.0.1", device.port)
+            assert not await driver.read_fast()
+            assert not driver.connected
+            assert "does not answer" in (driver.problem or "")
+            device.hook = None
+            for _ in range(100):
+                if await driver.read_fast():
+                    break
+                await asyncio.sleep(0.05)
+            assert device.connections == 2
+            await driver.close()
+
+    _run(body)
+
+
+def _command(*writes: tuple[str, float]) -> Command:
+    return _issue("charge", -1.0, tuple(Write(point, value) for point, value in writes))
+
+
+def test_writes_in_order_and_reads_back(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with ScriptedDevice(dict(REGISTERS)) as device:
+            driver = UniversalDriver(battery(tmp_path), "127.0.0.1", device.port)
+            await driver.read_fast()
+            await driver.close()
+            await driver.client.connect("127.0.0.1", device.port)
+            device.requests.clear()
+            outcome = await driver.write(_command(("charge_setpoint", 2.5), ("duration", 20), ("mode", 1)))
+            assert outcome.verified
+            assert [pdu[0] for pdu in device.requests] == [16, 6, 6, 3, 3, 3]
+            assert (device.registers[21], device.registers[22], device.registers[20]) == (0, 2500, 1)
+            assert driver.writes == {"charge_setpoint": 1, "duration": 1, "mode": 1}
+            await driver.close()
+
+    _run(body)
+
+
+def test_what_cannot_be_encoded_is_not_half_written(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with ScriptedDevice(dict(REGISTERS)) as device:
+            driver = UniversalDriver(battery(tmp_path), "127.0.0.1", device.port)
+            await driver.client.connect("127.0.0.1", device.port)
+            outcome = await driver.write(_command(("charge_setpoint", 2.5), ("mode", 70_000)))
+            assert not outcome.verified
+            assert "does not fit" in (outcome.error or "")
+            assert device.requests == []
+            await driver.close()
+
+    _run(body)
+
+
+def test_a_device_that_forgets_is_not_believed(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with ScriptedDevice(dict(REGISTERS)) as device:
+
+            async def forget(transaction: int, unit: int, pdu: bytes) -> bytes:
+                return frame(transaction, unit, pdu) if pdu[0] == 6 else b""
+
+            device.hook = forget
+            driver = UniversalDriver(battery(tmp_path), "127.0.0.1", device.port)
+            await driver.client.connect("127.0.0.1", device.port)
+            outcome = await driver.write(_command(("mode", 1)))
+            assert not outcome.verified
+            assert outcome.error == "mode: wrote 1, reads 0"
+            await driver.close()
+
+    _run(body)
+
+
+def test_a_refused_write_ends_the_command(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with ScriptedDevice(dict(REGISTERS)) as device:
+
+            async def refuse(transaction: int, unit: int, pdu: bytes) -> bytes:
+                return frame(transaction, unit, bytes((pdu[0] | 0x80, 3))) if pdu[0] == 16 else b""
+
+            device.hook = refuse
+            driver = UniversalDriver(battery(tmp_path), "127.0.0.1", device.port)
+            await driver.client.connect("127.0.0.1", device.port)
+            outcome = await driver.write(_command(("charge_setpoint", 2.5), ("mode", 1)))
+            assert (outcome.verified, outcome.written) == (False, ())
+            assert "charge_setpoint" in (outcome.error or "")
+            assert device.registers[20] == 0
+            await driver.close()
+
+    _run(body)
+
+
+def test_only_a_command_can_be_written(tmp_path: Path) -> None:
+    async def body() -> None:
+        driver = UniversalDriver(battery(tmp_path), "127.0.0.1", 1)
+        with pytest.raises(TypeError, match="SafetyGuard"):
+            await driver.write(("mode", 1))  # type: ignore[arg-type]
+
+    _run(body)
+
+
+def test_against_libmodbus(tmp_path: Path) -> None:
+    """Interoperation with a server that is neither ours nor pymodbus: every register holds its address."""
+    script = Path(__file__).parents[1] / "support" / "libmodbus_server.py"
+    with subprocess.Popen(
+        [sys.executable, str(script)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stdout is not None
+        assert server.stdin is not None
+        line = server.stdout.readline()
+        if not line and server.wait() == 77:
+            pytest.skip("libmodbus is not installed (Debian package libmodbus5)")
+        points = {
+            f"p{i}": {"address": i * 3, "type": "u16" if i % 2 else "u32", "poll": "fast"} for i in range(300)
+        } | {"mode": {"address": 2000, "type": "u16", "access": "rw"}}
+        profile = compiled(tmp_path, points)
+
+        async def body() -> None:
+            driver = UniversalDriver(profile, "127.0.0.1", int(line))
+            assert await driver.read_all()
+            values, quality, _ = driver.columns(asyncio.get_running_loop().time())
+            expected = [3 * i if i % 2 else (3 * i << 16) + 3 * i + 1 for i in range(300)]
+            assert values[:300].tolist() == expected
+            assert not quality.any()
+            assert (await driver.write(_command(("mode", 7)))).verified
+            await driver.close()
+
+        _run(body)
+        server.stdin.close()
+        server.wait(5)

@@ -1,0 +1,209 @@
+"""A killed process and a full disk, for real."""
+
+from __future__ import annotations
+
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+from bessai.journal import Journal, JournalReader
+from support.records import wait_until, wide_record
+
+Open = Callable[..., Journal]
+TESTS = Path(__file__).parents[1]
+
+WRITER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from bessai.journal import Journal
+from support.records import LAYOUT, make_event, make_record
+promise_queued = sys.argv[3] == "lie"
+journal = Journal.open(Path(sys.argv[2]), layout=LAYOUT, device={}, window=0.002)
+told, n = 0, journal.stats().committed
+print("started", n, flush=True)
+while True:
+    stats = journal.stats()
+    durable = stats.committed + (stats.queued if promise_queued else 0)
+    if durable > told:
+        told = durable
+        print(told, flush=True)
+    if stats.queued < 200:
+        n += 1
+        journal.append(make_record(n, events=(make_event(n),) if n % 37 == 0 else ()))
+"""
+
+
+def kill_once(directory: Path, after: float, mode: str = "honest") -> tuple[int, int]:
+    """Run a writer, SIGKILL it; the last sequence it promised to us, and the one before it was started."""
+    command = [sys.executable, "-c", WRITER, str(TESTS), str(directory), mode]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        started = int(process.stdout.readline().split()[1])
+        killer_at = time.monotonic() + after
+        promised = started
+        for line in process.stdout:
+            promised = int(line)
+            if time.monotonic() > killer_at and process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    return promised, started
+
+
+def test_sigkill_loses_nothing_that_was_promised(tmp_path: Path) -> None:
+    chance = random.Random(3)
+    last = 0
+    for _ in range(20):
+        promised, started = kill_once(tmp_path, chance.random() * 0.2)
+        assert started >= last
+        reader = JournalReader(tmp_path)
+        last = reader.last_sequence()
+        assert last >= promised
+        entries = reader.read(started, 1_000_000)
+        reader.close()
+        assert [entry.sequence for entry in entries] == list(range(started + 1, last + 1))
+        assert [entry.cycle for entry in entries] == list(range(started + 1, last + 1))
+    assert [e.sequence for e in JournalReader(tmp_path).read(0, 10_000_000)] == list(range(1, last + 1))
+
+
+def test_negative_control_a_writer_that_promises_too_early_is_caught(tmp_path: Path) -> None:
+    missing = 0
+    for _ in range(5):
+        promised, _ = kill_once(tmp_path, 0.05, "lie")
+        missing += promised > JournalReader(tmp_path).last_sequence()
+    assert missing > 0
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 3 MB."""
+    mount, umount = shutil.which("mount"), shutil.which("umount")
+    if mount is None or umount is None:
+        pytest.skip("needs mount and umount")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    done = subprocess.run(
+        [mount, "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        pytest.skip(f"needs the right to mount a tmpfs: {done.stderr.strip()}")
+    yield disk
+    subprocess.run([umount, "-l", str(disk)], check=False)
+
+
+def occupy(path: Path) -> None:
+    """Fill what is left of the disk, down to the last byte."""
+    with path.open("wb", buffering=0) as file:
+        for size in (65536, 4096, 512, 1):
+            try:
+                while file.write(bytes(size)) == size:
+                    pass
+            except OSError:
+                continue
+
+
+def test_full_disk_is_survived_without_a_loss(open_journal: Open, small_disk: Path) -> None:
+    data = small_disk / "data"
+    journal = open_journal(data)
+    for n in range(1, 101):
+        journal.append(wide_record(n))
+    wait_until(lambda: journal.stats().committed == 100)
+    occupy(small_disk / "ballast")
+    for n in range(101, 2001):
+        journal.append(wide_record(n))
+    wait_until(lambda: journal.stats().last_error is not None)
+    assert "full" in str(journal.stats().last_error).lower()
+    stuck = journal.stats()
+    assert stuck.committed + stuck.queued == 2000
+    assert JournalReader(data).last_sequence() == stuck.committed, "what is there stays readable"
+    (small_disk / "ballast").unlink()
+    wait_until(lambda: journal.stats().queued == 0)
+    assert journal.stats().last_error is None
+    assert journal.stats().dropped_queue == 0
+    assert [entry.cycle for entry in JournalReader(data).read(0, 3000)] == list(range(1, 2001))
+
+
+def test_full_disk_at_the_start(open_journal: Open, small_disk: Path) -> None:
+    data = small_disk / "data"
+    data.mkdir()
+    occupy(small_disk / "ballast")
+    journal = open_journal(data)
+    assert journal.stats().last_error is not None
+    for n in range(1, 11):
+        journal.append(wide_record(n))
+    (small_disk / "ballast").unlink()
+    wait_until(lambda: journal.stats().committed >= 10)
+    assert [entry.cycle for entry in JournalReader(data).read(0, 100) if entry.kind == "cycle"] == list(
+        range(1, 11)
+    )
+
+
+def test_files_that_may_not_grow(open_journal: Open, tmp_path: Path) -> None:
+    journal = open_journal()
+    journal.append(wide_record(1))
+    wait_until(lambda: journal.stats().committed == 1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
+    try:
+        for n in range(2, 1001):
+            journal.append(wide_record(n))
+        wait_until(lambda: journal.stats().last_error is not None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    wait_until(lambda: journal.stats().queued == 0)
+    assert [entry.cycle for entry in JournalReader(tmp_path).read(0, 2000)] == list(range(1, 1001))
+    assert journal.stats().dropped_queue == 0
+
+
+class _FailingDisk(apsw.VFS):
+    """Fails the n-th fsync of the log with EIO."""
+
+    def __init__(self) -> None:
+        self.until_failure = -1
+        super().__init__("failing-disk", "unix", makedefault=True)
+
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:
+        return _FailingFile(self, name, flags)
+
+
+class _FailingFile(apsw.VFSFile):
+    def __init__(self, disk: _FailingDisk, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
+        self.disk, self.log = disk, bool(flags[0] & apsw.SQLITE_OPEN_WAL)
+        super().__init__("unix", name, flags)
+
+    def xSync(self, flags: int) -> None:
+        if self.log:
+            self.disk.until_failure -= 1
+            if self.disk.until_failure == 0:
+                raise apsw.IOError("fsync failed")
+        super().xSync(flags)
+
+
+@pytest.mark.parametrize("nth", range(1, 8))
+def test_a_failing_fsync_is_no_promise_and_no_loss(open_journal: Open, tmp_path: Path, nth: int) -> None:
+    disk = _FailingDisk()
+    try:
+        journal = open_journal(window=0.001)
+        disk.until_failure = nth
+        for n in range(1, 21):
+            journal.append(wide_record(n))
+            if journal.stats().last_error is None:
+                wait_until(lambda: journal.stats().queued == 0 or journal.stats().last_error is not None)
+        wait_until(lambda: journal.stats().queued == 0)
+        assert journal.stats().errors == 1
+        assert journal.close(30)
+    finally:
+        disk.unregister()
+    assert [entry.cycle for entry in JournalReader(tmp_path).read(0, 100)] == list(range(1, 21))

@@ -1,0 +1,1 @@
+"""Servers and builders that several rooms' tests share. Import as `from support.<module> import …`."""
