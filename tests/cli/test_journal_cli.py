@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import signal
 import subprocess
@@ -163,7 +164,6 @@ def test_export_parquet_without_pyarrow(data: Path, tmp_path: Path, monkeypatch:
     ("options", "message"),
     [
         (["--format", "csv"], "csv"),
-        (["--format", "parquet"], "add --output FILE"),
         (["--format", "jsonl", "--from", "yesterday"], "--from 'yesterday' is no time"),
         (["--format", "jsonl", "--from", "now", "--to", "-1h"], "swap them"),
         (["--format", "jsonl", "-o", "/nowhere/out"], "/nowhere/out cannot be written"),
@@ -174,6 +174,13 @@ def test_wrong_arguments(data: Path, options: list[str], message: str) -> None:
     result = run("export", *options, data=data)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_parquet_goes_to_a_pipe_but_not_to_a_terminal(data: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    result = run("export", "--format", "parquet", data=data)
+    assert result.exit_code == 0
+    assert parquet.read_table(io.BytesIO(result.stdout_bytes)).num_rows > 0
 
 
 def test_stats(data: Path) -> None:

@@ -151,6 +151,14 @@ def test_every_setting_is_in_the_example() -> None:
     assert named == {name.upper() for name in Settings.model_fields}
 
 
+def test_every_setting_is_in_the_readme() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    table = readme[readme.index("## Configuration") : readme.index("## What it guards")]
+    assert set(re.findall(r"`([A-Z][A-Z0-9_]+)`", table)) - {"DEBUG", "INFO", "WARNING", "ERROR"} == {
+        name.upper() for name in Settings.model_fields
+    }
+
+
 def test_a_child_gets_what_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     environment = load_settings(NOWHERE).environment()
     assert environment["SITE_ID"] == "atacama-1"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import subprocess
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import pytest
 from bessai.drivers import Pace, UniversalDriver
 from bessai.model import Command, Quality, Write
 from bessai.model.command import _issue
+from support.libmodbus import libmodbus_or_skip
 from support.modbus_device import ScriptedDevice, frame
 from support.profiles import REGISTERS, battery, compiled
 
@@ -256,34 +255,20 @@ def test_only_a_command_can_be_written(tmp_path: Path) -> None:
 
 def test_against_libmodbus(tmp_path: Path) -> None:
     """Interoperation with a server that is neither ours nor pymodbus: every register holds its address."""
-    script = Path(__file__).parents[1] / "support" / "libmodbus_server.py"
-    with subprocess.Popen(
-        [sys.executable, str(script)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as server:
-        assert server.stdout is not None
-        assert server.stdin is not None
-        line = server.stdout.readline()
-        if not line and server.wait() == 77:
-            pytest.skip("libmodbus is not installed (Debian package libmodbus5)")
-        points = {
-            f"p{i}": {"address": i * 3, "type": "u16" if i % 2 else "u32", "poll": "fast"} for i in range(300)
-        } | {"mode": {"address": 2000, "type": "u16", "access": "rw"}}
-        profile = compiled(tmp_path, points)
+    points = {
+        f"p{i}": {"address": i * 3, "type": "u16" if i % 2 else "u32", "poll": "fast"} for i in range(300)
+    }
+    profile = compiled(tmp_path, points | {"mode": {"address": 2000, "type": "u16", "access": "rw"}})
 
-        async def body() -> None:
-            driver = UniversalDriver(profile, "127.0.0.1", int(line))
-            assert await driver.read_all()
-            values, quality, _ = driver.columns(asyncio.get_running_loop().time())
-            expected = [3 * i if i % 2 else (3 * i << 16) + 3 * i + 1 for i in range(300)]
-            assert values[:300].tolist() == expected
-            assert not quality.any()
-            assert (await driver.write(_command(("mode", 7)))).verified
-            await driver.close()
+    async def body(port: int) -> None:
+        driver = UniversalDriver(profile, "127.0.0.1", port)
+        assert await driver.read_all()
+        values, quality, _ = driver.columns(asyncio.get_running_loop().time())
+        expected = [3 * i if i % 2 else (3 * i << 16) + 3 * i + 1 for i in range(300)]
+        assert values[:300].tolist() == expected
+        assert not quality.any()
+        assert (await driver.write(_command(("mode", 7)))).verified
+        await driver.close()
 
-        _run(body)
-        server.stdin.close()
-        server.wait(5)
+    with libmodbus_or_skip() as port:
+        asyncio.run(body(port))
