@@ -51,6 +51,7 @@ class Scene:
         self.now = 1000.0
         self.measured: float | None = None
         self.obeys = True
+        self.refuses: set[str] = set()
         self.command: Command | None = None
 
     def image(self, **values: float | Quality) -> ProcessImage:
@@ -87,7 +88,7 @@ class Scene:
         if self.command is not None:
             outcome = (
                 WriteOutcome(verified=True, written=self.command.writes)
-                if self.obeys
+                if self.obeys and self.command.kind not in self.refuses
                 else WriteOutcome(verified=False, written=(), error="mode: wrote 2, reads 0")
             )
             self.guard.wrote(self.command, outcome, self.now)
@@ -254,15 +255,33 @@ def test_no_power_before_the_dead_man_is_proved(scene: Scene) -> None:
     assert decision.setpoint == 10.0
 
 
-def test_failed_writes_are_repeated_with_growing_pauses(scene: Scene) -> None:
-    scene.running()
-    scene.obeys = False
-    scene.ask(10)
-    tries = 0
-    for _ in range(40):
+def test_refused_power_is_tried_again_with_growing_pauses_and_zero_stands_meanwhile(scene: Scene) -> None:
+    scene.running().ask(10)
+    scene.refuses = {"discharge"}
+    tries = []
+    for cycle in range(60):
+        decision = scene.cycle()
+        if scene.command is not None and scene.command.kind == "discharge":
+            tries.append(cycle)
+        elif decision.setpoint == 0 and decision.state is GuardState.NORMAL:
+            assert decision.limited_by == ("refused",)
+            assert scene.guard.standing == 0.0
+    assert tries[0] == 0
+    assert 5 <= len(tries) <= 9
+    assert tries[-1] - tries[-2] >= 10
+    assert [e.code for e in scene.guard.take_events()] == ["write_failed"]
+
+
+def test_the_safe_state_never_waits_for_a_refused_power(scene: Scene) -> None:
+    scene.running().ask(10)
+    scene.refuses = {"discharge"}
+    for _ in range(5):
         scene.cycle()
-        tries += scene.command is not None
-    assert 4 <= tries <= 10
+    while scene.command is None or scene.command.kind != "discharge":
+        scene.cycle()
+    scene.cycle(soc=Quality.STALE)
+    assert scene.command is not None
+    assert scene.command.kind == "zero"
 
 
 def test_a_new_connection_proves_the_dead_man_again(scene: Scene) -> None:

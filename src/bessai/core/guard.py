@@ -6,6 +6,8 @@ into the writes of the profile. Unsafe or unproved means the safe state: zero po
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from bessai.core.alarms import Alarms, Condition
 from bessai.core.deadman import DeadMan
 from bessai.core.envelope import Envelope, EnvelopeCheck
@@ -37,6 +39,20 @@ _RETRY_MAX = 10.0
 _ZERO = Bounds(0.0, 0.0)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Refusal:
+    """Commands of one kind that the device did not take."""
+
+    kind: str
+    why: str
+    times: int
+    retry_at: float
+
+
+def _kind(setpoint: float) -> str:
+    return "zero" if setpoint == 0 else "charge" if setpoint < 0 else "discharge"
+
+
 class SafetyGuard:
     """Decides, and issues what may be written.
 
@@ -61,9 +77,7 @@ class SafetyGuard:
         self._grace = START_GRACE
         self._standing: tuple[str, float | None] | None = None
         self._deadline = float("inf")
-        self._failure: str | None = None
-        self._failures = 0
-        self._retry_at = 0.0
+        self._refusal: _Refusal | None = None
 
     @property
     def active(self) -> list[Condition]:
@@ -98,13 +112,17 @@ class SafetyGuard:
         resolution = book.resolve(envelope.bounds if granted else _ZERO, image.monotonic)
         winner = resolution.winner
         limited = list(resolution.limited_by)
+        setpoint = round(resolution.power, 3) + 0.0  # no negative zero
+        if setpoint and self._refused(_kind(setpoint), image.monotonic):
+            setpoint = 0.0
+            limited.append("refused")
         if winner is not None and winner.power is not None and resolution.power != winner.power:
             limited += envelope.limited_by
             limited += ["plant"] if granted and envelope.rated.clip(winner.power) != winner.power else []
             limited += [] if granted else [self._state.value]
         return Decision(
             state=self._state,
-            setpoint=round(resolution.power, 3),
+            setpoint=setpoint,
             bounds=resolution.bounds,
             asked=winner.power if winner else None,
             source=winner.source if winner else None,
@@ -116,11 +134,13 @@ class SafetyGuard:
     def command(self, decision: Decision, now: float) -> Command | None:
         """What must be written for this decision now; None when the device already has it."""
         setpoint = decision.setpoint
-        if setpoint is None or self._profile.control is None or now < self._retry_at:
+        if setpoint is None or self._profile.control is None:
             return None
-        kind = "zero" if setpoint == 0 else "charge" if setpoint < 0 else "discharge"
+        kind = _kind(setpoint)
         safe_state_due = decision.state is GuardState.HOLD and self._dead_man.due(now)
         if self._standing == (kind, setpoint) and self._dead_man.armed and not safe_state_due:
+            return None
+        if self._refused(kind, now):
             return None
         # A second look, written differently: whatever went wrong above, no power leaves its bounds.
         low, high = decision.bounds.low, decision.bounds.high
@@ -153,13 +173,16 @@ class SafetyGuard:
     def wrote(self, command: Command, outcome: WriteOutcome, now: float) -> None:
         """Learn what became of a command."""
         self._dead_man.wrote(outcome.written, now, verified=outcome.verified)
+        refusal = self._refusal
         if not outcome.verified:
             self._standing = None
-            self._failure = outcome.error
-            self._retry_at = now + min(2.0**self._failures, _RETRY_MAX) if self._failures else now
-            self._failures += 1
+            times = refusal.times + 1 if refusal is not None and refusal.kind == command.kind else 1
+            pause = 0.0 if times == 1 else min(2.0 ** (times - 1), _RETRY_MAX)
+            why = outcome.error or "not verified"
+            self._refusal = _Refusal(kind=command.kind, why=why, times=times, retry_at=now + pause)
             return
-        self._failure, self._failures, self._retry_at = None, 0, 0.0
+        if refusal is not None and refusal.kind in {command.kind, "feed"}:
+            self._refusal = None
         if not command.feed:
             standing = (command.kind, command.setpoint)
             if standing != self._standing and self._profile.control is not None:
@@ -171,12 +194,16 @@ class SafetyGuard:
         self._dead_man.disarm()
         self._standing = None
         self._valid = 0
-        self._retry_at = 0.0
+        self._refusal = None
 
     @property
     def standing(self) -> float | None:
         """The verified setpoint that the device has now, in kW; None when there is none."""
         return self._standing[1] if self._standing else None
+
+    def _refused(self, kind: str, now: float) -> bool:
+        """True while a command of this kind waits to be tried again. Another kind does not wait for it."""
+        return self._refusal is not None and self._refusal.kind == kind and now < self._refusal.retry_at
 
     def _waits_for_first_values(self, image: ProcessImage, envelope: Envelope) -> bool:
         """True shortly after the start, while all that is wrong is that values were never read yet."""
@@ -207,10 +234,10 @@ class SafetyGuard:
     def _own_conditions(self, image: ProcessImage, envelope: Envelope) -> list[Condition]:
         """What the guard knows of its own commands: refused writes, and power that did not follow."""
         found = []
-        if self._failure is not None:
+        if self._refusal is not None:
             found.append(
                 Condition(
-                    code="write_failed", severity=Severity.ALARM, message=f"write failed: {self._failure}"
+                    code="write_failed", severity=Severity.ALARM, message=f"write failed: {self._refusal.why}"
                 )
             )
         control = self._profile.control
