@@ -91,7 +91,7 @@ def test_from_start_to_power_and_back(tmp_path: Path) -> None:
         registers = plant.device.registers
         assert (registers[24], registers[25], registers[20]) == (12_000, 20, 2)
         assert record.timing.total > 0
-        assert await plant.cycle.release()
+        assert await plant.cycle.release() == "control handed back to the device"
         assert registers[20] == 0
 
     _play(tmp_path, body)
@@ -173,24 +173,68 @@ def test_a_slow_write_is_never_overtaken(tmp_path: Path) -> None:
     _play(tmp_path, body, heartbeat=10)
 
 
-def test_a_broken_guard_is_an_alarm_and_feeds_nothing(tmp_path: Path) -> None:
+def test_a_broken_decision_commands_the_safe_state_and_alarms_once(tmp_path: Path) -> None:
     async def body(plant: Plant) -> None:
-        await plant.until(_normal)
+        plant.ask(5.0)
+        await plant.until(lambda r: r.decision.setpoint == 5.0 and r.verified)
+        assert plant.device.registers[24] == 5_000
 
-        def broken(*_: object) -> None:
+        def broken(*_: object, **__: object) -> None:
             raise RuntimeError("bug")
 
         plant.guard.decide = broken  # type: ignore[method-assign,assignment]
-        before = plant.cycle.stats.fed
-        stop = asyncio.Event()
-        running = asyncio.create_task(plant.cycle.run(stop))
-        await asyncio.sleep(5 * PERIOD)
-        stop.set()
-        await running
-        assert plant.cycle.stats.fed == before
-        assert any(
-            e.code == "cycle_failed" and "RuntimeError: bug" in e.message for e in plant.records.events
-        )
+        records = await plant.cycles(5)
+        assert {record.decision.state for record in records} == {GuardState.HOLD}
+        assert not any(record.fed for record in records)
+        assert plant.device.registers[24] == 0
+        alarms = [e for e in plant.records.events if e.code == "cycle_failed"]
+        assert [alarm.message for alarm in alarms] == ["decision failed: RuntimeError: bug"]
+
+    _play(tmp_path, body)
+
+
+def test_a_device_that_takes_most_of_a_cycle_to_answer_is_still_fed(tmp_path: Path) -> None:
+    async def body(plant: Plant) -> None:
+        async def slow(transaction: int, unit: int, pdu: bytes) -> bytes:
+            if pdu[:3] == bytes((3, 0, 0)):
+                await asyncio.sleep(0.7 * PERIOD)
+            return b""
+
+        plant.device.hook = slow
+        plant.ask(5.0)
+        await plant.until(lambda r: r.decision.setpoint == 5.0 and r.verified)
+        assert plant.cycle.stats.fed > 0 or (await plant.until(lambda r: r.fed)).fed
+
+    _play(tmp_path, body)
+
+
+def test_an_outcome_of_the_last_connection_proves_nothing_on_this_one(tmp_path: Path) -> None:
+    async def body(plant: Plant) -> None:
+        plant.ask(5.0)
+        await plant.until(lambda r: r.decision.setpoint == 5.0 and r.verified)
+        for _ in range(5):
+            plant.device.registers.update({20: 0, 25: 0})  # it restarts and forgets
+            plant.device.drop()
+            await asyncio.sleep(0.5 * PERIOD)
+            await plant.until(lambda r: r.decision.setpoint == 5.0 and r.verified)
+            assert (plant.device.registers[20], plant.device.registers[24]) == (2, 5_000)
+
+    _play(tmp_path, body)
+
+
+def test_stopping_says_what_became_of_control(tmp_path: Path) -> None:
+    async def body(plant: Plant) -> None:
+        assert await plant.cycle.release() == "the device was never commanded"
+        await plant.until(_normal)
+
+        async def deaf(transaction: int, unit: int, pdu: bytes) -> bytes | None:
+            return None if pdu[0] in (6, 16) else b""
+
+        plant.device.hook = deaf
+        assert "falls back by its dead-man" in await plant.cycle.release()
+        plant.device.hook = None
+        assert await plant.cycle.release() == "control handed back to the device"
+        assert plant.device.registers[20] == 0
 
     _play(tmp_path, body)
 

@@ -28,7 +28,7 @@ from bessai.model import (
     WriteOutcome,
 )
 from bessai.registry import CompiledProfile
-from support.profiles import CONTROL, battery
+from support.profiles import BATTERY, CONTROL, DEAD_MAN, battery, compiled
 
 GOOD = {
     "soc": 50.0,
@@ -43,10 +43,18 @@ GOOD = {
 class Scene:
     """A guard in front of a device that does what it is told, one cycle a call."""
 
-    def __init__(self, profile: CompiledProfile, *, control: bool = True, heartbeat: float = 5.0) -> None:
+    def __init__(
+        self,
+        profile: CompiledProfile,
+        *,
+        control: bool = True,
+        heartbeat: float = 5.0,
+        cycle: float = 1.0,
+        limits: Limits | None = None,
+    ) -> None:
         self.profile = profile
-        self.dead_man = DeadMan(profile, heartbeat)
-        self.guard = SafetyGuard(profile, Limits(), self.dead_man, control=control)
+        self.dead_man = DeadMan(profile, heartbeat, cycle)
+        self.guard = SafetyGuard(profile, limits or Limits(), self.dead_man, control=control)
         self.book = RequestBook()
         self.now = 1000.0
         self.measured: float | None = None
@@ -81,9 +89,9 @@ class Scene:
             )
         )
 
-    def cycle(self, **values: float | Quality) -> Decision:
+    def cycle(self, *, fresh: bool = True, **values: Any) -> Decision:
         self.now += 1.0
-        decision = self.guard.decide(self.image(**values), self.book)
+        decision = self.guard.decide(self.image(**values), self.book, fresh=fresh)
         self.command = self.guard.command(decision, self.now)
         if self.command is not None:
             outcome = (
@@ -92,6 +100,9 @@ class Scene:
                 else WriteOutcome(verified=False, written=(), error="mode: wrote 2, reads 0")
             )
             self.guard.wrote(self.command, outcome, self.now)
+        complete = fresh and self.obeys and self.guard.standing == decision.setpoint
+        if complete and decision.state is not GuardState.HOLD and (feed := self.guard.feed(self.now)):
+            self.guard.wrote(feed, WriteOutcome(verified=True, written=feed.writes), self.now)
         return decision
 
     def running(self) -> Scene:
@@ -100,7 +111,7 @@ class Scene:
         self.guard.take_events()
         return self
 
-    def expect(self, state: GuardState, setpoint: float | None, **values: float | Quality) -> Decision:
+    def expect(self, state: GuardState, setpoint: float | None, **values: Any) -> Decision:
         decision = self.cycle(**values)
         assert (decision.state, decision.setpoint) == (state, setpoint), decision.reasons
         return decision
@@ -122,7 +133,7 @@ def test_starts_at_zero_until_enough_valid_cycles(scene: Scene) -> None:
 
 def test_values_never_read_are_waited_for_and_then_alarmed(scene: Scene) -> None:
     scene.ask(10)
-    for _ in range(9):
+    for _ in range(10):
         scene.expect(GuardState.STARTING, 0.0, soc=Quality.MISSING)
     assert scene.guard.take_events() == []
     scene.expect(GuardState.HOLD, 0.0, soc=Quality.MISSING)
@@ -183,6 +194,7 @@ def test_discharge_of_10_kw(
     scene.cycle()
     decision = scene.cycle(**values)
     assert (decision.state, round(decision.setpoint or 0.0, 6)) == (state, granted)
+    assert scene.guard.standing == decision.setpoint
     assert set(why) <= set(decision.limited_by)
 
 
@@ -195,13 +207,14 @@ def test_discharge_of_10_kw(
         ({"soc": 5.0}, -10.0),
         ({"battery_temperature": 40.0}, 0.0),
         ({"battery_temperature": 39.9}, -1.0),
-        ({"battery_temperature": 0.5}, -1.389),
+        ({"battery_temperature": 0.5}, -1.388),
     ],
 )
 def test_charge_of_10_kw(scene: Scene, values: dict[str, Any], granted: float) -> None:
     scene.running().ask(-10)
     scene.cycle()
-    assert scene.cycle(**values).setpoint == pytest.approx(granted, abs=1e-3)
+    assert scene.cycle(**values).setpoint == pytest.approx(granted, abs=1e-6)
+    assert scene.guard.standing == pytest.approx(granted, abs=1e-6)
 
 
 def test_a_hold_commands_the_safe_state_at_once_and_alarms(scene: Scene) -> None:
@@ -293,15 +306,140 @@ def test_a_new_connection_proves_the_dead_man_again(scene: Scene) -> None:
     assert scene.command.kind == "zero"
 
 
-def test_power_that_does_not_follow_alarms(scene: Scene) -> None:
+def test_power_that_does_not_follow_is_told_again_alarmed_and_then_held(scene: Scene) -> None:
     scene.running().ask(10)
     scene.measured = 0.0
+    kinds = []
     for _ in range(15):
-        scene.cycle()
+        assert scene.cycle().state is GuardState.NORMAL
+        kinds += [scene.command.kind] if scene.command else []
+    assert kinds == ["discharge", "discharge"]
     assert [e.code for e in scene.guard.take_events()] == ["setpoint_not_followed"]
-    scene.measured = 10.0
+    for _ in range(8):
+        scene.cycle()
+    scene.expect(GuardState.HOLD, 0.0)
+
+
+def test_a_wandering_setpoint_does_not_hide_that_power_does_not_follow(scene: Scene) -> None:
+    scene.running()
+    scene.measured = -45.0
+    states = []
+    for i in range(40):
+        scene.ask(10.0 + i % 2)
+        states.append(scene.cycle().state)
+    assert GuardState.HOLD in states
+    assert "setpoint_not_followed" in [e.code for e in scene.guard.take_events()]
+
+
+def test_a_dead_man_that_was_not_fed_in_time_is_not_armed(scene: Scene) -> None:
+    """Cycles that are never complete do not feed: the device has fallen back, so everything is written anew."""
+    scene.running().ask(10)
     scene.cycle()
-    assert [(e.code, e.active) for e in scene.guard.take_events()] == [("setpoint_not_followed", False)]
+    for _ in range(19):
+        scene.cycle(fresh=False)
+    scene.expect(GuardState.STARTING, 0.0)
+    assert scene.command is not None
+    assert scene.command.kind == "zero"
+
+
+def test_power_needs_evidence_read_on_this_connection(scene: Scene) -> None:
+    scene.running().ask(10)
+    scene.guard.connection_changed()
+    for _ in range(10):
+        decision = scene.cycle(fresh=False)
+        assert (decision.state, decision.setpoint) == (GuardState.STARTING, 0.0)
+    for _ in range(3):
+        decision = scene.cycle()
+    assert decision.setpoint == 10.0
+
+
+def test_derating_is_commanded_at_every_temperature(scene: Scene) -> None:
+    scene.running().ask(40)
+    for tenth in range(451, 550):
+        decision = scene.cycle(battery_temperature=tenth / 10)
+        assert decision.setpoint is not None
+        assert decision.setpoint <= decision.bounds.high
+        assert scene.guard.standing == decision.setpoint > 0
+
+
+def test_flicker_at_a_limit_does_not_flood_the_device(scene: Scene) -> None:
+    scene.running().ask(-10)
+    commands = 0
+    for i in range(600):
+        scene.cycle(battery_temperature=40.0 + (0.1 if i % 2 else -0.1))
+        commands += scene.command is not None
+    assert commands <= 3
+    assert len(scene.guard.take_events()) <= 3
+    scene.ask(40)
+    commands = 0
+    for i in range(600):
+        scene.cycle(battery_temperature=50.0 + (0.01 if i % 2 else -0.01))
+        commands += scene.command is not None
+    assert commands <= 3
+
+
+@pytest.mark.parametrize("name", ["soc", "cell_voltage_max"])
+@pytest.mark.parametrize("quality", [Quality.MISSING, Quality.STALE, Quality.INVALID, Quality.OUT_OF_RANGE])
+def test_a_limit_point_is_evidence_even_when_the_profile_forgets_it(
+    tmp_path: Path, name: str, quality: Quality
+) -> None:
+    points = {
+        **BATTERY,
+        "cell_voltage_max": {"address": 7, "type": "u16", "gain": 0.001, "unit": "V", "poll": "fast"},
+    }
+    control = {**CONTROL, "evidence": ["battery_power"], "running_states": {}}
+    scene = Scene(compiled(tmp_path, points, control=control, dead_man=DEAD_MAN))
+    good: dict[str, Any] = {"cell_voltage_max": 3.3}
+    for _ in range(4):
+        scene.cycle(**good)
+    scene.ask(10)
+    scene.expect(GuardState.NORMAL, 10.0, **good)
+    scene.expect(GuardState.NORMAL, 10.0, cell_voltage_max=Quality.NOT_AVAILABLE)
+    scene.expect(GuardState.HOLD, 0.0, **{**good, name: quality})
+
+
+def test_a_device_limit_that_is_lost_allows_nothing(tmp_path: Path) -> None:
+    scene = Scene(battery(tmp_path), limits=Limits(discharge_power_max=50.0)).running()
+    scene.ask(45)
+    scene.expect(GuardState.NORMAL, 8.0, discharge_power_max=8.0)
+    scene.expect(GuardState.NORMAL, 0.0, discharge_power_max=Quality.STALE)
+    scene.expect(GuardState.NORMAL, 45.0, discharge_power_max=Quality.NOT_AVAILABLE)
+
+
+def test_refusals_without_end_never_stop_the_guard(scene: Scene) -> None:
+    scene.obeys = False
+    for _ in range(6000):
+        scene.cycle()
+    scene.obeys = True
+    commands = 0
+    for _ in range(4):
+        scene.cycle()
+        commands += scene.command is not None
+    assert commands >= 1  # zero is never more than 2 s away
+
+
+def test_a_register_that_is_too_coarse_holds_less_not_more(tmp_path: Path) -> None:
+    points = {**BATTERY, "discharge_setpoint": {**BATTERY["discharge_setpoint"], "gain": 1.0}}
+    scene = Scene(compiled(tmp_path, points, control=CONTROL, dead_man=DEAD_MAN)).running()
+    scene.ask(7.6)
+    scene.cycle()
+    assert scene.command is not None
+    assert scene.command.writes[0].value == 7.0
+
+
+def test_a_feed_repeats_nothing_of_an_earlier_command(tmp_path: Path) -> None:
+    dead_man = {
+        "kind": "rewrite", "time": 20, "feed": ["charge_setpoint", "discharge_setpoint"],
+        "fallback": "falls to zero", "sources": ["t"],
+    }  # fmt: skip
+    scene = Scene(battery(tmp_path, dead_man=dead_man)).running()
+    scene.ask(-12)
+    scene.cycle()
+    scene.ask(0)
+    scene.cycle()
+    feed = scene.guard.feed(scene.now + 6)
+    assert feed is not None
+    assert [(w.point, w.value) for w in feed.writes] == [("discharge_setpoint", 0.0)]
 
 
 def test_feeding_repeats_the_last_trigger_at_the_heartbeat(scene: Scene) -> None:
@@ -323,7 +461,7 @@ def test_feeding_repeats_the_last_trigger_at_the_heartbeat(scene: Scene) -> None
             5.0,
             "no dead-man",
         ),
-        ({}, 11.0, "set WATCHDOG_TIMEOUT to 10 or less"),
+        ({}, 11.0, "set WATCHDOG_TIMEOUT and CYCLE_TIME to 10 or less"),
     ],
 )
 def test_control_is_refused_where_the_dead_man_cannot_be_proved(
@@ -337,6 +475,11 @@ def test_control_is_refused_where_the_dead_man_cannot_be_proved(
     (event,) = (e for e in scene.guard.take_events() if e.code == "control_refused")
     assert why in event.message
     assert scene.guard.release() is None
+
+
+def test_control_is_refused_when_a_cycle_outlasts_the_dead_man(tmp_path: Path) -> None:
+    assert "CYCLE_TIME" in (DeadMan(battery(tmp_path), 5.0, cycle=60.0).refusal or "")
+    assert DeadMan(battery(tmp_path), 5.0, cycle=4.0).refusal is None  # fed every 8 s of 20
 
 
 def test_monitor_mode_writes_nothing_and_still_alarms(tmp_path: Path) -> None:

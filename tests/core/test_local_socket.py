@@ -62,6 +62,10 @@ def test_a_request_can_be_cancelled(served: LocalSocket) -> None:
         (b'{"op": "request", "power": "5"}', "power='5': give a number"),
         (b'{"op": "request", "power": true}', "give a number"),
         (b'{"op": "request", "power": NaN}', "give a number"),
+        (b'{"op": "service_status", "status": {"x": NaN}}', "give a number"),
+        (b'{"op": "request", "power": 1' + b"0" * 400 + b"}", "float"),
+        (b"[" * 100_000, "recursion"),
+        (b'{"op": "request", "power": 1, "source": "' + b"x" * 200 + b'"}', "at most 128 characters"),
         (b'{"op": "request", "power": 1, "for": 0}', "for=0"),
         (b'{"op": "request", "power": 1, "for": 1e9}', "at most 3600 s"),
         (b'{"op": "request", "power": 1, "priority": "king"}', "priority=king"),
@@ -74,6 +78,12 @@ def test_bad_lines_get_one_clear_error(served: LocalSocket, line: bytes, error: 
     assert not answer["ok"]
     assert error in answer["error"]
     assert served._book.live(0.0) == []
+
+
+def test_sources_are_bounded(served: LocalSocket) -> None:
+    answers = [_ask(served, op="request", power=1, source=str(i)) for i in range(70)]
+    assert sum(answer["ok"] for answer in answers) == 64
+    assert _ask(served, op="request", power=2, source="3")["ok"]
 
 
 def test_over_the_real_socket(tmp_path: Path) -> None:

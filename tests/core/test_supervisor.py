@@ -71,3 +71,20 @@ def test_settings_reach_the_child_and_its_input_closes_with_us() -> None:
         assert deaths[0] == 7
 
     asyncio.run(run())
+
+
+def test_a_child_that_cannot_be_started_is_tried_again() -> None:
+    async def run() -> None:
+        deaths: list[int] = []
+        stop = asyncio.Event()
+        supervisor = Supervisor({}, deaths.append, ("/no/such/program",))
+        task = asyncio.create_task(supervisor.run(stop))
+        for _ in range(200):
+            if len(deaths) >= 2:
+                break
+            await asyncio.sleep(0.05)
+        stop.set()
+        await task
+        assert len(deaths) >= 2
+
+    asyncio.run(run())

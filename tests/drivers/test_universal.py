@@ -93,6 +93,56 @@ def test_an_absent_point_comes_back_without_a_restart(tmp_path: Path) -> None:
     _run(body)
 
 
+def test_a_moment_of_refusals_leaves_no_trace(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with ScriptedDevice({}) as device:  # every address refused
+            driver = UniversalDriver(
+                battery(tmp_path), "127.0.0.1", device.port, pace=Pace(normal=0.0, slow=0.0)
+            )
+            await driver.read_fast()
+            assert "soc" in driver.status()["absent_points"]
+            device.registers = dict(REGISTERS)
+            for _ in range(20):
+                await driver.read_fast()
+                await asyncio.sleep(0.02)
+            assert driver.status()["absent_points"] == []
+            device.requests.clear()
+            assert await driver.read_fast()
+            assert device.requests[0].hex() == "0300000005"
+            await driver.close()
+
+    _run(body)
+
+
+@pytest.mark.parametrize("how", ["silent", "close"])
+def test_a_register_that_kills_the_connection_is_left_alone(tmp_path: Path, how: str) -> None:
+    async def body() -> None:
+        async with ScriptedDevice(dict(REGISTERS)) as device:
+            asked = 0
+
+            async def poisoned(transaction: int, unit: int, pdu: bytes) -> bytes | None:
+                nonlocal asked
+                if pdu[:3] != bytes((3, 0, 5)):  # the block of class normal
+                    return b""
+                asked += 1
+                if how == "close":
+                    device.drop()
+                return None
+
+            device.hook = poisoned
+            profile = battery(tmp_path, connection={"timeout": 0.1, "retries": 1})
+            driver = UniversalDriver(profile, "127.0.0.1", device.port, pace=Pace(normal=0.05))
+            good = 0
+            for _ in range(100):
+                good += await driver.read_fast()
+                await asyncio.sleep(0.02)
+            assert asked == 1
+            assert good >= 60
+            await driver.close()
+
+    _run(body)
+
+
 def test_busy_is_repeated(tmp_path: Path) -> None:
     async def body() -> None:
         async with ScriptedDevice(dict(REGISTERS)) as device:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -66,7 +67,9 @@ async def _run(settings: Settings, profile: CompiledProfile) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     await gateway.run()
-    return 0
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(0)  # the journal is closed; a look-up of the device's name may still hang in a thread
 
 
 if __name__ == "__main__":

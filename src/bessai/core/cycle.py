@@ -7,15 +7,17 @@ within its period, and picks up again in the next one. A write that is still und
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from bessai.core.guard import SafetyGuard
 from bessai.core.requests import RequestBook
 from bessai.drivers import UniversalDriver
 from bessai.model import (
+    Bounds,
     Clock,
     Command,
     CycleRecord,
@@ -92,7 +94,9 @@ class ControlCycle:
         self._reading: asyncio.Task[bool] | None = None
         self._writing: asyncio.Task[WriteOutcome] | None = None
         self._command: Command | None = None
-        self._connects = 0
+        self._connections = (0, 0)
+        self._overtaken = False
+        self._failed = ""
         self._pending: list[Event] = []
 
     def note(self, event: Event) -> None:
@@ -106,9 +110,11 @@ class ControlCycle:
             try:
                 await self.step(planned)
             except Exception as error:
-                log.exception("cycle failed")
                 message = f"cycle failed: {type(error).__name__}: {error}"
-                self._recorder.append_event(self._event("cycle_failed", Severity.ALARM, message))
+                if message != self._failed:
+                    log.exception("cycle failed")
+                    self._recorder.append_event(self._event("cycle_failed", Severity.ALARM, message))
+                self._failed = message
             planned += self._period
             behind = self._clock.monotonic() - planned
             if behind >= self._period:
@@ -125,14 +131,12 @@ class ControlCycle:
         """One cycle, planned for a monotonic time (default: now)."""
         start = self._clock.monotonic()
         planned = start if planned is None else planned
-        if self._reading is None or self._reading.done():
-            self._reading = asyncio.create_task(self._driver.read_fast(), name="read fast points")
-        await asyncio.wait({self._reading}, timeout=_READ_SHARE * self._period)
-        complete = self._read_complete(self._reading)
-        self._watch_connection()
+        complete = await self._read()
+        if self._connection_changed():
+            complete = False
         image = self._freeze()
         frozen = image.monotonic
-        decision = self._guard.decide(image, self._book)
+        decision = self._decide(image, fresh=complete)
         decided = self._clock.monotonic()
         deadline = start + _WRITE_SHARE * self._period
         outcome = await self._write(lambda: self._guard.command(decision, frozen), deadline)
@@ -166,28 +170,53 @@ class ControlCycle:
         self._count(record)
         return record
 
-    async def release(self, within: float = 0.8) -> bool:
-        """End external control of the device at a clean stop. True when that was verified."""
-        command = self._guard.release()
-        if command is None or not self._driver.connected:
-            return False
+    async def release(self, within: float = 0.8) -> str:
+        """End external control of the device at a clean stop. Returns in words what came of it."""
         if self._writing is not None:
+            self._writing.cancel()
             await asyncio.wait({self._writing}, timeout=within / 2)
-        try:
-            async with asyncio.timeout(within):
-                outcome = await self._driver.write(command)
-        except TimeoutError:
-            return False
-        return outcome.verified
+        command = self._guard.release()
+        if command is None and self._writing is None:
+            return "the device was never commanded"
+        verified = False
+        if command is not None and self._driver.connected:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(within):
+                    verified = (await self._driver.write(command)).verified
+        if verified:
+            return "control handed back to the device"
+        return "control could not be handed back: the device falls back by its dead-man"
 
-    @staticmethod
-    def _read_complete(reading: asyncio.Task[bool]) -> bool:
-        if not reading.done():
+    async def _read(self) -> bool:
+        """Read, or go on reading, for a share of the period. True when a reading was completed meanwhile."""
+        complete = self._take_reading()  # one that ended between the ticks
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._driver.read_fast(), name="read fast points")
+        await asyncio.wait({self._reading}, timeout=_READ_SHARE * self._period)
+        return self._take_reading() or complete
+
+    def _take_reading(self) -> bool:
+        if self._reading is None or not self._reading.done():
             return False
+        reading, self._reading = self._reading, None
         if (error := reading.exception()) is not None:
             log.error("reading failed", exc_info=error)
             return False
         return reading.result()
+
+    def _decide(self, image: ProcessImage, *, fresh: bool) -> Decision:
+        """The guard's decision; when it fails, the safe state."""
+        try:
+            decision = self._guard.decide(image, self._book, fresh=fresh)
+        except Exception as error:
+            message = f"decision failed: {type(error).__name__}: {error}"
+            if message != self._failed:
+                log.exception("decision failed")
+                self.note(self._event("cycle_failed", Severity.ALARM, message))
+            self._failed = message
+            return Decision(state=GuardState.HOLD, setpoint=0.0, bounds=Bounds(0.0, 0.0), reasons=(message,))
+        self._failed = ""
+        return decision
 
     def _freeze(self) -> ProcessImage:
         now = self._clock.monotonic()
@@ -220,6 +249,9 @@ class ControlCycle:
         writing, command = self._writing, self._command
         self._writing = self._command = None
         outcome = writing.result()
+        if self._overtaken:  # it speaks of a connection that is gone
+            self._overtaken = False
+            outcome = replace(outcome, verified=False, error=outcome.error or "the connection changed")
         self._guard.wrote(command, outcome, self._clock.monotonic())
         return outcome
 
@@ -231,18 +263,20 @@ class ControlCycle:
             decision.state is not GuardState.HOLD and self._guard.standing == decision.setpoint
         )
 
-    def _watch_connection(self) -> None:
-        connects = self._driver.client.stats.connects
-        lost = self._driver.client.stats.disconnects
-        if connects + lost == self._connects:
-            return
-        self._connects = connects + lost
+    def _connection_changed(self) -> bool:
+        """Notice a new or lost connection, and tell the guard."""
+        stats = self._driver.client.stats
+        if (stats.connects, stats.disconnects) == self._connections:
+            return False
+        self._connections = (stats.connects, stats.disconnects)
         self._guard.connection_changed()
+        self._overtaken = self._writing is not None
         if self._driver.connected:
             self.note(self._event("device_connected", Severity.INFO, "connected to the device"))
         else:
             why = self._driver.problem or "connection lost"
             self.note(self._event("device_disconnected", Severity.WARNING, why))
+        return True
 
     def _count(self, record: CycleRecord) -> None:
         self.last = record

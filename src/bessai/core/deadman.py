@@ -1,10 +1,13 @@
 """The device's own dead-man, as far as the gateway can prove it.
 
-It is armed by a write that was read back, fed only when the guard says that a cycle was complete, and
-disarmed as soon as the connection changes: a device that was away may have forgotten.
+It is armed by a write that was read back, fed only when the guard says that a cycle was complete, and no
+longer armed as soon as its time has passed unfed or the connection changes: a device that was away may have
+forgotten.
 """
 
 from __future__ import annotations
+
+import math
 
 from bessai.model import Write
 from bessai.registry import CompiledProfile
@@ -23,13 +26,15 @@ class DeadMan:
     Args:
         profile: the device.
         heartbeat: wanted seconds between feeds; the profile may ask for more.
+        cycle: seconds of a cycle; feeds happen at the end of cycles only.
     """
 
-    def __init__(self, profile: CompiledProfile, heartbeat: float) -> None:
+    def __init__(self, profile: CompiledProfile, heartbeat: float, cycle: float = 1.0) -> None:
         self._profile = profile
         self._spec = profile.dead_man
-        self.armed = False
-        self.last_fed: float | None = None
+        self._cycle = cycle
+        self._proved = False
+        self._last_fed: float | None = None
         self._last_written: dict[str, float] = {}
         self._beat = 0
         interval = getattr(self._spec, "feed_interval", 0.0)
@@ -42,12 +47,17 @@ class DeadMan:
             return f"profile {self._profile.id} has no control section"
         if self._spec is None or isinstance(self._spec, NoDeadMan):
             return f"{self._profile.id} has no dead-man: it would keep the last command forever"
-        if self.interval > self._spec.time / 2:
+        interval = math.ceil(self.interval / self._cycle - 1e-9) * self._cycle
+        if interval > self._spec.time / 2:
             return (
-                f"a heartbeat every {self.interval:g} s is too slow for a dead-man of {self._spec.time:g} s; "
-                f"set WATCHDOG_TIMEOUT to {self._spec.time / 2:g} or less"
+                f"a heartbeat every {interval:g} s is too slow for a dead-man of {self._spec.time:g} s; "
+                f"set WATCHDOG_TIMEOUT and CYCLE_TIME to {self._spec.time / 2:g} or less"
             )
         return None
+
+    def armed(self, now: float) -> bool:
+        """True while the device is known to be counting down: proved, and fed within its time."""
+        return self._proved and self._last_fed is not None and now - self._last_fed < self.time
 
     @property
     def time(self) -> float:
@@ -80,23 +90,22 @@ class DeadMan:
 
     def due(self, now: float) -> bool:
         """True when the device should be fed now."""
-        return self.last_fed is None or now - self.last_fed >= self.interval - 1e-3
+        return self._last_fed is None or now - self._last_fed >= self.interval - 1e-3
 
-    def wrote(self, writes: tuple[Write, ...], now: float, *, verified: bool) -> None:
-        """Note acknowledged writes; verified ones arm and feed the dead-man."""
+    def wrote(self, writes: tuple[Write, ...], now: float, *, verified: bool, feed: bool = False) -> None:
+        """Note the acknowledged writes of a command or of a feed; verified ones prove and feed the dead-man."""
+        if not feed:
+            self._last_written = {}  # a feed repeats the present command, never an earlier one
         self._last_written.update({write.point: write.value for write in writes})
-        if not verified:
-            self.armed = False
-            return
-        self.armed = True
+        self._proved = verified
         feeds = getattr(self._spec, "feed", None) or [getattr(self._spec, "point", None)]
-        if any(write.point in feeds for write in writes):
-            self.last_fed = now
+        if verified and any(write.point in feeds for write in writes):
+            self._last_fed = now
 
     def disarm(self) -> None:
         """The device may have forgotten everything."""
-        self.armed = False
-        self.last_fed = None
+        self._proved = False
+        self._last_fed = None
 
     def _next_beat(self, spec: HeartbeatDeadMan) -> tuple[Write, ...]:
         self._beat = (self._beat + 1) % spec.modulo

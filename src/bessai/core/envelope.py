@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bessai.core.alarms import Condition
-from bessai.core.limits import Limits
+from bessai.core.limits import Curve, Limits, StateLimit
 from bessai.model import Bounds, ProcessImage, Quality, Severity
 from bessai.registry import CompiledProfile
 from bessai.registry.schema import Control
@@ -28,13 +28,14 @@ class Envelope:
 
 
 class EnvelopeCheck:
-    """Computes the envelope of each cycle. Keeps only the hysteresis of the SOC limits."""
+    """Computes the envelope of each cycle. Keeps only what hysteresis needs."""
 
     def __init__(self, profile: CompiledProfile, limits: Limits) -> None:
         self._profile = profile
         self._limits = limits
         self._full = False
         self._empty = False
+        self._blocked: set[tuple[str, str]] = set()
 
     def check(self, image: ProcessImage) -> Envelope:
         """The envelope that this image proves."""
@@ -65,18 +66,26 @@ class EnvelopeCheck:
         )
 
     def _evidence(self, control: Control, image: ProcessImage) -> Iterator[Condition]:
-        for name in control.evidence:
+        """What the profile calls evidence, and every other point that a limit looks at.
+
+        A limit point outside the profile's list may be one that this device does not have.
+        """
+        names = image.layout.index
+        looked_at = ("soc", *(limit.point for limit in self._limits.states))
+        further = [name for name in looked_at if name in names and name not in control.evidence]
+        for name in (*control.evidence, *further):
             value = image.good(name)
             if value is None:
                 quality = image.quality_of(name)
-                i = image.layout.index[name]
-                known = quality == Quality.OUT_OF_RANGE
+                if name in further and name != "soc" and quality is Quality.NOT_AVAILABLE:
+                    continue
+                known = quality is Quality.OUT_OF_RANGE
                 yield Condition(
                     code="evidence_lost",
                     severity=Severity.ALARM,
                     message=f"{name} is {quality.label}",
                     point=name,
-                    value=float(image.values[i]) if known else None,
+                    value=float(image.values[names[name]]) if known else None,
                 )
             elif name in control.running_states and int(value) not in control.running_states[name]:
                 meaning = image.layout.meaning(name, value) or f"{int(value):#06x}"
@@ -110,7 +119,8 @@ class EnvelopeCheck:
             value = image.good(limit.point)
             if value is None:
                 continue
-            charge, discharge = limit.charge(value), limit.discharge(value)
+            charge = self._share(limit, "charge", limit.charge, value)
+            discharge = self._share(limit, "discharge", limit.discharge, value)
             condition = None
             if charge <= 0.0 or discharge <= 0.0:
                 both = charge <= 0.0 and discharge <= 0.0
@@ -124,6 +134,16 @@ class EnvelopeCheck:
                 )
             yield limit.point, condition, charge, discharge
 
+    def _share(self, limit: StateLimit, direction: str, curve: Curve, value: float) -> float:
+        """The curve's share; a direction that is blocked opens again only beyond the hysteresis."""
+        key = (limit.point, direction)
+        near = min(curve(value - limit.hysteresis), curve(value), curve(value + limit.hysteresis))
+        if curve(value) <= 0.0 or (key in self._blocked and near <= 0.0):
+            self._blocked.add(key)
+            return 0.0
+        self._blocked.discard(key)
+        return curve(value)
+
     def _rated(self, control: Control, image: ProcessImage) -> tuple[Bounds, list[Condition]]:
         """The plant's power limits: the smaller of the site's and the device's own."""
         found: list[float] = []
@@ -134,12 +154,14 @@ class EnvelopeCheck:
         ):
             device = image.good(point) if point else None
             known = [value for value in (own, device) if value is not None]
+            if point and device is None and image.quality_of(point) is not Quality.NOT_AVAILABLE:
+                known = []  # the device has a limit of its own, and it is not known now
             if not known:
                 unknown.append(
                     Condition(
                         code="power_limit_unknown",
                         severity=Severity.WARNING,
-                        message=f"highest {direction} power unknown; set {direction.upper()}_POWER_MAX",
+                        message=f"highest {direction} power unknown: no {direction}",
                         point=point or direction,
                     )
                 )

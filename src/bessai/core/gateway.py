@@ -62,7 +62,7 @@ class Gateway:
             settings.inverter_ip,
             settings.inverter_port,
             unit=settings.inverter_unit,
-            pace=Pace(stale_fast=settings.stale_after),
+            pace=Pace(stale_fast=settings.stale_after, cycle=settings.cycle_time),
         )
         self.book = RequestBook()
         self.guard = SafetyGuard(
@@ -73,7 +73,7 @@ class Gateway:
                 charge_power_max=settings.charge_power_max,
                 discharge_power_max=settings.discharge_power_max,
             ),
-            DeadMan(profile, settings.watchdog_timeout),
+            DeadMan(profile, settings.watchdog_timeout, settings.cycle_time),
             control=settings.control_mode == "control",
         )
         self.cycle = ControlCycle(
@@ -108,10 +108,8 @@ class Gateway:
             cycling.cancel()
             released = await self.cycle.release()
             await self.driver.close()
-            what = "control handed back to the device" if released else "nothing was left to hand back"
-            self.journal.append_event(
-                self._event("gateway_stopped", Severity.INFO, f"gateway stopped, {what}")
-            )
+            stopped = self._event("gateway_stopped", Severity.INFO, f"gateway stopped; {released}")
+            self.journal.append_event(stopped)
         finally:
             self.stop.set()
             durable = await asyncio.to_thread(self.journal.close, 0.8)

@@ -6,13 +6,14 @@ into the writes of the profile. Unsafe or unproved means the safe state: zero po
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from bessai.core.alarms import Alarms, Condition
 from bessai.core.deadman import DeadMan
 from bessai.core.envelope import Envelope, EnvelopeCheck
 from bessai.core.limits import Limits
-from bessai.core.requests import RequestBook
+from bessai.core.requests import RequestBook, Resolution
 from bessai.model import (
     Bounds,
     Command,
@@ -27,15 +28,19 @@ from bessai.model import (
 )
 from bessai.model.command import _issue
 from bessai.registry import CompiledProfile
-from bessai.registry.schema import WriteStep
+from bessai.registry.schema import Point, WriteStep
 
 VALID_CYCLES = 3
 """Complete cycles before power is granted, after a start and after every hold."""
 
-START_GRACE = 10
-"""Cycles after the start in which a value that was never read yet is waited for, not alarmed."""
+START_GRACE = 10.0
+"""Seconds after the start in which a value that was never read yet is waited for, not alarmed."""
 
-_RETRY_MAX = 10.0
+_RETRY_MAX = {"zero": 2.0}
+_RETRY_MAX_POWER = 10.0
+_DEADBAND = 0.005
+"""Share of the rated power by which a clipped setpoint must rise before it is written again."""
+
 _ZERO = Bounds(0.0, 0.0)
 
 
@@ -74,9 +79,11 @@ class SafetyGuard:
         self._events: list[Event] = []
         self._state = GuardState.STARTING
         self._valid = 0
-        self._grace = START_GRACE
+        self._first: float | None = None
         self._standing: tuple[str, float | None] | None = None
-        self._deadline = float("inf")
+        self._astray_since: float | None = None
+        self._told_again = 0.0
+        self._touched = False
         self._refusal: _Refusal | None = None
 
     @property
@@ -89,11 +96,12 @@ class SafetyGuard:
         events, self._events = self._events, []
         return events
 
-    def decide(self, image: ProcessImage, book: RequestBook) -> Decision:
-        """The setpoint of this cycle, and why."""
+    def decide(self, image: ProcessImage, book: RequestBook, *, fresh: bool = True) -> Decision:
+        """The setpoint of this cycle, and why. `fresh`: the evidence was read since the last cycle."""
         envelope = self._check.check(image)
+        astray = self._is_astray(image, envelope)
         waiting = self._waits_for_first_values(image, envelope)
-        conditions = self._own_conditions(image, envelope)
+        conditions = self._own_conditions(image, astray)
         conditions += () if waiting else envelope.conditions
         refusal = self._dead_man.refusal if self._control else None
         if refusal is not None:
@@ -104,7 +112,13 @@ class SafetyGuard:
             )
         self._events += self._alarms.update(conditions, image.wall_ns)
         monitor = not self._control or refusal is not None
-        self._state = self._next_state(envelope, monitor=monitor, waiting=waiting)
+        armed = self._dead_man.armed(image.monotonic)
+        if monitor:
+            self._state = GuardState.MONITOR
+        elif waiting:
+            self._state = GuardState.STARTING
+        else:
+            self._state = self._next_state(envelope, armed=armed, astray=astray, fresh=fresh)
         reasons = tuple(c.message for c in conditions if c.severity >= Severity.WARNING)
         if self._state is GuardState.MONITOR:
             return Decision(state=self._state, setpoint=None, bounds=_ZERO, reasons=reasons)
@@ -112,7 +126,7 @@ class SafetyGuard:
         resolution = book.resolve(envelope.bounds if granted else _ZERO, image.monotonic)
         winner = resolution.winner
         limited = list(resolution.limited_by)
-        setpoint = round(resolution.power, 3) + 0.0  # no negative zero
+        setpoint = self._settled(resolution, envelope)
         if setpoint and self._refused(_kind(setpoint), image.monotonic):
             setpoint = 0.0
             limited.append("refused")
@@ -138,16 +152,15 @@ class SafetyGuard:
             return None
         kind = _kind(setpoint)
         safe_state_due = decision.state is GuardState.HOLD and self._dead_man.due(now)
-        if self._standing == (kind, setpoint) and self._dead_man.armed and not safe_state_due:
+        armed = self._dead_man.armed(now)
+        if self._standing == (kind, setpoint) and armed and not safe_state_due:
             return None
         if self._refused(kind, now):
             return None
         # A second look, written differently: whatever went wrong above, no power leaves its bounds.
         low, high = decision.bounds.low, decision.bounds.high
         if kind != "zero" and not (
-            decision.state in {GuardState.NORMAL, GuardState.DERATED}
-            and self._dead_man.armed
-            and low <= setpoint <= high
+            decision.state in {GuardState.NORMAL, GuardState.DERATED} and armed and low <= setpoint <= high
         ):
             kind, setpoint = "zero", 0.0
         steps = {
@@ -159,35 +172,34 @@ class SafetyGuard:
 
     def feed(self, now: float) -> Command | None:
         """What keeps the dead-man alive; to be asked only at the end of a complete, verified cycle."""
-        if not self._dead_man.armed or not self._dead_man.due(now):
+        if not self._dead_man.armed(now) or not self._dead_man.due(now):
             return None
         writes = self._dead_man.feeding()
         return _issue("feed", None, writes, feed=True) if writes else None
 
     def release(self) -> Command | None:
-        """What ends external control at a clean stop; None when the gateway never took it."""
-        if self._profile.control is None or self._standing is None:
+        """What ends external control at a clean stop; None when the gateway never wrote to the device."""
+        if self._profile.control is None or not self._touched:
             return None
         return _issue("stop", None, self._fill(self._profile.control.stop, 0.0))
 
     def wrote(self, command: Command, outcome: WriteOutcome, now: float) -> None:
         """Learn what became of a command."""
-        self._dead_man.wrote(outcome.written, now, verified=outcome.verified)
+        self._dead_man.wrote(outcome.written, now, verified=outcome.verified, feed=command.feed)
+        self._touched = True  # also when no answer came: the device may have taken it
         refusal = self._refusal
         if not outcome.verified:
             self._standing = None
             times = refusal.times + 1 if refusal is not None and refusal.kind == command.kind else 1
-            pause = 0.0 if times == 1 else min(2.0 ** (times - 1), _RETRY_MAX)
+            longest = _RETRY_MAX.get(command.kind, _RETRY_MAX_POWER)
+            pause = 0.0 if times == 1 else min(2.0 ** min(times - 1, 8), longest)
             why = outcome.error or "not verified"
             self._refusal = _Refusal(kind=command.kind, why=why, times=times, retry_at=now + pause)
             return
         if refusal is not None and refusal.kind in {command.kind, "feed"}:
             self._refusal = None
         if not command.feed:
-            standing = (command.kind, command.setpoint)
-            if standing != self._standing and self._profile.control is not None:
-                self._deadline = now + self._profile.control.response_time
-            self._standing = standing
+            self._standing = (command.kind, command.setpoint)
 
     def connection_changed(self) -> None:
         """The device may have forgotten what it was told."""
@@ -195,6 +207,7 @@ class SafetyGuard:
         self._standing = None
         self._valid = 0
         self._refusal = None
+        self._astray_since = None
 
     @property
     def standing(self) -> float | None:
@@ -207,10 +220,13 @@ class SafetyGuard:
 
     def _waits_for_first_values(self, image: ProcessImage, envelope: Envelope) -> bool:
         """True shortly after the start, while all that is wrong is that values were never read yet."""
-        self._grace = 0 if envelope.safe else max(0, self._grace - 1)
+        if self._first is None:
+            self._first = image.monotonic
+        if envelope.safe:
+            self._first = -START_GRACE
         lost = [c for c in envelope.conditions if c.code == "evidence_lost"]
         return (
-            self._grace > 0
+            image.monotonic - self._first < START_GRACE
             and bool(lost)
             and all(
                 c.severity < Severity.ALARM
@@ -219,19 +235,52 @@ class SafetyGuard:
             )
         )
 
-    def _next_state(self, envelope: Envelope, *, monitor: bool, waiting: bool) -> GuardState:
-        if monitor:
-            return GuardState.MONITOR
-        self._valid = self._valid + 1 if envelope.safe else 0
-        if waiting:
-            return GuardState.STARTING
-        if not envelope.safe:
+    def _next_state(self, envelope: Envelope, *, armed: bool, astray: float, fresh: bool) -> GuardState:
+        control = self._profile.control
+        obeys = control is None or astray < 2 * control.response_time
+        if not envelope.safe or not obeys:
+            self._valid = 0
             return GuardState.HOLD
-        if self._valid < VALID_CYCLES or not self._dead_man.armed:
+        self._valid += fresh
+        if self._valid < VALID_CYCLES or not armed:
             return GuardState.HOLD if self._state is GuardState.HOLD else GuardState.STARTING
         return GuardState.DERATED if envelope.bounds != envelope.rated else GuardState.NORMAL
 
-    def _own_conditions(self, image: ProcessImage, envelope: Envelope) -> list[Condition]:
+    def _settled(self, resolution: Resolution, envelope: Envelope) -> float:
+        """The setpoint in whole watts, towards zero; a clipped one does not follow every flicker upwards."""
+        power = math.trunc(round(resolution.power * 1000, 6)) / 1000
+        setpoint = resolution.bounds.clip(power) + 0.0  # no negative zero
+        standing = self.standing
+        wanted = resolution.winner.power if resolution.winner else None
+        if standing and wanted is not None and setpoint != wanted and standing * setpoint > 0:
+            rise = abs(setpoint) - abs(standing)
+            band = _DEADBAND * max(-envelope.rated.low, envelope.rated.high)
+            if 0 < rise < band and resolution.bounds.clip(standing) == standing:
+                return standing
+        return setpoint
+
+    def _is_astray(self, image: ProcessImage, envelope: Envelope) -> float:
+        """Seconds for which the measured power has been away from the standing setpoint."""
+        control, standing = self._profile.control, self.standing
+        if control is None:
+            return 0.0
+        measured = image.good(control.measured)
+        tolerance = control.tolerance * max(-envelope.rated.low, envelope.rated.high)
+        if measured is None or tolerance == 0.0:
+            return 0.0 if self._astray_since is None else image.monotonic - self._astray_since
+        if standing is None or abs(measured - standing) <= tolerance:
+            if standing is not None:
+                self._astray_since = None
+        elif self._astray_since is None:
+            self._astray_since = self._told_again = image.monotonic
+        if self._astray_since is None:
+            return 0.0
+        if image.monotonic - self._told_again >= control.response_time:
+            self._told_again = image.monotonic
+            self._standing = None  # say it again
+        return image.monotonic - self._astray_since
+
+    def _own_conditions(self, image: ProcessImage, astray: float) -> list[Condition]:
         """What the guard knows of its own commands: refused writes, and power that did not follow."""
         found = []
         if self._refusal is not None:
@@ -241,19 +290,14 @@ class SafetyGuard:
                 )
             )
         control = self._profile.control
-        setpoint = self.standing
-        if control is None or setpoint is None or image.monotonic < self._deadline:
-            return found
-        measured = image.good(control.measured)
-        tolerance = control.tolerance * max(-envelope.rated.low, envelope.rated.high)
-        if measured is not None and tolerance > 0 and abs(measured - setpoint) > tolerance:
+        if control is not None and astray >= control.response_time:
             found.append(
                 Condition(
                     code="setpoint_not_followed",
                     severity=Severity.ALARM,
                     message=f"{control.measured} does not follow the setpoint",
                     point=control.measured,
-                    value=measured,
+                    value=image.good(control.measured),
                 )
             )
         return found
@@ -269,5 +313,13 @@ class SafetyGuard:
                     "limit": abs(setpoint),
                     "dead_man_time": self._dead_man.seconds_in(step.point),
                 }[step.quantity or "power"]
+            if step.quantity in {"power", "magnitude"}:
+                value = _towards_zero(self._profile.points[step.point], value)
             writes.append(Write(step.point, value))
         return tuple(writes)
+
+
+def _towards_zero(point: Point, value: float) -> float:
+    """The nearest value that the register can hold and that is no larger."""
+    step = abs(point.gain)
+    return value if point.type.startswith("f") else math.trunc(round(value / step, 6)) * step

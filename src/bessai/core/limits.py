@@ -37,6 +37,8 @@ class StateLimit:
     """Shared name of the point."""
     charge: Curve
     discharge: Curve
+    hysteresis: float
+    """In the point's unit: a direction that reached 0 opens again only this far inside."""
 
 
 _COLD_HOT_CHARGE = Curve(((0.0, 0.0), (18.0, 1.0), (35.0, 1.0), (40.0, 0.0)))
@@ -45,18 +47,20 @@ _ALWAYS = Curve(((0.0, 1.0),))
 
 LFP: tuple[StateLimit, ...] = (
     *(
-        StateLimit(point=point, charge=_COLD_HOT_CHARGE, discharge=_COLD_HOT_DISCHARGE)
+        StateLimit(point=point, charge=_COLD_HOT_CHARGE, discharge=_COLD_HOT_DISCHARGE, hysteresis=1.0)
         for point in ("battery_temperature", "cell_temperature_min", "cell_temperature_max")
     ),
     StateLimit(
         point="cell_voltage_max",
         charge=Curve(((3.45, 1.0), (3.60, 0.02), (3.65, 0.0))),
         discharge=_ALWAYS,
+        hysteresis=0.02,
     ),
     StateLimit(
         point="cell_voltage_min",
         charge=_ALWAYS,
         discharge=Curve(((2.90, 0.0), (3.00, 1.0))),
+        hysteresis=0.02,
     ),
 )
 

@@ -31,6 +31,9 @@ MAX_LEASE = 3600.0
 """Longest lease in seconds: nobody's wish outlives an hour of silence."""
 
 _LINE_LIMIT = 256 * 1024
+_CONNECTIONS = 32
+_SOURCES = 64
+_TEXT = 128
 _PATH_LIMIT = 100  # sockaddr_un holds 108 bytes
 
 
@@ -90,6 +93,9 @@ class LocalSocket:
         self._path.unlink(missing_ok=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._writers) >= _CONNECTIONS:
+            writer.close()
+            return
         self._writers.add(writer)
         try:
             while line := await reader.readline():
@@ -104,7 +110,7 @@ class LocalSocket:
     def answer(self, line: bytes) -> dict[str, Any]:
         """The answer to one line."""
         try:
-            message = json.loads(line)
+            message = json.loads(line, parse_constant=_no_constant)
             if not isinstance(message, dict):
                 raise TypeError("send one JSON object a line")
             match message.get("op"):
@@ -122,7 +128,7 @@ class LocalSocket:
                     raise ValueError(
                         f"op {other!r} is unknown: use status, request, cancel or service_status"
                     )
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             return {"ok": False, "error": str(error)}
 
     def _request(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -135,16 +141,30 @@ class LocalSocket:
         power = message.get("power")
         now = self._clock.monotonic()
         request = Request(
-            source=str(message.get("source") or "operator"),
+            source=_text(message, "source") or "operator",
             priority=Priority[name],
             power=None if power is None else _number(message, "power", 0.0),
             bounds=Bounds(_number(message, "low", -math.inf), _number(message, "high", math.inf)),
             expires=now + lease,
-            reason=str(message.get("reason", "")),
-            id=str(message.get("id", "")),
+            reason=_text(message, "reason"),
+            id=_text(message, "id"),
         )
+        live = {lease.source for lease in self._book.live(now)}
+        if request.source not in live and len(live) >= _SOURCES:
+            raise ValueError(f"{_SOURCES} sources have live requests already; cancel one")
         self._book.put(request)
         return {"ok": True, "source": request.source, "for": lease}
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name}: give a number")
+
+
+def _text(message: dict[str, Any], key: str) -> str:
+    value = message.get(key)
+    if value is not None and (not isinstance(value, str) or len(value) > _TEXT):
+        raise ValueError(f"{key}: give a text of at most {_TEXT} characters")
+    return value or ""
 
 
 def _number(message: dict[str, Any], key: str, default: float) -> float:

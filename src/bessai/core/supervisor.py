@@ -61,12 +61,12 @@ class Supervisor:
         delay = _BACKOFF_FIRST
         while not stop.is_set():
             started = loop.time()
-            await asyncio.to_thread(self._start)
+            code = await asyncio.to_thread(self._start)
             while self._process is not None and self._process.poll() is None and not stop.is_set():
                 await _wait(stop, 0.2)
             if stop.is_set():
                 break
-            code = self._process.returncode if self._process is not None else -1
+            code = self._process.returncode if self._process is not None else code
             self.restarts += 1
             delay = _BACKOFF_FIRST if loop.time() - started > _STEADY else min(2 * delay, _BACKOFF_MAX)
             log.warning("service plane ended with code %s; starting it again in %.1f s", code, delay)
@@ -74,12 +74,19 @@ class Supervisor:
             await _wait(stop, delay)
         await asyncio.to_thread(self._end)
 
-    def _start(self) -> None:
-        self._process = subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, env=self._environment, start_new_session=True
-        )
-        with contextlib.suppress(OSError):
+    def _start(self) -> int:
+        """Start the child. Returns 0, or the error number when it cannot be started."""
+        self._process = None
+        try:
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.PIPE, env=self._environment, start_new_session=True
+            )
             os.setpriority(os.PRIO_PROCESS, self._process.pid, _NICENESS)
+        except OSError as error:
+            if self._process is None:
+                log.warning("service plane cannot be started: %s", error)
+                return error.errno or 1
+        return 0
 
     def _end(self) -> None:
         process = self._process

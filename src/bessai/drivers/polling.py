@@ -21,6 +21,9 @@ from bessai.registry import Block, CompiledProfile, ReadPlan, build_block
 
 _Replies = dict[Block, bytes | ModbusError]
 
+_SHUN_FIRST = 30.0
+_SHUN_MAX = 600.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
@@ -30,6 +33,8 @@ class Pace:
     slow: float = 60.0
     stale_fast: float = 3.0
     """Older than this, a value of class `fast` is no evidence. Fast values are read every cycle."""
+    cycle: float = 1.0
+    """How often the driver is asked for the fast class; the others follow behind it."""
 
     def period(self, poll: str) -> float:
         """Seconds between reads; infinite for `once`, which is read after connecting."""
@@ -37,7 +42,7 @@ class Pace:
 
     def stale_after(self, poll: str) -> float:
         """Seconds after which a value of this class is stale. Nameplate data (`once`) never is."""
-        return self.stale_fast if poll == "fast" else 3 * self.period(poll)
+        return self.stale_fast if poll == "fast" else 3 * max(self.period(poll), self.cycle)
 
 
 class Columns:
@@ -89,21 +94,27 @@ class Poller:
         self._profile = profile
         self._unit = unit
         self._columns = columns
-        self._blocks = list(plan.blocks)
+        self._blocks = list(plan.blocks)  # replaced, never changed: a poll may be under way
         self._requests: list[Request] = []
-        self._prepare()
+        self._shunned: dict[Block, tuple[float, float]] = {}
+        self._prepare(self._blocks)
 
-    def _prepare(self) -> None:
-        self._requests = [read(block.table, block.address, block.count) for block in self._blocks]
+    def _prepare(self, blocks: list[Block]) -> None:
+        self._blocks = blocks
+        self._requests = [read(block.table, block.address, block.count) for block in blocks]
 
     async def poll(self, client: ModbusTcpClient, urgency: Urgency) -> ModbusError | None:
         """Read everything once. Returns the error that kept something from being read, or None."""
-        if not self._blocks:
-            return None
+        blocks, requests = self._blocks, self._requests
         start = asyncio.get_running_loop().time()
-        replies = await client.transact(self._unit, self._requests, urgency)
+        if self._shunned and urgency is Urgency.SLOW:
+            blocks = [b for b in blocks if self._shunned.get(b, (0.0, 0.0))[0] <= start]
+            requests = [read(block.table, block.address, block.count) for block in blocks]
+        if not blocks:
+            return None
+        replies = await client.transact(self._unit, requests, urgency)
         raw: list[float] = []
-        for block, reply in zip(self._blocks, replies, strict=True):
+        for block, reply in zip(blocks, replies, strict=True):
             if not isinstance(reply, bytes):
                 break
             raw += block.unpack(reply)
@@ -113,20 +124,36 @@ class Poller:
             if len(raw) == len(self.plan.columns):
                 self._columns.store(self.plan, np.array(raw, np.float64), start)
                 return None
-        return await self._recover(client, urgency, dict(zip(self._blocks, replies, strict=True)), start)
+        found = dict(zip(blocks, replies, strict=True))
+        if urgency is Urgency.SLOW:
+            self._shun(found)
+        return await self._recover(client, urgency, found, start)
+
+    def _shun(self, replies: _Replies) -> None:
+        """A block that ends in silence or a lost connection is left alone for a while, longer each time.
+
+        Some devices close the connection at the question for a part that is away; it must not cost the rest.
+        """
+        now = asyncio.get_running_loop().time()
+        for block, reply in replies.items():
+            if isinstance(reply, bytes):
+                self._shunned.pop(block, None)
+            elif not isinstance(reply, DeviceException):
+                _, pause = self._shunned.get(block, (0.0, _SHUN_FIRST / 2))
+                pause = min(2 * pause, _SHUN_MAX)
+                self._shunned[block] = (now + pause, pause)
+                return
 
     async def poll_absent(self, client: ModbusTcpClient) -> None:
-        """Ask once more for the points that the device refused before."""
+        """Ask once more for the points that the device refused before; forget the splits once all are back."""
         for name, block in list(self.absent.items()):
             start = asyncio.get_running_loop().time()
             request = read(block.table, block.address, block.count)
             reply = (await client.transact(self._unit, [request], Urgency.SLOW))[0]
             if isinstance(reply, bytes):
                 del self.absent[name]
-                self._blocks = sorted(
-                    [*self._blocks, block], key=lambda b: (b.columns.start, b.table, b.address)
-                )
-                self._prepare()
+                blocks = sorted([*self._blocks, block], key=lambda b: (b.columns.start, b.address))
+                self._prepare(blocks if self.absent else list(self.plan.blocks))
                 self._keep({block: reply}, start)
             elif not isinstance(reply, DeviceException):
                 return
@@ -156,7 +183,8 @@ class Poller:
                 pending[:0] = halves
                 del replies[block]
                 continue
-            if tries[block] > connection.retries or not client.connected:
+            patient = urgency is not Urgency.SLOW or isinstance(reply, DeviceException)
+            if tries[block] >= connection.retries or not patient or not client.connected:
                 worst = reply
                 if isinstance(reply, NoReply):
                     break
@@ -177,11 +205,12 @@ class Poller:
         """Halve a refused block; a single point is absent. Returns what to try instead."""
         points = self._profile.points
         names = sorted((*block.names, *(text[0] for text in block.texts)), key=lambda n: points[n].address)
-        place = self._blocks.index(block)
+        blocks = list(self._blocks)
+        place = blocks.index(block)
         self.splits += 1
         if len(names) == 1:
             self.absent[names[0]] = block
-            self._blocks.pop(place)
+            blocks.pop(place)
             if names[0] in self._profile.layout.index:
                 now = asyncio.get_running_loop().time()
                 self._columns.absent(self._profile.layout.index[names[0]], now)
@@ -191,8 +220,8 @@ class Poller:
             first = build_block([(n, points[n]) for n in names[:middle]], block.columns.start)
             second = build_block([(n, points[n]) for n in names[middle:]], first.columns.stop)
             halves = [first, second]
-            self._blocks[place : place + 1] = halves
-        self._prepare()
+            blocks[place : place + 1] = halves
+        self._prepare(blocks)
         return halves
 
     def _keep(self, replies: dict[Block, bytes], start: float) -> None:

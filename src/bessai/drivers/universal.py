@@ -76,7 +76,7 @@ class UniversalDriver:
         self._pollers = {
             poll: Poller(profile, plan, self.unit, self._columns) for poll, plan in profile.plans.items()
         }
-        self._due: dict[str, float] = {}
+        self._due = {poll: 0.0 for poll in (*self._pollers, "absent") if poll != "fast"}
         self._failures = 0
         self._next_try = 0.0
         self._slow: asyncio.Task[None] | None = None
@@ -135,7 +135,10 @@ class UniversalDriver:
             return WriteOutcome(verified=False, written=(), error=f"{command.kind}: {error}")
         written: list[Write] = []
         tries = 0
+        connection = self.client.stats.connects
         while len(written) < len(data):
+            if self.client.stats.connects != connection:
+                return WriteOutcome(verified=False, written=tuple(written), error="the connection changed")
             rest = list(zip(command.writes, data, strict=True))[len(written) :]
             requests = [self._write_request(step, raw) for step, raw in rest]
             failure: ModbusError | None = None
@@ -161,6 +164,8 @@ class UniversalDriver:
             await asyncio.sleep(min(0.1 * 2**tries, 1.0))
         names = (step.point for step in command.writes)
         mismatch = await self._read_back(dict(zip(names, data, strict=True)))
+        if self.client.stats.connects != connection:
+            mismatch = "the connection changed"
         return WriteOutcome(verified=mismatch is None, written=tuple(written), error=mismatch)
 
     async def close(self) -> None:
@@ -193,13 +198,14 @@ class UniversalDriver:
         except ConnectionFailed as error:
             self._failed(str(error))
             return False
-        self._due = {poll: 0.0 for poll in (*self._pollers, "absent") if poll != "fast"}
+        if "once" in self._due and math.isinf(self._due["once"]):  # it may be another device now
+            self._due["once"] = loop.time() + self._pace.slow
         return True
 
     def _failed(self, why: str) -> None:
         """Note a failure and wait longer before the next connection, with jitter."""
         self.problem = why
-        delay = min(_BACKOFF_FIRST * 2**self._failures, _BACKOFF_MAX) * self._rng.uniform(0.5, 1.0)
+        delay = min(_BACKOFF_FIRST * 2 ** min(self._failures, 8), _BACKOFF_MAX) * self._rng.uniform(0.5, 1.0)
         self._failures += 1
         self._next_try = asyncio.get_running_loop().time() + delay
 
@@ -216,18 +222,19 @@ class UniversalDriver:
             self.problem = str(error)
 
     async def _read_slower(self) -> None:
+        """Every class that is due. What goes wrong here is left to the fast class to judge."""
         for poll, poller in self._pollers.items():
             now = asyncio.get_running_loop().time()
-            if now < self._due.get(poll, math.inf):
+            if now < self._due.get(poll, math.inf) or not self.client.connected:
                 continue
+            self._due[poll] = now + self._pace.normal
             error = await poller.poll(self.client, Urgency.SLOW)
-            if isinstance(error, NoReply) or not self.client.connected:
-                self._note(error)
-                return
-            self._due[poll] = now + (self._pace.period(poll) if error is None else self._pace.normal)
+            if error is None:
+                self._due[poll] = now + self._pace.period(poll)
         now = asyncio.get_running_loop().time()
         if now >= self._due["absent"]:
-            self._due["absent"] = now + self._pace.slow
+            fast_absent = any(p.absent for poll, p in self._pollers.items() if poll == "fast")
+            self._due["absent"] = now + (self._pace.normal if fast_absent else self._pace.slow)
             for poller in self._pollers.values():
                 await poller.poll_absent(self.client)
 

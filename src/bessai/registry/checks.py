@@ -93,6 +93,8 @@ def _control(profile: Profile, control: Control) -> Iterator[Problem]:
             yield f"control.evidence.{i}", f"no point {name!r}{_suggest(name, profile.points)}"
         elif point.poll != "fast":
             yield f"control.evidence.{i}", f"{name!r} must have poll `fast`"
+        elif point.type == "text":
+            yield f"control.evidence.{i}", f"{name!r} is a text; evidence is numbers"
     if control.measured not in control.evidence:
         yield "control.evidence", f"must contain {control.measured!r}, which proves every command"
     for name, states in control.running_states.items():
@@ -125,13 +127,14 @@ def _dead_man(profile: Profile) -> Iterator[Problem]:
                 yield "dead_man.point", f"{name!r} must be readable: an unproved dead-man is none"
     if 2 * dead_man.feed_interval > dead_man.time:
         yield "dead_man.feed_interval", "must be at most half of `time`, so that one lost feed does no harm"
-    if isinstance(dead_man, DurationDeadMan) and profile.control is not None:
-        for field in ("charge", "discharge", "zero"):
-            steps = getattr(profile.control, field)
-            if not any(s.point == dead_man.point and s.quantity == "dead_man_time" for s in steps):
-                yield f"control.{field}", f"must write `dead_man_time` to {dead_man.point!r}"
-            if not any(step.point in dead_man.feed for step in steps):
-                yield f"control.{field}", "must write a point of `dead_man.feed`"
+    for field in ("charge", "discharge", "zero") if profile.control is not None else ():
+        steps = getattr(profile.control, field)
+        if isinstance(dead_man, DurationDeadMan) and not any(
+            s.point == dead_man.point and s.quantity == "dead_man_time" for s in steps
+        ):
+            yield f"control.{field}", f"must write `dead_man_time` to {dead_man.point!r}"
+        if names and not any(step.point in names for step in steps):
+            yield f"control.{field}", "must write a point of `dead_man.feed`"
 
 
 def _dead_man_time(
