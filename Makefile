@@ -5,6 +5,7 @@ export UV_PYTHON_DOWNLOADS = never
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
+export VIRTUAL_ENV := $(abspath $(VENV))
 SUPPORTED := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c "$(SUPPORTED)" >/dev/null 2>&1 && { echo $$p; break; }; done)
@@ -49,7 +50,7 @@ lock: $(VENV)/bin/uv
 		--group build -o requirements-build.txt
 
 $(VENV)/bin/uv: requirements-build.txt
-	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer with venv is needed; \
+	@test -n "$(PYTHON)" && $(PYTHON) -c "$(SUPPORTED)" || { echo "error: Python 3.11 or newer with venv is needed; \
 	install it (Debian: python3-venv) or name it: make PYTHON=/path/to/python3"; exit 2; }
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-build.txt

@@ -183,6 +183,18 @@ def test_parquet_goes_to_a_pipe_but_not_to_a_terminal(data: Path) -> None:
     assert parquet.read_table(io.BytesIO(result.stdout_bytes)).num_rows > 0
 
 
+def test_export_keeps_links_and_writes_to_pipes(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to("real")
+    assert run("export", "--format", "jsonl", "-o", tmp_path / "link", data=data).exit_code == 0
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text().startswith("{")
+    assert run("export", "--format", "jsonl", "-o", "/dev/null", data=data).exit_code == 0
+    assert Path("/dev/null").is_char_device()
+    result = run("export", "--format", "jsonl", "-o", "-", data=data)
+    assert result.stdout.startswith("{")
+
+
 def test_stats(data: Path) -> None:
     cursors = Cursors(data)
     cursors.set("pubsub", 7)

@@ -17,11 +17,13 @@ from bessai.cli.common import ask_gateway
 BESSAI = (sys.executable, "-m", "bessai.cli")
 
 
-def bessai(*arguments: str, timeout: float = 60.0, **environment: str) -> subprocess.CompletedProcess[str]:
+def bessai(
+    *arguments: str, timeout: float = 60.0, cwd: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run one command to its end."""
     return subprocess.run(
         [*BESSAI, *arguments],
-        capture_output=True, text=True, timeout=timeout, check=False, env={**os.environ, **environment},
+        capture_output=True, text=True, timeout=timeout, check=False, cwd=cwd, env={**os.environ, **environment},
     )  # fmt: skip
 
 

@@ -2,48 +2,29 @@
 
 from __future__ import annotations
 
+import io
+import os
+import signal
 import sys
-
-import typer
-
-from bessai import __version__
-from bessai.cli import config, demo, journal, profile, read, request, run, schema, simulate, status
-
-app = typer.Typer(
-    name="bessai",
-    help="BESSAI Edge Gateway: reads a battery plant, keeps it safe, records and publishes it.\n\n"
-    "New here? `bessai demo` shows a simulated plant, no configuration needed. With a device: "
-    "`bessai read HOST:PORT --profile NAME`, then `bessai config check`, then `bessai run`.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-def _version(show: bool) -> None:
-    if show:
-        typer.echo(f"bessai {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    version: bool = typer.Option(
-        False, "--version", callback=_version, is_eager=True, help="Show the version."
-    ),
-) -> None:
-    """Options of every command."""
-
-
-for module in (run, demo, simulate, read, request, status, profile, config, journal, schema):
-    module.register(app)
 
 
 def main() -> None:
     """The entry point."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while the imports take their time ends quietly
+    from bessai.orphan import end_with_parent
+
+    end_with_parent()
+    from bessai.cli.app import app
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):  # a terminal that lacks ° or é gets a ?, not an error
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app()
     except BrokenPipeError:  # `bessai … | head`
-        sys.stderr.close()
-        sys.exit(0)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

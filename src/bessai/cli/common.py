@@ -11,9 +11,25 @@ import typer
 
 OK, NOT_HEALTHY, WRONG_INPUT, NOT_RUNNING = 0, 1, 2, 3
 
+
+def _data_dir() -> Path:
+    """DATA_DIR as the gateway finds it: the environment, `config/.env`, or the default."""
+    from bessai.core.settings import SettingsError, given_value
+
+    try:
+        return Path(given_value("DATA_DIR") or "data")
+    except SettingsError as error:
+        fail(*error.problems)
+
+
 DATA_DIR = typer.Option(
-    Path("data"), "--data-dir", envvar="DATA_DIR", help="Where the gateway keeps its journal and socket."
-)
+    default_factory=_data_dir, show_default="DATA_DIR, else data",
+    help="Where the gateway keeps its journal and socket.",
+)  # fmt: skip
+
+
+class GatewayError(Exception):
+    """A gateway is there but does not answer as it should."""
 
 
 def fail(*problems: object, code: int = WRONG_INPUT) -> NoReturn:
@@ -25,7 +41,7 @@ def fail(*problems: object, code: int = WRONG_INPUT) -> NoReturn:
 
 def print_json(data: Any) -> None:
     """Print one JSON document for programs."""
-    typer.echo(json.dumps(data, ensure_ascii=False, allow_nan=False, indent=2))
+    typer.echo(json.dumps(data, allow_nan=False, indent=2))
 
 
 def split_address(address: str, default_port: int) -> tuple[str, int]:
@@ -35,13 +51,15 @@ def split_address(address: str, default_port: int) -> tuple[str, int]:
         ValueError: says what is wrong with it.
     """
     if address.startswith("["):
-        host, _, rest = address[1:].partition("]")
+        host, closed, rest = address[1:].partition("]")
+        if not closed:
+            raise ValueError(f"{address!r}: the bracket is not closed")
         port = rest.removeprefix(":")
     elif address.count(":") > 1:
         host, port = address, ""
     else:
         host, _, port = address.partition(":")
-    if not host:
+    if not host or "/" in host:
         raise ValueError(f"{address!r}: give HOST:PORT, for example 192.168.8.1:502")
     if not port:
         return host, default_port
@@ -51,7 +69,11 @@ def split_address(address: str, default_port: int) -> tuple[str, int]:
 
 
 def ask_gateway(data_dir: Path, message: dict[str, Any], timeout: float = 3.0) -> dict[str, Any] | None:
-    """Send one message to the running gateway of a data directory. None when none is running there."""
+    """Send one message to the gateway of a data directory. None when none is running there.
+
+    Raises:
+        GatewayError: it does not answer, or belongs to another user.
+    """
     from bessai.core.local_socket import socket_path
 
     try:
@@ -61,10 +83,14 @@ def ask_gateway(data_dir: Path, message: dict[str, Any], timeout: float = 3.0) -
             connection.sendall(json.dumps(message).encode() + b"\n")
             with connection.makefile("rb") as stream:
                 line = stream.readline()
-    except OSError:
+    except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
         return None
+    except PermissionError:
+        raise GatewayError(f"the gateway of {data_dir} belongs to another user") from None
+    except OSError as error:
+        raise GatewayError(f"the gateway of {data_dir} does not answer: {error}") from None
     try:
         answer = json.loads(line)
     except ValueError:
-        return None
+        return None  # it is ending
     return answer if isinstance(answer, dict) else None

@@ -19,8 +19,8 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
 
     Exit codes: 0 valid, 2 not (every problem is listed at once).
     """
-    from bessai.core.__main__ import checked
     from bessai.core.settings import Settings, SettingsError
+    from bessai.core.start import checked
 
     try:
         settings, profile = checked()
@@ -34,14 +34,23 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
         print_json({"valid": True, "settings": shown, "profile": profile.id})
         return
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
+    from rich.text import Text
 
-    table = Table("variable", "value", "meaning", title=f"configuration of {settings.site_id}")
+    table = Table(
+        Column("variable", no_wrap=True),
+        Column("value", overflow="fold"),
+        "meaning",
+        title=Text(f"configuration of {settings.site_id}"),
+    )
     for name, value in shown.items():
         field = Settings.model_fields[name.lower()]
         default = name.lower() not in settings.model_fields_set
-        text = "[dim]unset[/]" if value is None else f"[dim]{value}[/]" if default else str(value)
-        table.add_row(name, text, f"[dim]{field.description}[/]")
+        table.add_row(
+            name,
+            Text("unset" if value is None else str(value), style="dim" if default or value is None else ""),
+            Text(field.description or "", style="dim"),
+        )
     Console().print(table)
     Console().print(
         f"[green]valid[/]; device {profile.manufacturer} {profile.model}, {len(profile.points)} points"

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import typer
 
-from bessai.cli.common import ask_gateway, fail
+from bessai.cli.common import GatewayError, ask_gateway, fail
+from bessai.orphan import VARIABLE
 
 _PROGRAMME = ((12, 2.5, "peak"), (4, 0.0, "rest"), (12, -2.5, "valley"), (4, 0.0, "rest"))
 """Seconds, kW, reason: what the demo's schedule asks for, again and again."""
@@ -26,74 +28,120 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     profile: str = typer.Option("huawei_sun2000", "--profile", "-p", help="Device to simulate."),
-    seed: int = typer.Option(1, help="Seed of the simulated plant."),
+    seed: int = typer.Option(1, min=0, help="Seed of the simulated plant."),
     data_dir: Path = typer.Option(Path("data/demo"), "--data-dir", help="Journal and state of the demo."),
     seconds: float | None = typer.Option(None, "--for", min=1, help="End after so many seconds."),
-    plain: bool = typer.Option(False, help="One line a second instead of a live page."),
+    plain: bool = typer.Option(False, help="One line a cycle instead of a live page."),
 ) -> None:
     """Run a simulated plant and the gateway on it: no account, nothing to configure. Ctrl-C ends it.
 
     The plant is served on a real Modbus TCP socket of this machine. A schedule asks it to discharge and charge
     in turn; while it runs, look at it from another terminal with `bessai status --data-dir data/demo`, or ask
-    for power yourself with `bessai request --data-dir data/demo --power 1 --reason "trying it"`.
+    for power yourself with `bessai request --data-dir data/demo --power 1 --reason "trying it"`. Settings of
+    the environment and of `config/.env` do not reach it, but for OTEL_*.
     """
-    os.environ.pop("DATA_DIR", None)
-    children: list[subprocess.Popen[Any]] = []
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
-    started = time.monotonic()
+    from bessai.core.gateway import data_directory_problem
+    from bessai.registry import ProfileError, find_profile
+
+    data_dir = data_dir.absolute()
     try:
-        address = _start_twin(children, profile, seed)
-        host, _, port = address.rpartition(":")
-        environment = {
-            "OTEL_SDK_DISABLED": "false" if "OTEL_EXPORTER_OTLP_ENDPOINT" in os.environ else "true",
-            **os.environ,
-            "SITE_ID": "demo",
-            "INVERTER_IP": host.strip("[]"),
-            "INVERTER_PORT": port,
-            "DRIVER_PROFILE_PATH": profile,
-            "DATA_DIR": str(data_dir),
-        }
-        data_dir.mkdir(parents=True, exist_ok=True)
-        log = (data_dir / "gateway.log").open("ab")
-        gateway = subprocess.Popen(
-            [sys.executable, "-m", "bessai.core"], env=environment, stderr=log, start_new_session=True
+        file = find_profile(profile).absolute()
+    except ProfileError as error:
+        fail(*error.problems)
+    if (problem := data_directory_problem(data_dir)) is not None:
+        fail(problem.replace("DATA_DIR=", "--data-dir "))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    children: list[subprocess.Popen[Any]] = []
+    end = None if seconds is None else time.monotonic() + seconds
+    log_path = data_dir / "gateway.log"
+    log_start = log_path.stat().st_size if log_path.exists() else 0
+    try:
+        port = _free_port()
+        with log_path.open("ab") as log:
+            twin = _start(
+                ["simulate", "--profile", str(file), "--port", port, "--seed", str(seed)], data_dir, children
+            )
+            gateway = _start_gateway(file, port, data_dir, log, children)
+        typer.echo(
+            (twin.stdout.readline() if twin.stdout else "").strip() or "the simulated plant did not start"
         )
-        children.append(gateway)
-        end = None if seconds is None else started + seconds
-        code = _show(gateway, data_dir, address, end, plain=plain or not sys.stdout.isatty())
+        code = _show(gateway, twin, data_dir, end, plain=plain or not sys.stdout.isatty())
     except KeyboardInterrupt:
         code = 0
     finally:
         _end(children)
     if code:
-        fail(f"the gateway ended with code {code}; see {data_dir / 'gateway.log'}", code=1)
-    typer.echo(f"ended; the journal stays in {data_dir}: `bessai journal tail --data-dir {data_dir}`")
+        with log_path.open("rb") as log:
+            log.seek(log_start)
+            lines = log.read().decode(errors="replace").splitlines()
+        said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+        fail(*(said or [f"the gateway ended with code {code}; see {log_path}"]), code=1)
+    typer.echo(f"ended; the journal stays: bessai journal tail --data-dir {data_dir}")
 
 
-def _start_twin(children: list[subprocess.Popen[Any]], profile: str, seed: int) -> str:
-    twin = subprocess.Popen(
-        [sys.executable, "-m", "bessai.cli", "simulate", "--profile", profile, "--port", "0", "--seed", str(seed)],
-        stdout=subprocess.PIPE, text=True, start_new_session=True,
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+def _start_gateway(
+    profile: Path, port: str, data_dir: Path, log: IO[bytes], children: list[subprocess.Popen[Any]]
+) -> subprocess.Popen[Any]:
+    from bessai.core.settings import Settings
+
+    ours = {name.upper() for name in Settings.model_fields}
+    environment = {k: v for k, v in os.environ.items() if k not in ours or k.startswith("OTEL_")}
+    if "OTEL_EXPORTER_OTLP_ENDPOINT" not in environment:
+        environment["OTEL_SDK_DISABLED"] = "true"
+    environment |= {
+        "SITE_ID": "demo",
+        "INVERTER_IP": "127.0.0.1",
+        "INVERTER_PORT": port,
+        "DRIVER_PROFILE_PATH": str(profile),
+        "DATA_DIR": str(data_dir),
+        VARIABLE: str(os.getpid()),
+    }
+    child = subprocess.Popen(
+        [sys.executable, "-m", "bessai.core"],
+        env=environment, stderr=log, cwd=data_dir, start_new_session=True,
     )  # fmt: skip
-    children.append(twin)
-    line = twin.stdout.readline() if twin.stdout is not None else ""
-    words = line.split()
-    if "on" not in words:
-        fail("the simulated plant did not start", code=twin.wait() or 1)
-    typer.echo(line.strip())
-    return words[words.index("on") + 1]
+    children.append(child)
+    return child
+
+
+def _start(arguments: list[str], cwd: Path, children: list[subprocess.Popen[Any]]) -> subprocess.Popen[Any]:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "bessai.cli", *arguments],
+        stdout=subprocess.PIPE, text=True, cwd=cwd, start_new_session=True,
+        env={**os.environ, VARIABLE: str(os.getpid())},
+    )  # fmt: skip
+    children.append(child)
+    return child
 
 
 def _show(
-    gateway: subprocess.Popen[Any], data_dir: Path, address: str, end: float | None, *, plain: bool
+    gateway: subprocess.Popen[Any],
+    twin: subprocess.Popen[Any],
+    data_dir: Path,
+    end: float | None,
+    *,
+    plain: bool,
 ) -> int:
-    """Show the status until the end; returns the gateway's exit code when it ended by itself, else 0."""
-    from rich.console import Console
+    """Show the status until the end; returns an exit code when gateway or plant ended by itself, else 0."""
+    from rich.console import Console, Group
     from rich.live import Live
+    from rich.text import Text
 
     from bessai.cli.view import overview
 
     console = Console()
+    plain = plain or console.is_dumb_terminal
     live = None if plain else Live(console=console, screen=False, refresh_per_second=4, transient=True)
     began = time.monotonic()
     seen = -1
@@ -103,11 +151,13 @@ def _show(
         while end is None or time.monotonic() < end:
             if gateway.poll() is not None:
                 return gateway.returncode
-            _ask_for_power(data_dir, time.monotonic() - began)
-            answer = ask_gateway(data_dir, {"op": "status"}, timeout=0.5)
-            state = answer.get("status") if answer else None
+            if twin.poll() is not None:
+                return twin.returncode or 1
+            state = _status(gateway.pid, data_dir)
+            if state:
+                _ask_for_power(data_dir, time.monotonic() - began)
             if state and live is not None:
-                live.update(overview(state))
+                live.update(Group(overview(state), Text("Ctrl-C ends the demo", style="dim")))
             elif state and state["cycle"]["cycles"] != seen:
                 seen = state["cycle"]["cycles"]
                 typer.echo(_line(state))
@@ -118,11 +168,22 @@ def _show(
     return 0
 
 
+def _status(pid: int, data_dir: Path) -> dict[str, Any] | None:
+    """The status of our own gateway; None before it answers, and when another one serves this directory."""
+    try:
+        answer = ask_gateway(data_dir, {"op": "status"}, timeout=0.5)
+    except GatewayError:
+        return None
+    state = answer.get("status") if answer else None
+    return state if state and state["pid"] == pid else None
+
+
 def _ask_for_power(data_dir: Path, elapsed: float) -> None:
     into = elapsed % sum(span for span, _, _ in _PROGRAMME)
     for span, power, reason in _PROGRAMME:
         if into < span:
-            ask_gateway(
+            with suppress(GatewayError):
+                ask_gateway(
                 data_dir,
                 {"op": "request", "source": "demo schedule", "priority": "schedule", "power": power,
                  "for": 3, "reason": reason},

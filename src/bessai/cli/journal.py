@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bessai.cli.common import fail
+from bessai.cli.common import DATA_DIR, fail
 from bessai.cli.export import LABELS, line, time_text, write_jsonl, write_parquet
 from bessai.journal import Entry, JournalError, JournalReader, read_cursors
 from bessai.model import Quality, Severity
@@ -39,9 +39,6 @@ class Format(Enum):
     PARQUET = "parquet"
 
 
-DataDir = Annotated[
-    Path, typer.Option("--data-dir", envvar="DATA_DIR", help="Where the gateway keeps its data.")
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 app = typer.Typer(
@@ -59,7 +56,7 @@ def tail(
     count: Annotated[int, typer.Option("-n", "--lines", min=0, help="Number of entries to begin with.")] = 20,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
     as_json: AsJson = False,
-    data_dir: DataDir = Path("data"),
+    data_dir: Path = DATA_DIR,
 ) -> None:
     """Print the newest entries, one a line."""
     with _reader(data_dir) as reader:
@@ -95,13 +92,15 @@ def export(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File; standard output without it.")
     ] = None,
-    data_dir: DataDir = Path("data"),
+    data_dir: Path = DATA_DIR,
 ) -> None:
     """Write entries to a file. The file appears only once it is complete."""
     now = time.time_ns()
     first_ns, last_ns = _moment("--from", first, now), _moment("--to", last, now)
     if first_ns is not None and last_ns is not None and first_ns > last_ns:
         fail(f"--from {first} is later than --to {last}: swap them")
+    if output == Path("-"):
+        output = None
     if format is Format.PARQUET:
         _require_pyarrow()
         if output is None and sys.stdout.isatty():
@@ -121,7 +120,7 @@ def export(
 
 
 @app.command()
-def stats(as_json: AsJson = False, data_dir: DataDir = Path("data")) -> None:
+def stats(as_json: AsJson = False, data_dir: Path = DATA_DIR) -> None:
     """How much the journal holds, what it dropped, and how far its readers are."""
     with _reader(data_dir) as reader:
         held = reader.stats()
@@ -211,7 +210,14 @@ def _to_standard_output() -> Iterator[Path]:
 
 @contextmanager
 def _whole_file(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`, renamed to it on success and removed on failure."""
+    """A temporary name beside `path`, renamed to it on success and removed on failure.
+
+    What is no plain file (a device, a pipe) is written to, not replaced; a link keeps pointing where it does.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        yield path
+        return
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield part
@@ -233,7 +239,7 @@ def _moment(option: str, text: str | None, now_ns: int) -> int | None:
             return now_ns + int(timedelta(**{_UNITS[relative[2]]: float(relative[1])}).total_seconds() * 1e9)
         time_ = datetime.fromisoformat(text)
         since = (time_ if time_.tzinfo else time_.replace(tzinfo=UTC)) - datetime(1970, 1, 1, tzinfo=UTC)
-        return since // timedelta(microseconds=1) * 1000
+        return max(-(2**63), min(since // timedelta(microseconds=1) * 1000, 2**63 - 1))
     except (ValueError, OverflowError):
         fail(
             f"{option} {text!r} is no time: write 2026-01-31T12:00:00Z, 2026-01-31, now, or -1h",

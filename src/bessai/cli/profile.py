@@ -49,11 +49,16 @@ def check(
 
 def list_(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
     """List the profiles of the registry."""
-    from bessai.registry import list_profiles, load_profile
+    from bessai.registry import ProfileError, list_profiles, load_profile
 
     rows: list[dict[str, Any]] = []
     for path in list_profiles():
-        profile = load_profile(path)
+        try:
+            profile = load_profile(path)
+        except ProfileError as error:
+            for problem in error.problems:
+                typer.echo(f"error: {problem}", err=True)
+            continue
         rows.append(
             {
                 "name": profile.id,
@@ -70,9 +75,9 @@ def list_(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
         print_json(rows)
         return
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("name", "device", "kinds", "points", "status", "dead-man")
+    table = Table(Column("name", no_wrap=True), "device", "kinds", "points", "status", "dead-man")
     for row in rows:
         device = f"{row['manufacturer']} {row['model']}"
         table.add_row(
@@ -97,11 +102,21 @@ def show(
         return
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
+    from rich.table import Column, Table
 
     console = Console()
     console.print(f"[bold]{escape(profile.manufacturer)} {escape(profile.model)}[/] ({profile.status})")
-    table = Table("point", "address", "table", "type", "gain", "unit", "access", "poll", "description")
+    table = Table(
+        Column("point", no_wrap=True),
+        "address",
+        "table",
+        "type",
+        "gain",
+        "unit",
+        "access",
+        "poll",
+        "description",
+    )
     for key, point in profile.points.items():
         gain = f"{point.gain:g}" if point.gain != 1 else ""
         table.add_row(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -36,6 +37,8 @@ def read(
         host, port = split_address(address, compiled.connection.port)
     except (ProfileError, ValueError) as error:
         fail(error)
+    if sys.stderr.isatty():
+        typer.echo(f"reading {len(compiled.points)} points from {host} port {port} …", err=True)
     result, problem = asyncio.run(_read(compiled, host, port, unit))
     if result is None:
         fail(problem, code=_NO_ANSWER)
@@ -90,7 +93,7 @@ async def _read(
         "manufacturer": compiled.manufacturer,
         "model": compiled.model,
         "profile": compiled.id,
-        "address": f"{host}:{port}",
+        "address": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         "unit": driver.unit,
         **{name: text for name, text in driver.texts.items() if text},
     }
@@ -105,11 +108,11 @@ def _iso(wall: datetime, seconds: float) -> str:
 def _show(result: dict[str, Any], problem: str | None) -> None:
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
+    from rich.table import Column, Table
 
     device = result["device"]
     title = f"{device['manufacturer']} {device['model']} at {device['address']}, unit {device['unit']}"
-    table = Table("point", "value", "unit", "quality", "address", title=escape(title))
+    table = Table(Column("point", no_wrap=True), "value", "unit", "quality", "address", title=escape(title))
     for name, point in result["points"].items():
         value, good = point["value"], point["quality"] == "good"
         if isinstance(value, float):

@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from bessai.cli.common import DATA_DIR, NOT_HEALTHY, NOT_RUNNING, ask_gateway, fail, print_json
+from bessai.cli.common import DATA_DIR, NOT_HEALTHY, NOT_RUNNING, GatewayError, ask_gateway, fail, print_json
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +34,12 @@ def request(
         fail(f"--for {lease!r}: give a number with s, m or h, for example 90s")
     seconds = float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
     message = {"op": "request", "source": source, "power": power, "for": seconds, "reason": reason}
-    answer = ask_gateway(data_dir, message)
+    if not reason.strip():
+        fail("--reason is empty: say why, it is recorded")
+    try:
+        answer = ask_gateway(data_dir, message)
+    except GatewayError as error:
+        fail(error, code=NOT_HEALTHY)
     if answer is None:
         fail(f"no gateway is running on {data_dir} (set DATA_DIR or --data-dir)", code=NOT_RUNNING)
     if not answer["ok"]:

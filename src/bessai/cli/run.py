@@ -23,8 +23,8 @@ def run() -> None:
 
     Exit codes: 0 after a clean stop, 2 when the configuration cannot work (all problems are listed).
     """
-    from bessai.core.__main__ import checked
     from bessai.core.settings import SettingsError
+    from bessai.core.start import checked
 
     try:
         checked()

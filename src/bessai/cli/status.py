@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from bessai.cli.common import DATA_DIR, NOT_HEALTHY, NOT_RUNNING, ask_gateway, fail, print_json
+from bessai.cli.common import DATA_DIR, NOT_HEALTHY, NOT_RUNNING, GatewayError, ask_gateway, fail, print_json
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +22,13 @@ def status(
 
     Exit codes: 0 healthy, 1 not healthy, 3 not running.
     """
-    answer = ask_gateway(data_dir, {"op": "status"})
+    try:
+        answer = ask_gateway(data_dir, {"op": "status"})
+    except GatewayError as error:
+        if as_json:
+            print_json({"running": None, "data_dir": str(data_dir), "problems": [str(error)]})
+            raise typer.Exit(NOT_HEALTHY) from None
+        fail(error, code=NOT_HEALTHY)
     if answer is None or not answer.get("ok"):
         if as_json:
             print_json({"running": False, "data_dir": str(data_dir)})

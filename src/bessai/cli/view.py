@@ -69,7 +69,8 @@ def _service(service: dict[str, Any]) -> str:
     for sink in sinks:
         style = {"ok": "green", "retrying": "yellow"}.get(sink["state"], "dim")
         backlog = f", backlog {sink['backlog']}" if sink.get("backlog") else ""
-        parts.append(f"{sink['name']} [{style}]{sink['state']}[/]{backlog}")
+        why = f": {escape(sink['last_error'])}" if sink.get("last_error") else ""
+        parts.append(f"{sink['name']} [{style}]{sink['state']}[/]{backlog}{why}")
     return " · ".join(parts) or "starting"
 
 

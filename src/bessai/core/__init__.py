@@ -9,5 +9,5 @@
 * `deadman`: proof that the device falls back by itself when the gateway is silent.
 * `cycle`: the loop that ties them together and never waits for a disk, a cloud or a slow device.
 * `local_socket`: requests in and status out, for the other processes of this machine.
-* `gateway`: everything assembled, from start to a clean stop.
+* `gateway`: everything assembled, from start to a clean stop; `start`: `python -m bessai.core`.
 """

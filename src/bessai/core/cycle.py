@@ -32,6 +32,11 @@ from bessai.model import (
 
 log = logging.getLogger("bessai.cycle")
 
+_LEVELS = {
+    Severity.INFO: logging.INFO,
+    Severity.WARNING: logging.WARNING,
+    Severity.ALARM: logging.ERROR,
+}
 _READ_SHARE = 0.5
 _WRITE_SHARE = 0.95
 
@@ -149,6 +154,8 @@ class ControlCycle:
             verified = self._writing is None and (feed is None or feed.verified)
         events = (*self._pending, *self._guard.take_events())
         self._pending = []
+        for event in events:
+            log.log(_LEVELS[event.severity], "%s: %s", event.code, event.message)
         end = self._clock.monotonic()
         record = CycleRecord(
             image=image,

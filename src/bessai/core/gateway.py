@@ -86,9 +86,9 @@ class Gateway:
         self._started = time.monotonic()
 
     async def run(self) -> None:
-        """Run until `stop` is set or the process is told to end (SIGINT, SIGTERM)."""
+        """Run until `stop` is set or the process is told to end (SIGINT, SIGTERM, SIGHUP)."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self.stop.set)
         await self.socket.start()
         for event in self.journal.events_on_open:
@@ -96,8 +96,6 @@ class Gateway:
         self._note(
             "gateway_started", f"gateway {__version__} started, control mode {self.settings.control_mode}"
         )
-        if self.settings.gcp_project_id is None:
-            log.info("no GCP_PROJECT_ID: everything stays local in %s", self.settings.data_dir)
         supervision = asyncio.create_task(self.supervisor.run(self.stop)) if self.supervisor else None
         cycling = asyncio.create_task(self.cycle.run(self.stop))
         gc.collect()
@@ -109,6 +107,7 @@ class Gateway:
             released = await self.cycle.release()
             await self.driver.close()
             stopped = self._event("gateway_stopped", Severity.INFO, f"gateway stopped; {released}")
+            log.info("%s: %s", stopped.code, stopped.message)
             self.journal.append_event(stopped)
         finally:
             self.stop.set()
@@ -122,13 +121,12 @@ class Gateway:
     def status(self) -> dict[str, Any]:
         """What the gateway is doing, as plain JSON-safe data. Cheap enough for every second."""
         last = self.cycle.last
-        problems = [c.message for c in self.guard.active if c.severity >= Severity.ALARM]
+        problems = [] if self.driver.problem is None else [self.driver.problem]
+        problems += [c.message for c in self.guard.active if c.severity >= Severity.ALARM]
         if last is None:
             problems.append("no cycle has run yet")
         elif self.clock.monotonic() - last.image.monotonic > 3 * self.settings.cycle_time:
             problems.append("the control cycle does not run")
-        if self.driver.problem is not None:
-            problems.append(self.driver.problem)
         journal = self.journal.stats()
         if journal.last_error is not None:
             problems.append(f"journal: {journal.last_error}")
@@ -223,6 +221,8 @@ def missing_power_limits(profile: CompiledProfile, settings: Settings) -> list[s
 
 def data_directory_problem(path: Path) -> str | None:
     """Why a data directory cannot be used, or None. Creates it when it does not exist."""
+    if path.exists() and not path.is_dir():
+        return f"DATA_DIR={path}: is not a directory"
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -79,11 +79,13 @@ class SafetyGuard:
         self._events: list[Event] = []
         self._state = GuardState.STARTING
         self._valid = 0
-        self._first: float | None = None
+        self._began: float | None = None
+        self._first = 0.0
         self._standing: tuple[str, float | None] | None = None
         self._astray_since: float | None = None
         self._told_again = 0.0
         self._touched = False
+        self._known = False
         self._refusal: _Refusal | None = None
 
     @property
@@ -99,10 +101,17 @@ class SafetyGuard:
     def decide(self, image: ProcessImage, book: RequestBook, *, fresh: bool = True) -> Decision:
         """The setpoint of this cycle, and why. `fresh`: the evidence was read since the last cycle."""
         envelope = self._check.check(image)
+        evidence = self._profile.control.evidence if self._profile.control else ()
+        self._known = self._known or any(image.good(name) is not None for name in evidence)
         astray = self._is_astray(image, envelope)
         waiting = self._waits_for_first_values(image, envelope)
         conditions = self._own_conditions(image, astray)
-        conditions += () if waiting else envelope.conditions
+        starting = self._state is GuardState.STARTING  # slower values may still be on their way
+        conditions += [
+            c
+            for c in envelope.conditions
+            if not waiting and not (starting and c.code == "power_limit_unknown")
+        ]
         refusal = self._dead_man.refusal if self._control else None
         if refusal is not None:
             conditions.append(
@@ -148,8 +157,8 @@ class SafetyGuard:
     def command(self, decision: Decision, now: float) -> Command | None:
         """What must be written for this decision now; None when the device already has it."""
         setpoint = decision.setpoint
-        if setpoint is None or self._profile.control is None:
-            return None
+        if setpoint is None or self._profile.control is None or not self._known:
+            return None  # no good value ever: this may not be our device at all
         kind = _kind(setpoint)
         safe_state_due = decision.state is GuardState.HOLD and self._dead_man.due(now)
         armed = self._dead_man.armed(now)
@@ -220,8 +229,8 @@ class SafetyGuard:
 
     def _waits_for_first_values(self, image: ProcessImage, envelope: Envelope) -> bool:
         """True shortly after the start, while all that is wrong is that values were never read yet."""
-        if self._first is None:
-            self._first = image.monotonic
+        if self._began is None:
+            self._began = self._first = image.monotonic
         if envelope.safe:
             self._first = -START_GRACE
         lost = [c for c in envelope.conditions if c.code == "evidence_lost"]
@@ -234,6 +243,13 @@ class SafetyGuard:
                 for c in envelope.conditions
             )
         )
+
+    def _may_come(self, condition: Condition, image: ProcessImage) -> bool:
+        """True for a power limit that is still on its way: slower classes are read after the fast one."""
+        early = self._began is not None and image.monotonic - self._began < 2 * START_GRACE
+        point = condition.point or ""
+        missing = image.quality_of(point) is Quality.MISSING
+        return condition.code == "power_limit_unknown" and early and missing and point in image.layout.index
 
     def _next_state(self, envelope: Envelope, *, armed: bool, astray: float, fresh: bool) -> GuardState:
         control = self._profile.control

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import io
 import ipaddress
 import json
 import math
@@ -14,6 +15,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -54,10 +56,16 @@ class Settings(BaseSettings):
     soc_min: float = Field(default=10.0, ge=0, le=100, description="No discharge at or below this SOC, %.")
     soc_max: float = Field(default=95.0, ge=0, le=100, description="No charge at or above this SOC, %.")
     charge_power_max: float | None = Field(
-        default=None, ge=0, description="Highest charge power in kW; unset: what the device reports."
+        default=None,
+        ge=0,
+        allow_inf_nan=False,
+        description="Highest charge power in kW; unset: what the device reports.",
     )
     discharge_power_max: float | None = Field(
-        default=None, ge=0, description="Highest discharge power in kW; unset: what the device reports."
+        default=None,
+        ge=0,
+        allow_inf_nan=False,
+        description="Highest discharge power in kW; unset: what the device reports.",
     )
     data_dir: Path = Field(default=Path("data"), description="Journal and state.")
     journal_max_mb: int = Field(default=1024, ge=16, description="Largest size of the journal in MB.")
@@ -79,6 +87,13 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Logging level."
     )
+
+    @field_validator("site_id")
+    @classmethod
+    def _site(cls, value: str) -> str:
+        if not value.strip() or not value.isprintable():
+            raise ValueError("give a name of printable characters")
+        return value.strip()
 
     @field_validator("inverter_ip")
     @classmethod
@@ -178,8 +193,37 @@ def given_value(name: str, env_file: Path = ENV_FILE) -> str | None:
     return os.environ.get(name) or _from_file(env_file).get(name)
 
 
+def readable(env_file: Path = ENV_FILE) -> bool:
+    """False when the file exists and cannot be understood."""
+    try:
+        _from_file(env_file)
+    except SettingsError:
+        return False
+    return True
+
+
 def _from_file(env_file: Path) -> dict[str, str]:
-    return {k: v for k, v in dotenv_values(env_file).items() if v} if env_file.is_file() else {}
+    """The names and values of the file; empty when there is none.
+
+    Raises:
+        SettingsError: it cannot be read, or a line of it is no `NAME=value`.
+    """
+    try:
+        text = env_file.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except UnicodeDecodeError:
+        raise SettingsError([f"{env_file}: is not UTF-8 text"]) from None
+    except OSError as error:
+        raise SettingsError([f"{env_file}: cannot be read: {error.strerror}"]) from None
+    bad = [
+        f"{env_file}: line {binding.original.line}: {_shorten(binding.original.string.strip())}: is no NAME=value"
+        for binding in parse_stream(io.StringIO(text))
+        if binding.error or (binding.key is not None and binding.value is None)
+    ]
+    if bad:
+        raise SettingsError(bad)
+    return {k: v for k, v in dotenv_values(stream=io.StringIO(text)).items() if v}
 
 
 def _unknown(known: list[str], env_file: Path, from_file: Mapping[str, str]) -> Iterator[str]:

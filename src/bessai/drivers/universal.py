@@ -179,7 +179,7 @@ class UniversalDriver:
         """State and counters for people and programs."""
         stats = self.client.stats
         return {
-            "address": f"{self.host}:{self.port}",
+            "address": f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}",
             "unit": self.unit,
             "connected": self.connected,
             "problem": self.problem,
@@ -198,6 +198,7 @@ class UniversalDriver:
         except ConnectionFailed as error:
             self._failed(str(error))
             return False
+        self.problem = "connected, no answer yet"
         if "once" in self._due and math.isinf(self._due["once"]):  # it may be another device now
             self._due["once"] = loop.time() + self._pace.slow
         return True

@@ -103,6 +103,8 @@ def load_profile(name: str | Path) -> Profile:
         raise ProfileError([ProfileProblem(str(path), "", "", f"cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError:
         raise ProfileError([ProfileProblem(str(path), "", "", "is not UTF-8 text")]) from None
+    except RecursionError:
+        raise ProfileError([ProfileProblem(str(path), "", "", "is nested too deeply")]) from None
     except json.JSONDecodeError as error:
         problem = ProfileProblem(
             str(path), f"line {error.lineno} column {error.colno}", "", f"not JSON: {error.msg}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -115,7 +116,8 @@ class ModbusTcpClient:
         except TimeoutError:
             raise ConnectionFailed(f"{host} port {port} does not answer (no route or no device)") from None
         except OSError as error:
-            reason = error.strerror or str(error)
+            known = error.errno is not None and error.errno > 0
+            reason = os.strerror(error.errno or 0) if known else error.strerror or str(error)
             raise ConnectionFailed(f"cannot connect to {host} port {port}: {reason}") from None
         self.close("replaced by a new connection")
         if link.transport is None or link.transport.is_closing():

@@ -1,0 +1,38 @@
+"""The commands, put together."""
+
+from __future__ import annotations
+
+import typer
+
+from bessai import __version__
+from bessai.cli import config, demo, journal, profile, read, request, run, schema, simulate, status
+
+app = typer.Typer(
+    name="bessai",
+    help="BESSAI Edge Gateway: reads a battery plant, keeps it safe, records and publishes it.\n\n"
+    "New here? `bessai demo` shows a simulated plant, no configuration needed. With a device: "
+    "`bessai read HOST:PORT --profile NAME`, then `bessai config check`, then `bessai run`.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(show: bool) -> None:
+    if show:
+        typer.echo(f"bessai {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Show the version."
+    ),
+) -> None:
+    """Options of every command."""
+
+
+for module in (run, demo, simulate, read, request, status, profile, config, journal, schema):
+    module.register(app)
