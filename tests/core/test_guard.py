@@ -140,6 +140,14 @@ def test_values_never_read_are_waited_for_and_then_alarmed(scene: Scene) -> None
     assert [e.code for e in scene.guard.take_events()] == ["evidence_lost"]
 
 
+def test_normal_waits_for_the_power_limits_of_a_slower_class(scene: Scene) -> None:
+    scene.ask(10)
+    for _ in range(8):
+        scene.expect(GuardState.STARTING, 0.0, charge_power_max=Quality.MISSING)
+    assert scene.guard.take_events() == []
+    scene.expect(GuardState.NORMAL, 10.0)
+
+
 def test_a_bad_value_at_the_start_alarms_at_once(scene: Scene) -> None:
     scene.expect(GuardState.HOLD, 0.0, soc=Quality.OUT_OF_RANGE, battery_power=Quality.MISSING)
     assert {e.point for e in scene.guard.take_events()} == {"soc", "battery_power"}

@@ -106,12 +106,8 @@ class SafetyGuard:
         astray = self._is_astray(image, envelope)
         waiting = self._waits_for_first_values(image, envelope)
         conditions = self._own_conditions(image, astray)
-        starting = self._state is GuardState.STARTING  # slower values may still be on their way
-        conditions += [
-            c
-            for c in envelope.conditions
-            if not waiting and not (starting and c.code == "power_limit_unknown")
-        ]
+        coming = [c for c in envelope.conditions if self._may_come(c, image)]
+        conditions += [] if waiting else [c for c in envelope.conditions if c not in coming]
         refusal = self._dead_man.refusal if self._control else None
         if refusal is not None:
             conditions.append(
@@ -127,7 +123,7 @@ class SafetyGuard:
         elif waiting:
             self._state = GuardState.STARTING
         else:
-            self._state = self._next_state(envelope, armed=armed, astray=astray, fresh=fresh)
+            self._state = self._next_state(envelope, ready=armed and not coming, astray=astray, fresh=fresh)
         reasons = tuple(c.message for c in conditions if c.severity >= Severity.WARNING)
         if self._state is GuardState.MONITOR:
             return Decision(state=self._state, setpoint=None, bounds=_ZERO, reasons=reasons)
@@ -246,19 +242,21 @@ class SafetyGuard:
 
     def _may_come(self, condition: Condition, image: ProcessImage) -> bool:
         """True for a power limit that is still on its way: slower classes are read after the fast one."""
-        early = self._began is not None and image.monotonic - self._began < 2 * START_GRACE
+        if self._state is not GuardState.STARTING or self._began is None:
+            return False
+        early = image.monotonic - self._began < 2 * START_GRACE
         point = condition.point or ""
         missing = image.quality_of(point) is Quality.MISSING
         return condition.code == "power_limit_unknown" and early and missing and point in image.layout.index
 
-    def _next_state(self, envelope: Envelope, *, armed: bool, astray: float, fresh: bool) -> GuardState:
+    def _next_state(self, envelope: Envelope, *, ready: bool, astray: float, fresh: bool) -> GuardState:
         control = self._profile.control
         obeys = control is None or astray < 2 * control.response_time
         if not envelope.safe or not obeys:
             self._valid = 0
             return GuardState.HOLD
         self._valid += fresh
-        if self._valid < VALID_CYCLES or not armed:
+        if self._valid < VALID_CYCLES or not ready:
             return GuardState.HOLD if self._state is GuardState.HOLD else GuardState.STARTING
         return GuardState.DERATED if envelope.bounds != envelope.rated else GuardState.NORMAL
 
