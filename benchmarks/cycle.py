@@ -120,7 +120,7 @@ async def whole_cycle(
     """CPU per cycle in µs with image, guard and durable journal, the writer thread included."""
     driver = UniversalDriver(profile, "127.0.0.1", port)
     journal = Journal.open(directory / "journal", layout=profile.layout, device={})
-    guard = SafetyGuard(profile, Limits(), DeadMan(profile, 5.0))
+    guard = SafetyGuard(profile, Limits(), DeadMan(profile, 5.0), control=False)
     cycle = ControlCycle(driver, guard, RequestBook(), journal, SystemClock(), period=1.0)
     for _ in range(20):
         await cycle.step()

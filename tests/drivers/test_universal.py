@@ -15,7 +15,7 @@ from bessai.model import Command, Quality, Write
 from bessai.model.command import _issue
 from support.libmodbus import libmodbus_or_skip
 from support.modbus_device import ScriptedDevice, frame
-from support.profiles import REGISTERS, battery, compiled
+from support.profiles import BATTERY, CONTROL, DEAD_MAN, REGISTERS, battery, compiled
 
 
 def _run(body: Callable[[], Awaitable[None]]) -> None:
@@ -64,7 +64,10 @@ def test_a_refused_block_is_split_and_the_split_remembered(tmp_path: Path) -> No
             await driver.read_fast()
             assert await _value(driver, "soc") == (55.5, Quality.GOOD)
             assert (await _value(driver, "device_status"))[1] is Quality.GOOD
-            assert (await _value(driver, "battery_temperature"))[1] is Quality.NOT_AVAILABLE
+            assert (await _value(driver, "battery_temperature"))[1] is Quality.ABSENT
+            much_later = asyncio.get_running_loop().time() + 1e6  # an absent point does not age
+            column = driver.profile.layout.index["battery_temperature"]
+            assert driver.columns(much_later)[1][column] == Quality.ABSENT
             await asyncio.sleep(0.2)  # the slower classes
             device.requests.clear()
             assert await driver.read_fast()
@@ -138,6 +141,71 @@ def test_a_register_that_kills_the_connection_is_left_alone(tmp_path: Path, how:
                 await asyncio.sleep(0.02)
             assert asked == 1
             assert good >= 60
+            await driver.close()
+
+    _run(body)
+
+
+def test_nameplate_values_are_read_anew_on_every_connection(tmp_path: Path) -> None:
+    points = {**BATTERY, "charge_power_max": {**BATTERY["charge_power_max"], "poll": "once"}}
+
+    async def body() -> None:
+        async with ScriptedDevice(dict(REGISTERS)) as device:
+            profile = compiled(tmp_path, points, control=CONTROL, dead_man=DEAD_MAN)
+            driver = UniversalDriver(profile, "127.0.0.1", device.port)
+            await _read_until(driver, "charge_power_max", 50.0)
+            device.registers[5] = 70  # another device takes its place
+            device.drop()
+            await asyncio.sleep(0.02)
+            await _read_until(driver, "charge_power_max", 7.0)
+            await driver.close()
+
+    _run(body)
+
+
+async def _read_until(driver: UniversalDriver, name: str, wanted: float) -> None:
+    """Read until the point is good; its first good value must be the wanted one."""
+    for _ in range(100):
+        await driver.read_fast()
+        await asyncio.sleep(0.02)
+        value, quality = await _value(driver, name)
+        if driver.connected and quality is Quality.GOOD:
+            assert value == wanted
+            return
+    raise AssertionError(f"{name} was never read")
+
+
+def test_a_lost_reply_now_and_then_is_forgiven(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with ScriptedDevice(dict(REGISTERS)) as device:
+            lose = True
+
+            async def lossy(transaction: int, unit: int, pdu: bytes) -> bytes | None:
+                nonlocal lose
+                if pdu[:3] == bytes((3, 0, 5)) and lose:
+                    lose = False
+                    return None
+                return b""
+
+            device.hook = lossy
+            profile = battery(tmp_path, connection={"timeout": 0.05, "retries": 0})
+            driver = UniversalDriver(profile, "127.0.0.1", device.port, pace=Pace(normal=0.05))
+            poller = driver._pollers["normal"]
+            for _ in range(3):
+                lose = True
+                while lose:
+                    await driver.read_fast()
+                    await asyncio.sleep(0.02)
+                await asyncio.sleep(0.1)
+                (pause,) = (pause for _, pause in poller._shunned.values())
+                assert pause == 5.0  # not longer than the first time
+                for block in poller._shunned:
+                    poller._shunned[block] = (0.0, pause)  # the time has passed
+                driver._due["normal"] = 0.0
+                for _ in range(10):
+                    await driver.read_fast()
+                    await asyncio.sleep(0.02)
+                assert (await _value(driver, "charge_power_max"))[1] is Quality.GOOD
             await driver.close()
 
     _run(body)

@@ -102,6 +102,7 @@ class ControlCycle:
         self._connections = (0, 0)
         self._overtaken = False
         self._failed = ""
+        self._cycle_failed = ""
         self._pending: list[Event] = []
 
     def note(self, event: Event) -> None:
@@ -116,10 +117,12 @@ class ControlCycle:
                 await self.step(planned)
             except Exception as error:
                 message = f"cycle failed: {type(error).__name__}: {error}"
-                if message != self._failed:
+                if message != self._cycle_failed:
                     log.exception("cycle failed")
                     self._recorder.append_event(self._event("cycle_failed", Severity.ALARM, message))
-                self._failed = message
+                self._cycle_failed = message
+            else:
+                self._cycle_failed = ""
             planned += self._period
             behind = self._clock.monotonic() - planned
             if behind >= self._period:

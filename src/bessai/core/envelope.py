@@ -11,6 +11,8 @@ from bessai.model import Bounds, ProcessImage, Quality, Severity
 from bessai.registry import CompiledProfile
 from bessai.registry.schema import Control
 
+_NONE = {Quality.NOT_AVAILABLE, Quality.ABSENT}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
@@ -28,7 +30,7 @@ class Envelope:
 
 
 class EnvelopeCheck:
-    """Computes the envelope of each cycle. Keeps only what hysteresis needs."""
+    """Computes the envelope of each cycle. Keeps what hysteresis needs, and which points it ever saw."""
 
     def __init__(self, profile: CompiledProfile, limits: Limits) -> None:
         self._profile = profile
@@ -36,6 +38,7 @@ class EnvelopeCheck:
         self._full = False
         self._empty = False
         self._blocked: set[tuple[str, str]] = set()
+        self._seen: set[str] = set()
 
     def check(self, image: ProcessImage) -> Envelope:
         """The envelope that this image proves."""
@@ -68,16 +71,18 @@ class EnvelopeCheck:
     def _evidence(self, control: Control, image: ProcessImage) -> Iterator[Condition]:
         """What the profile calls evidence, and every other point that a limit looks at.
 
-        A limit point outside the profile's list may be one that this device does not have.
+        Such a point is excused only while the device refuses its address and always has.
         """
         names = image.layout.index
         looked_at = ("soc", *(limit.point for limit in self._limits.states))
         further = [name for name in looked_at if name in names and name not in control.evidence]
         for name in (*control.evidence, *further):
             value = image.good(name)
-            if value is None:
+            if value is not None:
+                self._seen.add(name)
+            else:
                 quality = image.quality_of(name)
-                if name in further and name != "soc" and quality is Quality.NOT_AVAILABLE:
+                if name in further and quality is Quality.ABSENT and name not in self._seen:
                     continue
                 known = quality is Quality.OUT_OF_RANGE
                 yield Condition(
@@ -87,7 +92,8 @@ class EnvelopeCheck:
                     point=name,
                     value=float(image.values[names[name]]) if known else None,
                 )
-            elif name in control.running_states and int(value) not in control.running_states[name]:
+                continue
+            if name in control.running_states and int(value) not in control.running_states[name]:
                 meaning = image.layout.meaning(name, value) or f"{int(value):#06x}"
                 yield Condition(
                     code="device_not_running",
@@ -154,7 +160,9 @@ class EnvelopeCheck:
         ):
             device = image.good(point) if point else None
             known = [value for value in (own, device) if value is not None]
-            if point and device is None and image.quality_of(point) is not Quality.NOT_AVAILABLE:
+            if point and device is not None:
+                self._seen.add(point)
+            elif point and not (image.quality_of(point) in _NONE and point not in self._seen):
                 known = []  # the device has a limit of its own, and it is not known now
             if not known:
                 unknown.append(

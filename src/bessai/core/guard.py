@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from bessai.core.alarms import Alarms, Condition
 from bessai.core.deadman import DeadMan
+from bessai.core.effect import EffectCheck
 from bessai.core.envelope import Envelope, EnvelopeCheck
 from bessai.core.limits import Limits
 from bessai.core.requests import RequestBook, Resolution
@@ -48,7 +49,6 @@ _ZERO = Bounds(0.0, 0.0)
 class _Refusal:
     """Commands of one kind that the device did not take."""
 
-    kind: str
     why: str
     times: int
     retry_at: float
@@ -75,6 +75,7 @@ class SafetyGuard:
         self._dead_man = dead_man
         self._control = control
         self._check = EnvelopeCheck(profile, limits)
+        self._effect = EffectCheck(profile.control)
         self._alarms = Alarms()
         self._events: list[Event] = []
         self._state = GuardState.STARTING
@@ -82,11 +83,9 @@ class SafetyGuard:
         self._began: float | None = None
         self._first = 0.0
         self._standing: tuple[str, float | None] | None = None
-        self._astray_since: float | None = None
-        self._told_again = 0.0
         self._touched = False
         self._known = False
-        self._refusal: _Refusal | None = None
+        self._refusals: dict[str, _Refusal] = {}
 
     @property
     def active(self) -> list[Condition]:
@@ -103,9 +102,14 @@ class SafetyGuard:
         envelope = self._check.check(image)
         evidence = self._profile.control.evidence if self._profile.control else ()
         self._known = self._known or any(image.good(name) is not None for name in evidence)
-        astray = self._is_astray(image, envelope)
+        effect = self._effect.check(image, self.standing, envelope.rated)
+        if effect.repeat:
+            self._standing = None
         waiting = self._waits_for_first_values(image, envelope)
-        conditions = self._own_conditions(image, astray)
+        conditions = list(effect.conditions)
+        if self._refusals:
+            why = "; ".join(f"{kind} refused: {r.why}" for kind, r in self._refusals.items())
+            conditions.append(Condition(code="write_failed", severity=Severity.ALARM, message=why))
         coming = [c for c in envelope.conditions if self._may_come(c, image)]
         conditions += [] if waiting else [c for c in envelope.conditions if c not in coming]
         refusal = self._dead_man.refusal if self._control else None
@@ -123,7 +127,8 @@ class SafetyGuard:
         elif waiting:
             self._state = GuardState.STARTING
         else:
-            self._state = self._next_state(envelope, ready=armed and not coming, astray=astray, fresh=fresh)
+            safe = envelope.safe and not effect.disobeys
+            self._state = self._next_state(envelope, safe=safe, ready=armed and not coming, fresh=fresh)
         reasons = tuple(c.message for c in conditions if c.severity >= Severity.WARNING)
         if self._state is GuardState.MONITOR:
             return Decision(state=self._state, setpoint=None, bounds=_ZERO, reasons=reasons)
@@ -173,6 +178,7 @@ class SafetyGuard:
             "charge": self._profile.control.charge,
             "discharge": self._profile.control.discharge,
         }[kind]
+        self._touched = True  # also when no answer will come: the device may take it
         return _issue(kind, setpoint, (*self._dead_man.arming(), *self._fill(steps, setpoint)))
 
     def feed(self, now: float) -> Command | None:
@@ -191,18 +197,16 @@ class SafetyGuard:
     def wrote(self, command: Command, outcome: WriteOutcome, now: float) -> None:
         """Learn what became of a command."""
         self._dead_man.wrote(outcome.written, now, verified=outcome.verified, feed=command.feed)
-        self._touched = True  # also when no answer came: the device may have taken it
-        refusal = self._refusal
         if not outcome.verified:
             self._standing = None
-            times = refusal.times + 1 if refusal is not None and refusal.kind == command.kind else 1
+            times = self._refusals[command.kind].times + 1 if command.kind in self._refusals else 1
             longest = _RETRY_MAX.get(command.kind, _RETRY_MAX_POWER)
             pause = 0.0 if times == 1 else min(2.0 ** min(times - 1, 8), longest)
             why = outcome.error or "not verified"
-            self._refusal = _Refusal(kind=command.kind, why=why, times=times, retry_at=now + pause)
+            self._refusals[command.kind] = _Refusal(why=why, times=times, retry_at=now + pause)
             return
-        if refusal is not None and refusal.kind in {command.kind, "feed"}:
-            self._refusal = None
+        self._refusals.pop(command.kind, None)
+        self._refusals.pop("feed", None)
         if not command.feed:
             self._standing = (command.kind, command.setpoint)
 
@@ -211,8 +215,7 @@ class SafetyGuard:
         self._dead_man.disarm()
         self._standing = None
         self._valid = 0
-        self._refusal = None
-        self._astray_since = None
+        self._refusals.clear()
 
     @property
     def standing(self) -> float | None:
@@ -221,7 +224,7 @@ class SafetyGuard:
 
     def _refused(self, kind: str, now: float) -> bool:
         """True while a command of this kind waits to be tried again. Another kind does not wait for it."""
-        return self._refusal is not None and self._refusal.kind == kind and now < self._refusal.retry_at
+        return kind in self._refusals and now < self._refusals[kind].retry_at
 
     def _waits_for_first_values(self, image: ProcessImage, envelope: Envelope) -> bool:
         """True shortly after the start, while all that is wrong is that values were never read yet."""
@@ -249,10 +252,8 @@ class SafetyGuard:
         missing = image.quality_of(point) is Quality.MISSING
         return condition.code == "power_limit_unknown" and early and missing and point in image.layout.index
 
-    def _next_state(self, envelope: Envelope, *, ready: bool, astray: float, fresh: bool) -> GuardState:
-        control = self._profile.control
-        obeys = control is None or astray < 2 * control.response_time
-        if not envelope.safe or not obeys:
+    def _next_state(self, envelope: Envelope, *, safe: bool, ready: bool, fresh: bool) -> GuardState:
+        if not safe:
             self._valid = 0
             return GuardState.HOLD
         self._valid += fresh
@@ -272,49 +273,6 @@ class SafetyGuard:
             if 0 < rise < band and resolution.bounds.clip(standing) == standing:
                 return standing
         return setpoint
-
-    def _is_astray(self, image: ProcessImage, envelope: Envelope) -> float:
-        """Seconds for which the measured power has been away from the standing setpoint."""
-        control, standing = self._profile.control, self.standing
-        if control is None:
-            return 0.0
-        measured = image.good(control.measured)
-        tolerance = control.tolerance * max(-envelope.rated.low, envelope.rated.high)
-        if measured is None or tolerance == 0.0:
-            return 0.0 if self._astray_since is None else image.monotonic - self._astray_since
-        if standing is None or abs(measured - standing) <= tolerance:
-            if standing is not None:
-                self._astray_since = None
-        elif self._astray_since is None:
-            self._astray_since = self._told_again = image.monotonic
-        if self._astray_since is None:
-            return 0.0
-        if image.monotonic - self._told_again >= control.response_time:
-            self._told_again = image.monotonic
-            self._standing = None  # say it again
-        return image.monotonic - self._astray_since
-
-    def _own_conditions(self, image: ProcessImage, astray: float) -> list[Condition]:
-        """What the guard knows of its own commands: refused writes, and power that did not follow."""
-        found = []
-        if self._refusal is not None:
-            found.append(
-                Condition(
-                    code="write_failed", severity=Severity.ALARM, message=f"write failed: {self._refusal.why}"
-                )
-            )
-        control = self._profile.control
-        if control is not None and astray >= control.response_time:
-            found.append(
-                Condition(
-                    code="setpoint_not_followed",
-                    severity=Severity.ALARM,
-                    message=f"{control.measured} does not follow the setpoint",
-                    point=control.measured,
-                    value=image.good(control.measured),
-                )
-            )
-        return found
 
     def _fill(self, steps: list[WriteStep], setpoint: float) -> tuple[Write, ...]:
         writes = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from bessai.drivers.modbus import (
     ModbusError,
     ModbusTcpClient,
     NoReply,
+    NotSent,
     Request,
     Urgency,
     read,
@@ -21,7 +23,7 @@ from bessai.registry import Block, CompiledProfile, ReadPlan, build_block
 
 _Replies = dict[Block, bytes | ModbusError]
 
-_SHUN_FIRST = 30.0
+_SHUN_FIRST = 5.0
 _SHUN_MAX = 600.0
 
 
@@ -71,15 +73,21 @@ class Columns:
     def absent(self, column: int, now: float) -> None:
         """The device has no such register."""
         self.values[column] = np.nan
-        self.quality[column] = Quality.NOT_AVAILABLE
+        self.quality[column] = Quality.ABSENT
         self.times[column] = now
+
+    def forget(self, plan: ReadPlan) -> None:
+        """What this plan read is no longer known: the device may be another one now."""
+        self.values[plan.columns] = np.nan
+        self.quality[plan.columns] = Quality.MISSING
+        self.times[plan.columns] = np.nan
 
     def frozen(self, now: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Copies of values, qualities and times, with what is too old marked stale."""
         quality = self.quality.copy()
         stale = now - self.times > self._stale_after
-        if stale.any():  # a missing value has no time, and is not stale
-            quality[stale] = Quality.STALE
+        if stale.any():  # a missing value has no time, and an absent one does not age
+            quality[stale & (quality != Quality.ABSENT)] = Quality.STALE
         return self.values.copy(), quality, self.times.copy()
 
 
@@ -112,6 +120,7 @@ class Poller:
             requests = [read(block.table, block.address, block.count) for block in blocks]
         if not blocks:
             return None
+        connected = client.connected
         replies = await client.transact(self._unit, requests, urgency)
         raw: list[float] = []
         for block, reply in zip(blocks, replies, strict=True):
@@ -123,9 +132,10 @@ class Poller:
         else:
             if len(raw) == len(self.plan.columns):
                 self._columns.store(self.plan, np.array(raw, np.float64), start)
+                self._shunned.clear()
                 return None
         found = dict(zip(blocks, replies, strict=True))
-        if urgency is Urgency.SLOW:
+        if urgency is Urgency.SLOW and connected:
             self._shun(found)
         return await self._recover(client, urgency, found, start)
 
@@ -138,11 +148,16 @@ class Poller:
         for block, reply in replies.items():
             if isinstance(reply, bytes):
                 self._shunned.pop(block, None)
-            elif not isinstance(reply, DeviceException):
+            elif not isinstance(reply, DeviceException | NotSent):
                 _, pause = self._shunned.get(block, (0.0, _SHUN_FIRST / 2))
                 pause = min(2 * pause, _SHUN_MAX)
                 self._shunned[block] = (now + pause, pause)
                 return
+
+    @property
+    def shunned_until(self) -> float:
+        """When the first block that is left alone will be asked again; infinite when there is none."""
+        return min((until for until, _ in self._shunned.values()), default=math.inf)
 
     async def poll_absent(self, client: ModbusTcpClient) -> None:
         """Ask once more for the points that the device refused before; forget the splits once all are back."""
@@ -206,6 +221,8 @@ class Poller:
         points = self._profile.points
         names = sorted((*block.names, *(text[0] for text in block.texts)), key=lambda n: points[n].address)
         blocks = list(self._blocks)
+        if block not in blocks:  # the plan was restored meanwhile
+            return []
         place = blocks.index(block)
         self.splits += 1
         if len(names) == 1:

@@ -152,6 +152,8 @@ class UniversalDriver:
                     self.writes[step.point] = self.writes.get(step.point, 0) + 1
                 elif not isinstance(reply, NotSent):
                     failure = reply
+            if failure is None and len(written) < len(data):
+                failure = ConnectionFailed("the connection was lost")
             if failure is None:
                 continue
             tries += 1
@@ -199,8 +201,9 @@ class UniversalDriver:
             self._failed(str(error))
             return False
         self.problem = "connected, no answer yet"
-        if "once" in self._due and math.isinf(self._due["once"]):  # it may be another device now
-            self._due["once"] = loop.time() + self._pace.slow
+        self._due = dict.fromkeys(self._due, 0.0)
+        if "once" in self._pollers:
+            self._columns.forget(self._pollers["once"].plan)
         return True
 
     def _failed(self, why: str) -> None:
@@ -231,7 +234,7 @@ class UniversalDriver:
             self._due[poll] = now + self._pace.normal
             error = await poller.poll(self.client, Urgency.SLOW)
             if error is None:
-                self._due[poll] = now + self._pace.period(poll)
+                self._due[poll] = min(now + self._pace.period(poll), poller.shunned_until)
         now = asyncio.get_running_loop().time()
         if now >= self._due["absent"]:
             fast_absent = any(p.absent for poll, p in self._pollers.items() if poll == "fast")

@@ -23,6 +23,8 @@ class Quality(IntEnum):
     """Not a number."""
     OUT_OF_RANGE = 5
     """Outside the range that is physically possible for this point."""
+    ABSENT = 6
+    """The device refuses the address: this model has no such point."""
 
     @property
     def label(self) -> str:

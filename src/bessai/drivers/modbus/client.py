@@ -277,4 +277,10 @@ class ModbusTcpClient:
             queue.clear()
         for batch in batches.values():
             if not batch.future.done():
-                batch.future.set_result([error if reply is None else reply for reply in batch.replies])
+                unsent = NotSent("the connection was lost before")
+                batch.future.set_result(
+                    [
+                        reply if reply is not None else error if i < batch.sent else unsent
+                        for i, reply in enumerate(batch.replies)
+                    ]
+                )
