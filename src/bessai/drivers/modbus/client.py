@@ -277,7 +277,7 @@ class ModbusTcpClient:
             queue.clear()
         for batch in batches.values():
             if not batch.future.done():
-                unsent = NotSent("the connection was lost before")
+                unsent = NotSent(str(error))
                 batch.future.set_result(
                     [
                         reply if reply is not None else error if i < batch.sent else unsent
