@@ -227,7 +227,8 @@ def test_cross_checked_needs_a_second_source_for_every_point(tmp_path: Path, sta
 
     problems = _problems(tmp_path, change)
     wanting = {"soc", "battery_power", "battery_status", "power", "duration"}
-    assert set(problems) == {f"points.{name}.sources" for name in wanting}
+    evidence = {"status"} if status == "field-tested" else set()
+    assert set(problems) == {f"points.{name}.sources" for name in wanting} | evidence
     assert "second source" in problems["points.soc.sources"].mend
 
 

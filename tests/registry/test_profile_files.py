@@ -14,8 +14,11 @@ import pytest
 from bessai.model import Quality
 from bessai.registry import (
     CompiledProfile,
+    check_golden,
     compile_profile,
+    golden_path,
     list_profiles,
+    load_golden,
     load_profile,
     profile_directory,
     profile_json_schema,
@@ -44,6 +47,13 @@ def test_every_profile_loads_compiles_and_meets_the_published_schema(path: Path)
     assert compiled.plans
     schema = _document(profile_directory() / "profile.schema.json")
     jsonschema.Draft202012Validator(schema).validate(_document(path))
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
+def test_golden_vectors_hold_both_ways(path: Path) -> None:
+    if not golden_path(path).exists():
+        pytest.fail(f"{golden_path(path)} is missing")
+    assert check_golden(compile_profile(load_profile(path)), load_golden(golden_path(path))) == []
 
 
 def test_the_published_schema_is_the_generated_one() -> None:

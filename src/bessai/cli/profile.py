@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from bessai.cli.common import fail, print_json
+
+if TYPE_CHECKING:
+    from bessai.registry import CompiledProfile
 
 
 def register(app: typer.Typer) -> None:
@@ -25,6 +28,8 @@ def check(
 ) -> None:
     """Validate profiles and list all errors at once: file, field, value, mend.
 
+    Where a profile has golden vectors (`golden/` beside it, a file of the same name), they are checked as well.
+
     Exit codes: 0 all valid, 2 not.
     """
     from bessai.registry import ProfileError, compile_profile, load_profile
@@ -33,6 +38,7 @@ def check(
     for file in files:
         try:
             profile = compile_profile(load_profile(file))
+            golden = _golden(profile, file)
         except ProfileError as error:
             for problem in error.problems:
                 problems.append({name: getattr(problem, name) for name in problem.__slots__})
@@ -41,10 +47,29 @@ def check(
         else:
             if not as_json:
                 reads = sum(len(plan.blocks) for plan in profile.plans.values())
-                typer.echo(f"{file}: valid, {len(profile.points)} points in {reads} reads")
+                typer.echo(f"{file}: valid, {len(profile.points)} points in {reads} reads, {golden}")
     if as_json:
         print_json({"valid": not problems, "problems": problems})
     raise typer.Exit(2 if problems else 0)
+
+
+def _golden(profile: CompiledProfile, file: Path) -> str:
+    """How many golden vectors hold. Raises ProfileError with those that do not."""
+    from bessai.registry import ProfileError, check_golden, find_profile, golden_path, load_golden
+    from bessai.registry.loading import ProfileProblem
+
+    path = golden_path(find_profile(file))
+    if not path.exists():
+        return "no golden vectors"
+    try:
+        golden = load_golden(path)
+    except ValueError as error:
+        raise ProfileError(
+            [ProfileProblem(line, "", "", "mend it") for line in str(error).splitlines()]
+        ) from None
+    if wrong := check_golden(profile, golden):
+        raise ProfileError([ProfileProblem(str(path), "", "", problem) for problem in wrong])
+    return f"{len(golden.reads) + len(golden.writes)} golden vectors hold"
 
 
 def list_(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:

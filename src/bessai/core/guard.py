@@ -29,7 +29,8 @@ from bessai.model import (
 )
 from bessai.model.command import _issue
 from bessai.registry import CompiledProfile
-from bessai.registry.schema import Point, WriteStep
+from bessai.registry.schema import WriteStep
+from bessai.registry.sequences import NotKnownError, fill
 
 VALID_CYCLES = 3
 """Complete cycles before power is granted, after a start and after every hold."""
@@ -85,6 +86,7 @@ class SafetyGuard:
         self._standing: tuple[str, float | None] | None = None
         self._touched = False
         self._known = False
+        self._image: ProcessImage | None = None
         self._refusals: dict[str, _Refusal] = {}
 
     @property
@@ -99,6 +101,7 @@ class SafetyGuard:
 
     def decide(self, image: ProcessImage, book: RequestBook, *, fresh: bool = True) -> Decision:
         """The setpoint of this cycle, and why. `fresh`: the evidence was read since the last cycle."""
+        self._image = image
         envelope = self._check.check(image)
         evidence = self._profile.control.evidence if self._profile.control else ()
         self._known = self._known or any(image.good(name) is not None for name in evidence)
@@ -178,8 +181,13 @@ class SafetyGuard:
             "charge": self._profile.control.charge,
             "discharge": self._profile.control.discharge,
         }[kind]
+        try:
+            writes = (*self._dead_man.arming(), *self._fill(steps, setpoint))
+        except NotKnownError as error:
+            self._refuse(kind, str(error), now)
+            return None
         self._touched = True  # also when no answer will come: the device may take it
-        return _issue(kind, setpoint, (*self._dead_man.arming(), *self._fill(steps, setpoint)))
+        return _issue(kind, setpoint, writes)
 
     def feed(self, now: float) -> Command | None:
         """What keeps the dead-man alive; to be asked only at the end of a complete, verified cycle."""
@@ -199,11 +207,7 @@ class SafetyGuard:
         self._dead_man.wrote(outcome.written, now, verified=outcome.verified, feed=command.feed)
         if not outcome.verified:
             self._standing = None
-            times = self._refusals[command.kind].times + 1 if command.kind in self._refusals else 1
-            longest = _RETRY_MAX.get(command.kind, _RETRY_MAX_POWER)
-            pause = 0.0 if times == 1 else min(2.0 ** min(times - 1, 8), longest)
-            why = outcome.error or "not verified"
-            self._refusals[command.kind] = _Refusal(why=why, times=times, retry_at=now + pause)
+            self._refuse(command.kind, outcome.error or "not verified", now)
             return
         self._refusals.pop(command.kind, None)
         self._refusals.pop("feed", None)
@@ -221,6 +225,13 @@ class SafetyGuard:
     def standing(self) -> float | None:
         """The verified setpoint that the device has now, in kW; None when there is none."""
         return self._standing[1] if self._standing else None
+
+    def _refuse(self, kind: str, why: str, now: float) -> None:
+        """Note that a command of this kind did not work; the next attempt waits longer each time."""
+        times = self._refusals[kind].times + 1 if kind in self._refusals else 1
+        longest = _RETRY_MAX.get(kind, _RETRY_MAX_POWER)
+        pause = 0.0 if times == 1 else min(2.0 ** min(times - 1, 8), longest)
+        self._refusals[kind] = _Refusal(why=why, times=times, retry_at=now + pause)
 
     def _refused(self, kind: str, now: float) -> bool:
         """True while a command of this kind waits to be tried again. Another kind does not wait for it."""
@@ -275,23 +286,8 @@ class SafetyGuard:
         return setpoint
 
     def _fill(self, steps: list[WriteStep], setpoint: float) -> tuple[Write, ...]:
-        writes = []
-        for step in steps:
-            value = step.value
-            if value is None:
-                value = {
-                    "power": setpoint,
-                    "magnitude": abs(setpoint),
-                    "limit": abs(setpoint),
-                    "dead_man_time": self._dead_man.seconds_in(step.point),
-                }[step.quantity or "power"]
-            if step.quantity in {"power", "magnitude"}:
-                value = _towards_zero(self._profile.points[step.point], value)
-            writes.append(Write(step.point, value))
-        return tuple(writes)
+        values = fill(steps, self._profile.points, setpoint, self._dead_man.time, self._good)
+        return tuple(Write(point, value) for point, value in values)
 
-
-def _towards_zero(point: Point, value: float) -> float:
-    """The nearest value that the register can hold and that is no larger."""
-    step = abs(point.gain)
-    return value if point.type.startswith("f") else math.trunc(round(value / step, 6)) * step
+    def _good(self, name: str) -> float | None:
+        return None if self._image is None else self._image.good(name)

@@ -64,11 +64,8 @@ class Columns:
         self, plan: ReadPlan, raw: np.ndarray, now: float, where: np.ndarray | slice = slice(None)
     ) -> None:
         """Scale raw numbers of a plan and keep those of the plan's columns that `where` selects."""
-        values, quality = plan.scale(raw)
-        columns = plan.columns[where]
-        self.values[columns] = values[where]
-        self.quality[columns] = quality[where]
-        self.times[columns] = now
+        plan.place(raw, self.values, self.quality, where)
+        self.times[plan.columns[where]] = now
 
     def absent(self, column: int, now: float) -> None:
         """The device has no such register."""

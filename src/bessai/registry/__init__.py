@@ -19,6 +19,7 @@ from bessai.registry.compiled import (
     compile_profile,
     group_points,
 )
+from bessai.registry.golden import Golden, check_golden, golden_path, load_golden
 from bessai.registry.loading import (
     ProfileError,
     ProfileProblem,
@@ -32,15 +33,19 @@ from bessai.registry.schema import Profile, profile_json_schema
 __all__ = [
     "Block",
     "CompiledProfile",
+    "Golden",
     "Profile",
     "ProfileError",
     "ProfileProblem",
     "ReadPlan",
     "build_block",
+    "check_golden",
     "compile_profile",
     "find_profile",
+    "golden_path",
     "group_points",
     "list_profiles",
+    "load_golden",
     "load_profile",
     "profile_directory",
     "profile_json_schema",

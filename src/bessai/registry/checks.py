@@ -24,6 +24,7 @@ def cross_check(profile: Profile, stem: str) -> Iterator[Problem]:
         if profile.dead_man is None:
             yield "dead_man", "a profile with `control` must say how the device falls back; see docs"
     yield from _dead_man(profile)
+    yield from _identity(profile)
 
 
 def _points(profile: Profile) -> Iterator[Problem]:
@@ -33,17 +34,64 @@ def _points(profile: Profile) -> Iterator[Problem]:
             yield f"points.{name}.unit", f"the shared name {name!r} is in {shared.unit or 'no unit'}"
         if point.registers > profile.connection.max_registers:
             yield f"points.{name}", "is larger than `connection.max_registers`"
-    for table in ("holding", "input", "coil", "discrete"):
+        if point.station is not None and point.station not in profile.connection.stations:
+            known = profile.connection.stations
+            yield f"points.{name}.station", f"is not in `connection.stations`{_suggest(point.station, known)}"
+        if point.scale is not None:
+            yield from _scale(profile, name, point)
+    places = {(point.station, point.table) for point in profile.points.values()}
+    for place in sorted(places, key=str):
         spans = sorted(
             (point.address, point.address + point.registers, name)
             for name, point in profile.points.items()
-            if point.table == table
+            if (point.station, point.table) == place
         )
         widest = (0, 0, "")
         for span in spans:
             if span[0] < widest[1] and span[:2] != widest[:2]:
                 yield f"points.{span[2]}.address", f"overlaps {widest[2]!r}, which ends at {widest[1] - 1}"
             widest = max(widest, span, key=lambda item: item[1])
+
+
+def _scale(profile: Profile, name: str, point: Point) -> Iterator[Problem]:
+    scale = profile.points.get(point.scale or "")
+    if scale is None:
+        yield f"points.{name}.scale", f"no point {point.scale!r}{_suggest(point.scale or '', profile.points)}"
+    elif (
+        scale.type not in {"i16", "u16"}
+        or scale.scale is not None
+        or (scale.gain, scale.offset) != (1.0, 0.0)
+    ):
+        yield f"points.{name}.scale", f"{point.scale!r} must be a plain `i16` or `u16`"
+    elif scale.valid is None or not -10 <= scale.valid[0] <= scale.valid[1] <= 10:
+        yield f"points.{point.scale}.valid", "an exponent of ten needs `valid` within [-10, 10]"
+    elif _pace(scale) > _pace(point):
+        yield f"points.{point.scale}.poll", f"must be read at least as often as {name!r}"
+
+
+def _pace(point: Point) -> int:
+    return ("fast", "normal", "slow", "once", "never").index(point.poll)
+
+
+def _identity(profile: Profile) -> Iterator[Problem]:
+    if profile.status == "field-tested" and not profile.field_tests:
+        yield "status", "`field-tested` needs its evidence in `field_tests`"
+    if profile.alive is not None:
+        field, point = "alive.point", profile.points.get(profile.alive.point)
+        if point is None:
+            yield field, f"no point {profile.alive.point!r}{_suggest(profile.alive.point, profile.points)}"
+        elif point.poll != "fast" or point.type == "text":
+            yield field, f"{profile.alive.point!r} must be a number with poll `fast`"
+    for i, check in enumerate(profile.fingerprint):
+        point = profile.points.get(check.point or "")
+        if check.point is None:
+            continue
+        if point is None:
+            yield f"fingerprint.{i}.point", f"no point {check.point!r}{_suggest(check.point, profile.points)}"
+        elif (point.type == "text") != (check.matches is not None):
+            yield f"fingerprint.{i}", "`matches` is for texts, and a text needs it"
+        elif point.poll == "never":
+            yield f"fingerprint.{i}.point", f"{check.point!r} is never read"
 
 
 def _sources(profile: Profile) -> Iterator[Problem]:
@@ -81,6 +129,10 @@ def _control(profile: Profile, control: Control) -> Iterator[Problem]:
                 yield f"{path}.point", f"{step.point!r} has access `r`; a written point needs `rw` or `w`"
             if step.value is not None:
                 yield from _encodable(f"{path}.value", profile, step.point, step.value)
+            elif step.of is not None:
+                yield from kw(f"{path}.of", step.of)
+                if point.unit != "%":
+                    yield f"{path}.of", f"{step.point!r} must be in %"
             elif step.quantity == "dead_man_time":
                 yield from _seconds(f"{path}.point", step.point, point)
             elif point.unit != "kW":
@@ -150,6 +202,8 @@ def _dead_man_time(
 
 def _encodable(field: str, profile: Profile, name: str, value: float) -> Iterator[Problem]:
     point = profile.points[name]
+    if point.scale is not None:
+        return  # what fits depends on the exponent that the device will have
     own = point.sentinel_list()
     try:
         encode(point, value, frozenset(profile.sentinels.get(point.type, []) if own is None else own))

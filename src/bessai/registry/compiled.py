@@ -1,8 +1,8 @@
 """A profile compiled once: few large reads, one `struct` per block, gains and limits as vectors.
 
 Reading 125 registers costs 1.2 times reading one, so neighbours are merged across gaps as far as the profile
-allows. `Block.unpack` turns the bytes of one reply into raw numbers; `CompiledProfile.scale` turns all raw
-numbers of a plan into values and qualities in one step.
+allows. `Block.unpack` turns the bytes of one reply into raw numbers; `ReadPlan.place` turns all raw numbers of a
+plan into values and qualities in one step.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bessai.model import Layout, Quality
-from bessai.registry.schema import Connection, Control, DeadMan, Point, Profile
+from bessai.registry.schema import Alive, Connection, Control, DeadMan, Fingerprint, Point, Profile
 
 _FORMATS = {
     "u16": "H", "i16": "h", "u32": "I", "i32": "i", "u64": "Q", "i64": "q", "f32": "f", "f64": "d",
 }  # fmt: skip
 
 _LARGEST = float(np.finfo(np.float64).max)
+
+_POWERS = np.array([float(f"1e{exponent}") for exponent in range(-10, 11)])
 
 POLL_CLASSES = ("fast", "normal", "slow", "once")
 
@@ -45,6 +47,8 @@ class Block:
     texts: tuple[tuple[str, int, int], ...]
     """Name, byte offset and byte length of each text in the block."""
     _swapped: frozenset[str] = frozenset()
+    station: str | None = None
+    """Key of `connection.stations`; None for the device's own unit."""
 
     def unpack(self, data: bytes) -> tuple[float, ...]:
         """Raw numbers of a reply's data bytes, one per column of the block.
@@ -84,13 +88,45 @@ class ReadPlan:
     high: NDArray[np.float64]
     sentinels: tuple[NDArray[np.float64], ...]
     """One array per alternative: the raw value that means not available, NaN where there is none."""
+    scaled: NDArray[np.intp]
+    """Columns of the plan that have an exponent of ten."""
+    exponents: NDArray[np.intp]
+    """Layout column of the exponent of each of them."""
 
-    def scale(self, raw: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+    def place(
+        self,
+        raw: NDArray[np.float64],
+        values: NDArray[np.float64],
+        quality: NDArray[np.uint8],
+        where: NDArray[np.bool_] | slice = slice(None),
+    ) -> None:
+        """Scale raw numbers (shape: columns of the plan) into the layout's columns that `where` selects.
+
+        An exponent that is not good makes the values that need it as bad as it is.
+        """
+        columns = self.columns[where]
+        found, marks = self.scale(raw)
+        values[columns], quality[columns] = found[where], marks[where]
+        if not len(self.scaled):
+            return
+        exponent = values[self.exponents]
+        bad = quality[self.exponents] != Quality.GOOD
+        factor = np.ones(len(raw))
+        factor[self.scaled] = _POWERS[np.where(bad, 0, exponent + 10).astype(np.intp)]
+        found, marks = self.scale(raw, factor)
+        spoiled = self.scaled[bad]
+        found[spoiled] = np.nan
+        marks[spoiled] = quality[self.exponents][bad]
+        values[columns], quality[columns] = found[where], marks[where]
+
+    def scale(
+        self, raw: NDArray[np.float64], factor: NDArray[np.float64] | float = 1.0
+    ) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
         """Values in the points' units and their qualities, from raw numbers (shape: columns of the plan).
 
         Values that are not available or invalid are NaN. Values out of range are kept, marked.
         """
-        values = raw * self.gain + self.offset
+        values = raw * (self.gain * factor) + self.offset
         quality = np.zeros(len(raw), np.uint8)
         good = (values >= self.low) & (values <= self.high)  # false for NaN and infinity as well
         for sentinel in self.sentinels:
@@ -120,9 +156,13 @@ class CompiledProfile:
     connection: Connection
     control: Control | None
     dead_man: DeadMan | None
+    alive: Alive | None
+    fingerprint: tuple[Fingerprint, ...]
 
-    def encode(self, name: str, value: float) -> bytes:
+    def encode(self, name: str, value: float, exponent: int = 0) -> bytes:
         """The data bytes of a value in the point's unit, ready for the wire (bits: one byte, 0 or 1).
+
+        `exponent` is the present value of the point's `scale`.
 
         Raises:
             KeyError: the profile has no such point.
@@ -130,15 +170,15 @@ class CompiledProfile:
                 would be read back as "not available".
         """
         point = self.points[name]
-        return encode(point, value, self.sentinels_of(name))
+        return encode(point, value, self.sentinels_of(name), exponent)
 
-    def decode(self, name: str, data: bytes) -> float:
+    def decode(self, name: str, data: bytes, exponent: int = 0) -> float:
         """The value of one numeric point from its own data bytes, without quality."""
         point = self.points[name]
         if point.type == "bool":
             return float(data[0] & 1)
         raw = struct.unpack(">" + _FORMATS[point.type], _reorder(point, data))[0]
-        return float(raw * point.gain + point.offset)
+        return float(raw * (point.gain * _POWERS[exponent + 10]) + point.offset)
 
     def sentinels_of(self, name: str) -> frozenset[int]:
         """Raw values of a point that mean not available."""
@@ -147,14 +187,14 @@ class CompiledProfile:
     _sentinels: Mapping[str, frozenset[int]]
 
 
-def encode(point: Point, value: float, sentinels: frozenset[int] = frozenset()) -> bytes:
+def encode(point: Point, value: float, sentinels: frozenset[int] = frozenset(), exponent: int = 0) -> bytes:
     """See `CompiledProfile.encode`."""
     if math.isnan(value) or value in (float("inf"), float("-inf")):
         raise ValueError(f"{value} is not a number that can be written")
     if point.valid is not None and not point.valid[0] <= value <= point.valid[1]:
         unit = point.unit or ""
         raise ValueError(f"{value:g} {unit} is outside {point.valid[0]:g} … {point.valid[1]:g} {unit}")
-    raw = (value - point.offset) / point.gain
+    raw = (value - point.offset) / (point.gain * float(_POWERS[exponent + 10]))
     if point.type == "text":
         raise ValueError("texts are read-only")
     if point.type == "bool":
@@ -202,6 +242,8 @@ def compile_profile(profile: Profile) -> CompiledProfile:
         connection=profile.connection,
         control=profile.control,
         dead_man=profile.dead_man,
+        alive=profile.alive,
+        fingerprint=tuple(profile.fingerprint),
         _sentinels=sentinels,
     )
 
@@ -220,6 +262,7 @@ def _plan(
         blocks.append(block)
         names += block.names
     points = [members[name] for name in names]
+    scaled = [i for i, point in enumerate(points) if point.scale is not None]
     deepest = max((len(sentinels[name]) for name in names), default=0)
     alternatives = [[*sorted(sentinels[name]), *[np.nan] * deepest][:deepest] for name in names]
     return ReadPlan(
@@ -231,6 +274,8 @@ def _plan(
         low=np.array([point.valid[0] if point.valid else -_LARGEST for point in points], np.float64),
         high=np.array([point.valid[1] if point.valid else _LARGEST for point in points], np.float64),
         sentinels=tuple(np.array(column, np.float64) for column in zip(*alternatives, strict=True)),
+        scaled=np.array(scaled, np.intp),
+        exponents=np.array([layout.index[points[i].scale or ""] for i in scaled], np.intp),
     )
 
 
@@ -240,10 +285,10 @@ def group_points(
     """Neighbours that one request may read together, in the order of their addresses."""
     group: list[tuple[str, Point]] = []
     end = 0
-    for name, point in sorted(members, key=lambda item: (item[1].table, item[1].address)):
+    for name, point in sorted(members, key=lambda m: (m[1].station or "", m[1].table, m[1].address)):
         limit = connection.max_registers * (16 if point.type == "bool" else 1)
         if group and (
-            group[0][1].table != point.table
+            (group[0][1].station, group[0][1].table) != (point.station, point.table)
             or point.address - end > connection.max_gap
             or max(end, point.address + point.registers) - group[0][1].address > limit
         ):
@@ -285,6 +330,7 @@ def build_block(group: list[tuple[str, Point]], first_column: int) -> Block:
         _swapped=frozenset(
             name for name, point in group if point.type == "text" and point.byte_order == "little"
         ),
+        station=group[0][1].station,
     )
 
 

@@ -13,20 +13,27 @@ from pydantic import BaseModel, ValidationError
 
 from bessai.registry.checks import cross_check
 from bessai.registry.schema import (
+    Alive,
     Caveat,
     Connection,
     Control,
     DurationDeadMan,
+    FieldTest,
+    Fingerprint,
     Point,
     Profile,
     Source,
     WriteStep,
 )
 
+_MODELS = (
+    Profile, Connection, Point, Control, WriteStep, Source, Caveat, DurationDeadMan, Alive, Fingerprint, FieldTest,
+)  # fmt: skip
+
 _FIELDS = sorted(
     {
         alias
-        for model in (Profile, Connection, Point, Control, WriteStep, Source, Caveat, DurationDeadMan)
+        for model in _MODELS
         for name, field in model.model_fields.items()
         for alias in (field.alias or name,)
     }

@@ -6,6 +6,7 @@ editors use, `registry/profile.schema.json`, is generated from them.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -55,7 +56,19 @@ class Connection(_Strict):
 
     port: int = Field(default=502, ge=1, le=65535, description="Usual TCP port; INVERTER_PORT decides.")
     unit: int = Field(default=1, ge=0, le=255, description="Unit id.")
-    timeout: float = Field(default=3.0, gt=0, le=60, description="Seconds to wait for a reply.")
+    stations: dict[Name, Annotated[int, Field(ge=0, le=255)]] = Field(
+        default_factory=dict,
+        description="Further unit ids behind the same connection, by the name that points use for them.",
+    )
+    timeout: float = Field(
+        default=3.0, gt=0, le=60, description="Longest time in seconds to wait for a reply."
+    )
+    timeout_min: float = Field(
+        default=0.5,
+        gt=0,
+        le=60,
+        description="Shortest time in seconds to wait; in between, the device's own latency decides.",
+    )
     retries: int = Field(
         default=2, ge=0, le=10, description="Repeats of a request answered with busy or not at all."
     )
@@ -79,8 +92,9 @@ class Connection(_Strict):
 class Point(_Strict):
     """One value of the device.
 
-    value = raw * gain + offset, in `unit`. The name is the key of `points`; a name from the shared vocabulary
-    must carry that vocabulary's unit and means the same on every device.
+    value = raw * gain + offset, in `unit`; with `scale`, value = raw * 10^scale * gain + offset. The name is the
+    key of `points`; a name from the shared vocabulary must carry that vocabulary's unit and means the same on
+    every device.
     """
 
     address: int = Field(ge=0, le=65535, description="Protocol address, counted from 0.")
@@ -89,7 +103,14 @@ class Point(_Strict):
     count: int | None = Field(default=None, ge=1, le=125, description="Registers of a text.")
     gain: float = Field(default=1.0, description="Negative where the device's sign is not the generator's.")
     offset: float = 0.0
+    scale: Name | None = Field(
+        default=None,
+        description="Point that holds the exponent of ten (SunSpec scale factor); it may change.",
+    )
     unit: str | None = None
+    station: Name | None = Field(
+        default=None, description="Key of `connection.stations`, when it is not the device's own unit."
+    )
     byte_order: Literal["big", "little"] = Field(default="big", description="Bytes within a register.")
     word_order: Literal["big", "little"] = Field(default="big", description="Registers within a value.")
     sentinel: list[int] | int | None = Field(
@@ -100,7 +121,19 @@ class Point(_Strict):
     valid: tuple[float, float] | None = Field(
         default=None, description="Lowest and highest possible value, in `unit`."
     )
+    rate_max: float | None = Field(
+        default=None,
+        gt=0,
+        description="Largest physically possible change in `unit` per second; a faster one is a spike.",
+    )
     access: Literal["r", "rw", "w"] = "r"
+    persistent: bool = Field(
+        default=False,
+        description="Kept in memory that wears: written only when the value changes, dead-man feeds apart.",
+    )
+    writes_per_day: int | None = Field(
+        default=None, ge=1, description="Writes a day beyond which a warning is raised, to spare the memory."
+    )
     poll: Literal["fast", "normal", "slow", "once", "never"] = "normal"
     enum: dict[str, str] | None = Field(default=None, description="Raw number (decimal or 0x) to meaning.")
     bits: dict[str, str] | None = Field(default=None, description="Bit number (0 = lowest) to meaning.")
@@ -145,6 +178,10 @@ class Point(_Strict):
         _check_sentinels(self.type, self.sentinel_list() or [])
         if any(not 0 <= int(bit, 0) < 16 * self.registers for bit in self.bits or {}):
             raise ValueError(f"bits of type `{self.type}` are numbered 0 … {16 * self.registers - 1}")
+        if self.access == "r" and (self.persistent or self.writes_per_day is not None):
+            raise ValueError("`persistent` and `writes_per_day` are for points that are written")
+        if self.scale is not None and self.type in {"text", "bool", "f32", "f64"}:
+            raise ValueError("`scale` is for integers")
         if self.access == "w" and self.poll != "never":
             raise ValueError("a write-only point cannot be polled; set poll `never`")
         return self
@@ -170,17 +207,22 @@ class WriteStep(_Strict):
     """One write of a sequence: a constant, or a quantity that the gateway computes.
 
     `power` is the setpoint in kW with its sign, `magnitude` the same without, `dead_man_time` the dead-man's
-    time in seconds (converted to the point's unit, `s` or `min`), `limit` the limit in kW.
+    time in seconds (converted to the point's unit, `s` or `min`), `limit` the limit in kW. With `of`, the power
+    is written as a percentage of that point.
     """
 
     point: Name
     value: float | None = None
     quantity: Literal["power", "magnitude", "dead_man_time", "limit"] | None = None
+    of: Name | None = None
+    """Point in kW that is 100 %."""
 
     @model_validator(mode="after")
     def _one(self) -> WriteStep:
         if (self.value is None) == (self.quantity is None):
             raise ValueError("a write has either `value` or `quantity`")
+        if self.of is not None and self.quantity not in {"power", "magnitude", "limit"}:
+            raise ValueError("`of` goes with the quantities power, magnitude and limit")
         return self
 
 
@@ -277,6 +319,61 @@ DeadMan = Annotated[
 ]
 
 
+class Alive(_Strict):
+    """A counter that moves while the device's data is alive."""
+
+    point: Name
+    """Must change while everything works; poll `fast`."""
+    within: float = Field(gt=0, le=600)
+    """Seconds after which an unchanged counter means that every value of the device is frozen."""
+
+
+class Fingerprint(_Strict):
+    """One thing by which this device can be told from others, for `bessai probe`.
+
+    With `matches` a text must fit, with `equals` a number must be one of those; with neither the point must be
+    readable and plausible.
+    """
+
+    point: Name | None = None
+    object: Literal["vendor", "product", "revision", "model"] | None = None
+    """Object of the device identification (function 43/14) instead of a point."""
+    matches: str | None = None
+    """Regular expression, searched for in the text."""
+    equals: list[float] | None = None
+    """Values in the point's unit."""
+    identity: bool = False
+    """True: a device that answers otherwise is another one, and is neither trusted nor written to."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Fingerprint:
+        if (self.point is None) == (self.object is None):
+            raise ValueError("name either a `point` or an `object`")
+        if self.object is not None and self.matches is None:
+            raise ValueError("an `object` needs `matches`")
+        if self.matches is not None and self.equals is not None:
+            raise ValueError("give `matches` or `equals`, not both")
+        if self.identity and (self.point is None or (self.matches is None and self.equals is None)):
+            raise ValueError("`identity` needs a `point` with `matches` or `equals`")
+        try:
+            re.compile(self.matches or "")
+        except re.error as error:
+            raise ValueError(f"`matches` is no regular expression: {error}") from None
+        return self
+
+
+class FieldTest(_Strict):
+    """Evidence that the profile worked on a real device."""
+
+    date: str = Field(pattern=r"^\d{4}-\d\d-\d\d$")
+    device: str
+    """Exact model and firmware."""
+    what: str
+    """What was tried and seen."""
+    where: str
+    """Where the record of it can be read."""
+
+
 class Profile(_Strict):
     """One device model."""
 
@@ -287,15 +384,21 @@ class Profile(_Strict):
     manufacturer: str
     model: str
     """The models and firmware that this profile is for."""
-    kinds: Annotated[list[Literal["battery", "inverter", "meter", "bms"]], Field(min_length=1)]
+    kinds: Annotated[
+        list[Literal["battery", "inverter", "pcs", "meter", "bms", "weather"]], Field(min_length=1)
+    ]
     status: Literal["documented", "cross-checked", "field-tested"]
-    """`documented`: from one source; `cross-checked`: every address in a second source as well."""
+    """`documented`: from one source; `cross-checked`: every address in a second source as well;
+    `field-tested`: tried on a real device, with the evidence in `field_tests`."""
+    field_tests: list[FieldTest] = Field(default_factory=list)
     connection: Connection = Connection()
     sentinels: dict[PointType, list[int]] = Field(default_factory=dict)
     """Raw values that mean not available, by type, for points that do not say otherwise."""
     points: Annotated[dict[Name, Point], Field(min_length=1)]
     control: Control | None = None
     dead_man: DeadMan | None = None
+    alive: Alive | None = None
+    fingerprint: list[Fingerprint] = Field(default_factory=list)
     caveats: list[Caveat] = Field(default_factory=list)
     sources: Annotated[dict[SourceId, Source], Field(min_length=1)]
 
