@@ -44,30 +44,6 @@ def print_json(data: Any) -> None:
     typer.echo(json.dumps(data, allow_nan=False, indent=2))
 
 
-def split_address(address: str, default_port: int) -> tuple[str, int]:
-    """Host and port of `host`, `host:port`, `[v6]:port` or a bare IPv6 address.
-
-    Raises:
-        ValueError: says what is wrong with it.
-    """
-    if address.startswith("["):
-        host, closed, rest = address[1:].partition("]")
-        if not closed:
-            raise ValueError(f"{address!r}: the bracket is not closed")
-        port = rest.removeprefix(":")
-    elif address.count(":") > 1:
-        host, port = address, ""
-    else:
-        host, _, port = address.partition(":")
-    if not host or "/" in host:
-        raise ValueError(f"{address!r}: give HOST:PORT, for example 192.168.8.1:502")
-    if not port:
-        return host, default_port
-    if not port.isdigit() or not 1 <= int(port) <= 65535:
-        raise ValueError(f"{address!r}: port {port!r} is not a number from 1 to 65535")
-    return host, int(port)
-
-
 def ask_gateway(data_dir: Path, message: dict[str, Any], timeout: float = 3.0) -> dict[str, Any] | None:
     """Send one message to the gateway of a data directory. None when none is running there.
 

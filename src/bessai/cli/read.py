@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from bessai.cli.common import fail, print_json, split_address
+from bessai.cli.common import fail, print_json
 
 _NO_ANSWER, _NOT_ALL_GOOD = 1, 3
 
@@ -30,6 +30,7 @@ def read(
 
     Exit codes: 0 every point good, 3 some not good, 1 no answer, 2 wrong arguments or profile.
     """
+    from bessai.model import split_address
     from bessai.registry import ProfileError, compile_profile, load_profile
 
     try:

@@ -15,6 +15,7 @@ are what the journal keeps.
 from bessai.model.clock import Clock, SystemClock
 from bessai.model.command import Command, Write, WriteOutcome
 from bessai.model.control import Bounds, Decision, GuardState, Priority, Request
+from bessai.model.endpoint import Endpoint, parse_endpoint, split_address
 from bessai.model.event import Event, Severity
 from bessai.model.image import Layout, ProcessImage
 from bessai.model.quality import Quality
@@ -29,6 +30,7 @@ __all__ = [
     "CycleRecord",
     "CycleTiming",
     "Decision",
+    "Endpoint",
     "Event",
     "GuardState",
     "Layout",
@@ -41,4 +43,6 @@ __all__ = [
     "SystemClock",
     "Write",
     "WriteOutcome",
+    "parse_endpoint",
+    "split_address",
 ]

@@ -25,6 +25,10 @@ class Quality(IntEnum):
     """Outside the range that is physically possible for this point."""
     ABSENT = 6
     """The device refuses the address: this model has no such point."""
+    IMPLAUSIBLE = 7
+    """Changed faster than is physically possible: a spike."""
+    FROZEN = 8
+    """The counter that shows that the device's data is alive has stopped."""
 
     @property
     def label(self) -> str:
