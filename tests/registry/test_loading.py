@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from bessai.registry import (
+    Problem,
     ProfileError,
-    ProfileProblem,
     find_profile,
     list_profiles,
     load_profile,
@@ -80,7 +80,7 @@ def _write(directory: Path, document: Any, name: str = "device") -> Path:
     return path
 
 
-def _problems(directory: Path, change: Change) -> dict[str, ProfileProblem]:
+def _problems(directory: Path, change: Change) -> dict[str, Problem]:
     document = copy.deepcopy(GOOD)
     change(document)
     path = _write(directory, document)

@@ -55,8 +55,7 @@ def check(
 
 def _golden(profile: CompiledProfile, file: Path) -> str:
     """How many golden vectors hold. Raises ProfileError with those that do not."""
-    from bessai.registry import ProfileError, check_golden, find_profile, golden_path, load_golden
-    from bessai.registry.loading import ProfileProblem
+    from bessai.registry import Problem, ProfileError, check_golden, find_profile, golden_path, load_golden
 
     path = golden_path(find_profile(file))
     if not path.exists():
@@ -64,11 +63,9 @@ def _golden(profile: CompiledProfile, file: Path) -> str:
     try:
         golden = load_golden(path)
     except ValueError as error:
-        raise ProfileError(
-            [ProfileProblem(line, "", "", "mend it") for line in str(error).splitlines()]
-        ) from None
+        raise ProfileError([Problem(line, "", "", "mend it") for line in str(error).splitlines()]) from None
     if wrong := check_golden(profile, golden):
-        raise ProfileError([ProfileProblem(str(path), "", "", problem) for problem in wrong])
+        raise ProfileError([Problem(str(path), "", "", problem) for problem in wrong])
     return f"{len(golden.reads) + len(golden.writes)} golden vectors hold"
 
 

@@ -12,11 +12,12 @@ Transport = Literal["tcp", "tls", "rtu", "rtu+tcp"]
 
 DEFAULT_PORTS: dict[Transport, int] = {"tcp": 502, "tls": 802, "rtu+tcp": 502}
 
-_SERIAL = {
-    "baudrate": {300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600},
-    "parity": {"N", "E", "O"},
-    "stopbits": {1, 2},
-    "bytesize": {7, 8},
+_BAUDRATES = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600)
+_SERIAL: dict[str, tuple[int | str, ...]] = {
+    "baudrate": _BAUDRATES,
+    "parity": ("N", "E", "O"),
+    "stopbits": (1, 2),
+    "bytesize": (7, 8),
 }
 
 
@@ -125,9 +126,7 @@ def _serial(text: str, path: str, options: dict[str, str]) -> Endpoint:
             raise ValueError(f"{text!r}: unknown option {name!r}; use {', '.join(_SERIAL)}")
         given: int | str = int(value) if value.isdigit() else value.upper()
         if given not in allowed:
-            raise ValueError(
-                f"{text!r}: {name}={value} must be one of {', '.join(map(str, sorted(allowed)))}"
-            )
+            raise ValueError(f"{text!r}: {name}={value} must be one of {', '.join(map(str, allowed))}")
         values[name] = given
     return replace(Endpoint(transport="rtu", path=path), **values)  # type: ignore[arg-type]
 

@@ -22,21 +22,21 @@ from bessai.registry.compiled import (
 from bessai.registry.golden import Golden, check_golden, golden_path, load_golden
 from bessai.registry.loading import (
     ProfileError,
-    ProfileProblem,
     find_profile,
     list_profiles,
     load_profile,
     profile_directory,
 )
+from bessai.registry.problems import Problem
 from bessai.registry.schema import Profile, profile_json_schema
 
 __all__ = [
     "Block",
     "CompiledProfile",
     "Golden",
+    "Problem",
     "Profile",
     "ProfileError",
-    "ProfileProblem",
     "ReadPlan",
     "build_block",
     "check_golden",

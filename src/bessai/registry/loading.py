@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from bessai.registry.checks import cross_check
+from bessai.registry.problems import Problem, at, explain, shorten
 from bessai.registry.schema import (
     Alive,
     Caveat,
@@ -40,27 +40,10 @@ _FIELDS = sorted(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ProfileProblem:
-    """One thing that is wrong with a profile."""
-
-    file: str
-    field: str
-    """Path of the field, for example `points.soc.gain`."""
-    value: str
-    """The offending value as it stands in the file, shortened."""
-    mend: str
-    """What is wrong and what to write instead."""
-
-    def __str__(self) -> str:
-        where = f"{self.file}: {self.field}" if self.field else self.file
-        return f"{where} = {self.value}: {self.mend}" if self.value else f"{where}: {self.mend}"
-
-
 class ProfileError(ValueError):
     """A profile that cannot be used. `problems` lists everything that is wrong with it."""
 
-    def __init__(self, problems: Iterable[ProfileProblem]) -> None:
+    def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = list(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
@@ -94,7 +77,7 @@ def find_profile(name: str | Path) -> Path:
     known = [profile.stem for profile in list_profiles()]
     near = difflib.get_close_matches(path.stem, known, 1)
     hint = f"did you mean {near[0]}?" if near else f"the registry has: {', '.join(known) or 'none'}"
-    raise ProfileError([ProfileProblem(str(name), "", "", f"no such profile; {hint}")])
+    raise ProfileError([Problem(str(name), "", "", f"no such profile; {hint}")])
 
 
 def load_profile(name: str | Path) -> Profile:
@@ -107,24 +90,24 @@ def load_profile(name: str | Path) -> Profile:
     try:
         document = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_no_duplicates)
     except OSError as error:
-        raise ProfileError([ProfileProblem(str(path), "", "", f"cannot be read: {error.strerror}")]) from None
+        raise ProfileError([Problem(str(path), "", "", f"cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError:
-        raise ProfileError([ProfileProblem(str(path), "", "", "is not UTF-8 text")]) from None
+        raise ProfileError([Problem(str(path), "", "", "is not UTF-8 text")]) from None
     except RecursionError:
-        raise ProfileError([ProfileProblem(str(path), "", "", "is nested too deeply")]) from None
+        raise ProfileError([Problem(str(path), "", "", "is nested too deeply")]) from None
     except json.JSONDecodeError as error:
-        problem = ProfileProblem(
+        problem = Problem(
             str(path), f"line {error.lineno} column {error.colno}", "", f"not JSON: {error.msg}"
         )
         raise ProfileError([problem]) from None
     except _DuplicateKeyError as error:
-        raise ProfileError([ProfileProblem(str(path), str(error), "", "given twice; keep one")]) from None
+        raise ProfileError([Problem(str(path), str(error), "", "given twice; keep one")]) from None
     try:
         profile = Profile.model_validate(document)
     except ValidationError as error:
-        raise ProfileError(_explain(error, str(path), document)) from None
+        raise ProfileError(explain(error, str(path), document, _FIELDS)) from None
     problems = [
-        ProfileProblem(str(path), field, _shorten(_at(document, field.split("."))), mend)
+        Problem(str(path), field, shorten(at(document, field.split("."))), mend)
         for field, mend in cross_check(profile, path.stem)
     ]
     if problems:
@@ -143,61 +126,3 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise _DuplicateKeyError(key)
         result[key] = value
     return result
-
-
-def _explain(error: ValidationError, file: str, document: Any) -> list[ProfileProblem]:
-    found: dict[str, ProfileProblem] = {}
-    for item in error.errors(include_url=False):
-        path = _path(item["loc"], document)
-        mend = item["msg"].removeprefix("Value error, ")
-        value = _shorten(_at(document, path))
-        if item["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(path[-1], _FIELDS, 1)
-            mend = f"unknown field; did you mean `{near[0]}`?" if near else "unknown field; remove it"
-        elif item["type"] == "missing":
-            mend, value = "required field is missing; add it", ""
-        elif item["type"] in {"union_tag_invalid", "union_tag_not_found"}:
-            path.append("kind")
-            value = _shorten(_at(document, path))
-            mend = "must be duration, timeout, heartbeat, rewrite or none"
-        elif item["type"] == "string_pattern_mismatch":
-            mend = "use lower-case letters, digits and _, beginning with a letter"
-        field = ".".join(path)
-        # one field may fail once for each type that it may have
-        if field in found and found[field].value == value:
-            mend = f"{found[field].mend}, or: {mend}"
-        found[field] = ProfileProblem(file, field, value, mend)
-    return list(found.values())
-
-
-_TAGS = {"duration", "timeout", "heartbeat", "rewrite", "none", "[key]", "int", "list[int]"}
-"""Path parts that pydantic adds and that do not stand in the file (unless they are real keys)."""
-
-
-def _path(loc: tuple[str | int, ...], document: Any) -> list[str]:
-    path: list[str] = []
-    for part in loc:
-        here = _at(document, path)
-        if part not in _TAGS or (isinstance(here, dict) and part in here):
-            path.append(str(part))
-    return path
-
-
-def _at(document: Any, path: list[str]) -> Any:
-    for part in path:
-        if isinstance(document, dict):
-            document = document.get(part)
-        elif isinstance(document, list) and part.isdigit() and int(part) < len(document):
-            document = document[int(part)]
-        elif isinstance(document, BaseModel):
-            document = getattr(document, part, None)
-        else:
-            return None
-    return document
-
-
-def _shorten(value: Any) -> str:
-    if value is None or (isinstance(value, dict | list) and len(value) > 4):
-        return ""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else text[:57] + "…"
