@@ -1,0 +1,264 @@
+"""Reading site files: every problem at once, each with its file, field, value and mend."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from bessai.model import Endpoint, parse_endpoint
+from bessai.registry import CompiledProfile, Problem, Profile, ProfileError, compile_profile, load_profile
+from bessai.registry.problems import at, explain, shorten
+from bessai.site.formula import FormulaError, parse
+from bessai.site.points import Points
+from bessai.site.schema import DeviceEntry, Manners, PointEntry, SiteFile
+from bessai.site.site import Device, Site, compose_layout
+
+_NUMBER = re.compile(r"\{n([+-]\d+)?(?::0(\d))?\}")
+_FIELDS = sorted(
+    {name for model in (SiteFile, DeviceEntry, PointEntry, Manners) for name in model.model_fields}
+)
+
+
+class SiteError(ValueError):
+    """A site file that cannot be used. `problems` lists everything that is wrong with it."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def load_site(path: Path | str) -> Site:
+    """Read and check a site file and every profile that it names.
+
+    Raises:
+        SiteError: with all problems.
+    """
+    path = Path(path)
+    document = _read(path)
+    try:
+        entries = SiteFile.model_validate(document)
+    except ValidationError as error:
+        raise SiteError(explain(error, str(path), document, _FIELDS)) from None
+    return _Loader(path, document, entries).site()
+
+
+class _Loader:
+    def __init__(self, path: Path, document: Any, entries: SiteFile) -> None:
+        self._path = path
+        self._document = document
+        self._entries = entries
+        self._problems: list[Problem] = []
+        self._profiles: dict[tuple[str, str], tuple[Profile, CompiledProfile] | None] = {}
+        self._endpoints: dict[str, Endpoint | None] = {}
+
+    def site(self) -> Site:
+        buses = {name: self._endpoint(f"buses.{name}", text) for name, text in self._entries.buses.items()}
+        devices: list[Device] = []
+        capacities: dict[str, float | None] = {}
+        for key, entry in self._entries.devices.items():
+            for name, device in self._expand(key, entry, buses):
+                if name in capacities:
+                    self._problem(f"devices.{key}", f"there is a device {name!r} already")
+                capacities[name] = entry.capacity
+                if device is not None:
+                    devices.append(device)
+        self._check(devices)
+        points = Points(self._entries.points, devices, capacities)
+        if len(devices) == len(capacities):
+            for field, mend in points.problems:
+                self._problem(field, mend)
+        else:  # what a point misses is then missing for another reason
+            self._check_formulas()
+        if self._problems:
+            raise SiteError(self._problems)
+        return _compose(self._path, self._entries, devices, points)
+
+    def _problem(self, field: str, mend: str) -> None:
+        problem = Problem(str(self._path), field, shorten(at(self._document, field.split("."))), mend)
+        if problem not in self._problems:
+            self._problems.append(problem)
+
+    def _expand(
+        self, key: str, entry: DeviceEntry, buses: dict[str, Endpoint | None]
+    ) -> Iterable[tuple[str, Device | None]]:
+        loaded = self._profile(f"devices.{key}.profile", entry)
+        if (entry.count is None) != ("{n" not in key):
+            mend = "a name with {n} needs `count`" if entry.count is None else "`count` needs {n} in the name"
+            self._problem(f"devices.{key}", f"{mend}, for example rack_{{n}} with count: 12")
+            yield key, None
+            return
+        for n in range(1, (entry.count or 1) + 1):
+            name = _numbered(key, n)
+            endpoint = self._where(key, entry, buses, n)
+            unit = self._unit(key, entry.unit, n)
+            device = None
+            if loaded is not None and endpoint is not None and unit is not None:
+                profile, compiled = loaded
+                device = Device(
+                    name=name,
+                    profile=profile,
+                    compiled=compiled,
+                    role=entry.role,
+                    endpoint=endpoint,
+                    unit=compiled.connection.unit if unit < 0 else unit,
+                    stations={**compiled.connection.stations, **entry.stations},
+                    period=entry.period,
+                    control=entry.control,
+                    columns=slice(0, 0),
+                )
+            yield name, device
+
+    def _where(
+        self, key: str, entry: DeviceEntry, buses: dict[str, Endpoint | None], n: int
+    ) -> Endpoint | None:
+        if entry.bus is None:
+            return self._endpoint(f"devices.{key}.endpoint", _numbered(entry.endpoint or "", n))
+        name = _numbered(entry.bus, n)
+        if name not in buses:
+            near = difflib.get_close_matches(name, buses, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            self._problem(f"devices.{key}.bus", f"there is no bus {name!r}{hint}")
+        return buses.get(name)
+
+    def _endpoint(self, field: str, text: str) -> Endpoint | None:
+        if text not in self._endpoints:
+            self._endpoints[text] = None
+            try:
+                self._endpoints[text] = parse_endpoint(text, folder=self._path.parent)
+            except ValueError as error:
+                self._problem(field, str(error))
+        return self._endpoints[text]
+
+    def _unit(self, key: str, unit: int | str | None, n: int) -> int | None:
+        """The unit id; -1 for the profile's, None when it is none."""
+        if unit is None:
+            return -1
+        text = _numbered(str(unit), n)
+        if text.isdigit() and int(text) <= 255:
+            return int(text)
+        self._problem(f"devices.{key}.unit", f"{text!r} is no unit id; give 0 … 255")
+        return None
+
+    def _profile(self, field: str, entry: DeviceEntry) -> tuple[Profile, CompiledProfile] | None:
+        manners = entry.connection.model_dump(exclude_none=True)
+        key = (entry.profile, repr(manners))
+        if key not in self._profiles:
+            beside = self._path.parent / entry.profile
+            self._profiles[key] = None
+            try:
+                profile = load_profile(beside if beside.is_file() else entry.profile)
+            except ProfileError as error:
+                self._problems += error.problems if beside.is_file() else [
+                    replace(problem, file=str(self._path), field=field, value=entry.profile)
+                    for problem in error.problems
+                ]  # fmt: skip
+            else:
+                changed = profile.connection.model_copy(update=manners)
+                profile = profile.model_copy(update={"connection": changed})
+                self._profiles[key] = (profile, compile_profile(profile))
+        return self._profiles[key]
+
+    def _check_formulas(self) -> None:
+        for name, entry in self._entries.points.items():
+            try:
+                parse((entry.formula if entry else None) or "0")
+            except FormulaError as error:
+                self._problem(f"points.{name}.formula", str(error))
+
+    def _check(self, devices: list[Device]) -> None:
+        controlled = [device for device in devices if device.control]
+        for device in controlled[1:]:
+            self._problem(
+                f"devices.{device.name}.control",
+                f"this version commands one device a site, and {controlled[0].name!r} has `control` already",
+            )
+        for device in controlled:
+            if device.compiled.control is None:
+                self._problem(
+                    f"devices.{device.name}.control",
+                    f"profile {device.compiled.id} cannot be commanded; leave it out",
+                )
+        places: dict[tuple[Endpoint, int], str] = {}
+        for device in devices:
+            units = [device.unit, *device.stations.values()]
+            for unit in units:
+                other = places.setdefault((device.endpoint, unit), device.name)
+                if other != device.name:
+                    where = f"{device.endpoint}, unit {unit}"
+                    self._problem(f"devices.{device.name}", f"is at {where}, where {other!r} is already")
+            unknown = set(device.stations) - set(device.compiled.connection.stations)
+            for station in sorted(unknown):
+                self._problem(
+                    f"devices.{device.name}.stations.{station}",
+                    f"profile {device.compiled.id} has no such station",
+                )
+
+
+def _compose(path: Path, entries: SiteFile, devices: list[Device], points: Points) -> Site:
+    layout = compose_layout(points.units, [(device.name, device.compiled.layout) for device in devices])
+    placed: list[Device] = []
+    start = len(points.units)
+    for device in devices:
+        end = start + len(device.compiled.layout)
+        placed.append(replace(device, columns=slice(start, end)))
+        start = end
+    return Site(
+        name=entries.site,
+        file=path,
+        devices=tuple(placed),
+        layout=layout,
+        plant=tuple(points.units),
+        rules=points.rules(layout.index),
+        publish=entries.publish,
+    )
+
+
+def _numbered(text: str, n: int) -> str:
+    return _NUMBER.sub(lambda m: f"{n + int(m[1] or 0):0{int(m[2] or 0)}d}", text)
+
+
+class _YamlLoader(yaml.SafeLoader):
+    """YAML without repeated keys, which would hide what was meant."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"{key!r} is given twice; keep one", problem_mark=key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _read(path: Path) -> Any:
+    def fail(mend: str, field: str = "") -> SiteError:
+        return SiteError([Problem(str(path), field, "", mend)])
+
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise fail("there is no such file; give the path of a site file") from None
+    except OSError as error:
+        raise fail(f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise fail("is not UTF-8 text") from None
+    try:
+        document = yaml.load(text, Loader=_YamlLoader)  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1} column {mark.column + 1}" if mark else ""
+        raise fail(f"not YAML: {error.problem}", where) from None
+    except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
+        raise fail(f"not YAML: {error}") from None
+    if not isinstance(document, dict):
+        raise fail("must be a mapping with `devices`; see config/site.example.yaml")
+    return document

@@ -1,0 +1,216 @@
+"""The plant's own points: the usual ones that the devices allow, and those of the site file."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bessai.site.formula import Formula, FormulaError, parse
+from bessai.site.rules import Aggregation, Computation, Kind, Rule
+from bessai.site.schema import ROLES, PointEntry
+from bessai.site.site import Device
+
+_STORAGE = ("battery", "inverter")
+_CONVERTERS = ("pcs", "inverter")
+
+_USUAL: dict[str, tuple[Kind, tuple[str, ...], tuple[str, ...]]] = {
+    "active_power": ("sum", ("active_power",), _CONVERTERS),
+    "reactive_power": ("sum", ("reactive_power",), _CONVERTERS),
+    "battery_power": ("sum", ("battery_power",), _STORAGE),
+    "soc": ("mean", ("soc",), _STORAGE),
+    "soh": ("mean", ("soh",), _STORAGE),
+    "energy_capacity": ("sum", ("energy_capacity",), _STORAGE),
+    "energy_charged_total": ("sum", ("energy_charged_total",), _STORAGE),
+    "energy_discharged_total": ("sum", ("energy_discharged_total",), _STORAGE),
+    "charge_power_max": ("sum", ("charge_power_max",), _STORAGE),
+    "discharge_power_max": ("sum", ("discharge_power_max",), _STORAGE),
+    "cell_voltage_max": ("max", ("cell_voltage_max",), ROLES),
+    "cell_voltage_min": ("min", ("cell_voltage_min",), ROLES),
+    "cell_temperature_max": ("max", ("cell_temperature_max", "battery_temperature"), ROLES),
+    "cell_temperature_min": ("min", ("cell_temperature_min", "battery_temperature"), ROLES),
+    "grid_power": ("sum", ("grid_power",), ("meter",)),
+    "grid_reactive_power": ("sum", ("grid_reactive_power",), ("meter",)),
+    "grid_frequency": ("mean", ("grid_frequency",), ("meter",)),
+}
+"""Name to aggregation, points that a device may offer for it (the first it has), and roles.
+
+Of `_STORAGE` and `_CONVERTERS` the first role with such a device is taken, so that nothing is counted twice; a
+meter only where it is the only one.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """A point before columns are known: its inputs by name of the layout."""
+
+    unit: str | None
+    inputs: tuple[str, ...]
+    kind: Kind | None = None
+    weights: tuple[str, ...] | None = None
+    shares: tuple[float, ...] | None = None
+    skip: bool = False
+    formula: Formula | None = None
+
+
+class Points:
+    """Plans the plant's points; `problems` gathers what is wrong as (field, mend)."""
+
+    def __init__(
+        self,
+        entries: Mapping[str, PointEntry | None],
+        devices: Sequence[Device],
+        capacities: Mapping[str, float | None],
+    ) -> None:
+        self.problems: list[tuple[str, str]] = []
+        self._devices = devices
+        self._capacities = capacities
+        self._plans: dict[str, _Plan] = {}
+        for name, (kind, offered, roles) in _USUAL.items():
+            if name not in entries and (plan := self._usual(name, kind, offered, roles)) is not None:
+                self._plans[name] = plan
+        for name, entry in entries.items():
+            if entry is not None and (plan := self._given(name, entry, entries)) is not None:
+                self._plans[name] = plan
+        self.order = self._order()
+
+    @property
+    def units(self) -> dict[str, str | None]:
+        """Every point of the plant with its unit, in the order of the columns."""
+        return {name: plan.unit for name, plan in self._plans.items()}
+
+    def rules(self, index: Mapping[str, int]) -> tuple[Rule, ...]:
+        """The rules, in an order in which each finds its inputs ready."""
+        return tuple(_rule(index[name], self._plans[name], index) for name in self.order)
+
+    def _usual(self, name: str, kind: Kind, offered: tuple[str, ...], roles: tuple[str, ...]) -> _Plan | None:
+        found = [(d, p) for d in self._devices if (p := _first(d, offered)) is not None and d.role in roles]
+        if roles in {_STORAGE, _CONVERTERS}:
+            role = next((role for role in roles if any(d.role == role for d, _ in found)), None)
+            found = [(d, p) for d, p in found if d.role == role]
+        if not found or (roles == ("meter",) and len(found) > 1):
+            return None
+        inputs = tuple(f"{d.name}.{p}" for d, p in found)
+        unit = found[0][0].compiled.points[found[0][1]].unit
+        if name not in {"soc", "soh"} or len(found) == 1:
+            return _Plan(unit=unit, inputs=inputs, kind=kind)
+        return self._weighted(name, [d for d, _ in found], inputs, unit)
+
+    def _weighted(
+        self, name: str, devices: list[Device], inputs: tuple[str, ...], unit: str | None
+    ) -> _Plan | None:
+        given = [self._capacities[device.name] for device in devices]
+        if all(value is not None for value in given):
+            return _Plan(unit=unit, inputs=inputs, kind="mean", shares=tuple(v or 0.0 for v in given))
+        if all("energy_capacity" in device.compiled.layout.index for device in devices):
+            weights = tuple(f"{device.name}.energy_capacity" for device in devices)
+            return _Plan(unit=unit, inputs=inputs, kind="mean", weights=weights)
+        if len({device.compiled.id for device in devices}) == 1 and not any(given):
+            return _Plan(unit=unit, inputs=inputs, kind="mean")
+        unknown = [d.name for d, value in zip(devices, given, strict=True) if value is None]
+        self.problems.append(
+            (
+                f"points.{name}",
+                f"give `capacity` in kWh to {', '.join(unknown[:3])}, or leave {name} out: null",
+            )
+        )
+        return None
+
+    def _given(self, name: str, entry: PointEntry, entries: Mapping[str, PointEntry | None]) -> _Plan | None:
+        if entry.formula is not None:
+            return self._computed(name, entry, entries)
+        kind, point = next(
+            (k, p) for k in ("sum", "mean", "min", "max") if (p := getattr(entry, k)) is not None
+        )
+        devices = [d for d in self._chosen(name, entry) if point in d.compiled.layout.index]
+        if not devices:
+            near = "no device" if entry.of is None else f"none of {entry.of}"
+            self.problems.append((f"points.{name}", f"{near} has a number {point!r}"))
+            return None
+        units = {d.compiled.points[point].unit for d in devices}
+        if len(units) > 1:
+            self.problems.append(
+                (f"points.{name}", f"{point!r} has the units {sorted(map(str, units))}; choose devices")
+            )
+            return None
+        lacking = [d.name for d in devices if entry.weight and entry.weight not in d.compiled.layout.index]
+        if lacking:
+            self.problems.append((f"points.{name}.weight", f"{lacking[0]} has no number {entry.weight!r}"))
+            return None
+        return _Plan(
+            unit=units.pop(),
+            inputs=tuple(f"{d.name}.{point}" for d in devices),
+            kind=kind,  # type: ignore[arg-type]
+            weights=tuple(f"{d.name}.{entry.weight}" for d in devices) if entry.weight else None,
+            skip=entry.missing == "skip",
+        )
+
+    def _chosen(self, name: str, entry: PointEntry) -> Iterator[Device]:
+        of = entry.of
+        if isinstance(of, list):
+            known = [device.name for device in self._devices]
+            for pattern in of:
+                if not fnmatch.filter(known, pattern):
+                    self.problems.append((f"points.{name}.of", f"there is no device {pattern!r}"))
+            yield from (
+                d for d in self._devices if any(fnmatch.fnmatchcase(d.name, pattern) for pattern in of)
+            )
+        else:
+            yield from (d for d in self._devices if of in {None, d.role})
+
+    def _computed(
+        self, name: str, entry: PointEntry, entries: Mapping[str, PointEntry | None]
+    ) -> _Plan | None:
+        try:
+            formula = parse(entry.formula or "")
+        except FormulaError as error:
+            self.problems.append((f"points.{name}.formula", str(error)))
+            return None
+        devices = {device.name: device for device in self._devices}
+        unknown = []
+        for used in formula.names:
+            device, dot, point = used.partition(".")
+            if not dot:
+                if used not in self._plans and entries.get(used) is None:
+                    unknown.append(used)
+            elif device not in devices or point not in devices[device].compiled.layout.index:
+                unknown.append(used)
+        for used in unknown:
+            self.problems.append((f"points.{name}.formula", f"there is no point {used!r}"))
+        return None if unknown else _Plan(unit=entry.unit, inputs=formula.names, formula=formula)
+
+    def _order(self) -> list[str]:
+        graph = {
+            name: [i for i in (*plan.inputs, *(plan.weights or ())) if i in self._plans]
+            for name, plan in self._plans.items()
+        }
+        try:
+            return list(TopologicalSorter(graph).static_order())
+        except CycleError as error:
+            loop = " → ".join(error.args[1])
+            self.problems.append((f"points.{error.args[1][0]}.formula", f"goes in a circle: {loop}"))
+            return []
+
+
+def _first(device: Device, offered: tuple[str, ...]) -> str | None:
+    return next((point for point in offered if point in device.compiled.layout.index), None)
+
+
+def _rule(column: int, plan: _Plan, index: Mapping[str, int]) -> Rule:
+    def columns(names: Sequence[str]) -> NDArray[np.intp]:
+        return np.array([index[name] for name in names], np.intp)
+
+    if plan.formula is not None:
+        return Computation(column=column, sources=columns(plan.inputs), evaluate=plan.formula.evaluate)
+    return Aggregation(
+        column=column,
+        kind=plan.kind or "sum",
+        sources=columns(plan.inputs),
+        weights=None if plan.weights is None else columns(plan.weights),
+        shares=None if plan.shares is None else np.array(plan.shares),
+        skip=plan.skip,
+    )

@@ -1,0 +1,123 @@
+"""Points of the plant: sums, weighted means, extremes and formulas over the devices' columns.
+
+Evidence, not absence: a result is good only when every input is, unless the rule says that the others are enough.
+Its time is that of its oldest input.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bessai.model import Quality
+
+Kind = Literal["sum", "mean", "min", "max"]
+
+_REDUCE: dict[str, Callable[[NDArray[np.float64]], float]] = {
+    "sum": lambda values: float(values.sum()),
+    "mean": lambda values: float(values.mean()),
+    "min": lambda values: float(values.min()),
+    "max": lambda values: float(values.max()),
+}
+
+
+class Rule(Protocol):
+    """Fills one column from others."""
+
+    @property
+    def column(self) -> int:
+        """The column that it fills."""
+        ...
+
+    def apply(
+        self, values: NDArray[np.float64], quality: NDArray[np.uint8], times: NDArray[np.float64]
+    ) -> None:
+        """Compute the column in place."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Aggregation:
+    """One value from the same point of several devices."""
+
+    column: int
+    kind: Kind
+    sources: NDArray[np.intp]
+    """Columns of the inputs; at least one."""
+    weights: NDArray[np.intp] | None = None
+    """Columns of the weights, one an input; for `mean`."""
+    shares: NDArray[np.float64] | None = None
+    """Constant weights instead."""
+    skip: bool = False
+    """True when inputs that are not good are left out, as long as one is left."""
+
+    def apply(
+        self, values: NDArray[np.float64], quality: NDArray[np.uint8], times: NDArray[np.float64]
+    ) -> None:
+        """Compute the column in place."""
+        sources, weights, shares = self.sources, self.weights, self.shares
+        marks = quality[sources] if weights is None else np.maximum(quality[sources], quality[weights])
+        if marks.any():
+            good = marks == Quality.GOOD
+            if not (self.skip and good.any()):
+                worst = int(marks[np.argmin(good)])
+                _place(self.column, math.nan, worst, _oldest(times, sources), values, quality, times)
+                return
+            sources = sources[good]
+            weights = None if weights is None else weights[good]
+            shares = None if shares is None else shares[good]
+        if weights is not None:
+            shares = values[weights]
+        if shares is None:
+            result = _REDUCE[self.kind](values[sources])
+        else:
+            total = float(shares.sum())
+            result = float((values[sources] * shares).sum()) / total if total > 0 else math.nan
+        mark = Quality.GOOD if math.isfinite(result) else Quality.INVALID
+        _place(self.column, result, mark, _oldest(times, sources), values, quality, times)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Computation:
+    """One value by a formula."""
+
+    column: int
+    sources: NDArray[np.intp]
+    """Columns of the inputs, in the order that the formula takes them; may be empty."""
+    evaluate: Callable[[Sequence[float]], float]
+
+    def apply(
+        self, values: NDArray[np.float64], quality: NDArray[np.uint8], times: NDArray[np.float64]
+    ) -> None:
+        """Compute the column in place."""
+        marks = quality[self.sources]
+        oldest = _oldest(times, self.sources)
+        if marks.any():
+            worst = int(marks[np.argmax(marks != Quality.GOOD)])
+            _place(self.column, math.nan, worst, oldest, values, quality, times)
+            return
+        result = self.evaluate(values[self.sources].tolist())
+        mark = Quality.GOOD if math.isfinite(result) else Quality.INVALID
+        result = result if math.isfinite(result) else math.nan
+        _place(self.column, result, mark, oldest, values, quality, times)
+
+
+def _oldest(times: NDArray[np.float64], sources: NDArray[np.intp]) -> float:
+    return float(times[sources].min()) if len(sources) else math.nan
+
+
+def _place(
+    column: int,
+    value: float,
+    mark: int,
+    time: float,
+    values: NDArray[np.float64],
+    quality: NDArray[np.uint8],
+    times: NDArray[np.float64],
+) -> None:
+    values[column], quality[column], times[column] = value, mark, time

@@ -1,0 +1,122 @@
+"""A plant as the gateway runs it: devices, buses, one layout of columns, and the rules of the plant's own points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bessai.model import Endpoint, Layout
+from bessai.registry import CompiledProfile, Profile
+from bessai.site.rules import Rule
+from bessai.site.schema import Role
+
+BATTERY_STATE = frozenset(
+    {"soc", "soh", "cell_voltage_max", "cell_voltage_min", "cell_temperature_max", "cell_temperature_min"}
+)
+"""What the plant's aggregate says better than the commanded device: it looks at every battery."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Device:
+    """One device of a site."""
+
+    name: str
+    """Empty for the only device of a site without a site file: its points have no prefix."""
+    profile: Profile
+    compiled: CompiledProfile
+    """Shared by devices of the same profile and manners."""
+    role: Role
+    endpoint: Endpoint
+    """Equal endpoints are one connection."""
+    unit: int
+    stations: Mapping[str, int] = field(default_factory=dict)
+    """Unit id of each station that the profile names."""
+    period: float | None = None
+    """Seconds between readings of the class `fast`; None: the gateway's default."""
+    control: bool = False
+    columns: slice
+    """Its columns in the site's layout."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Site:
+    """A checked site. The plant's own points come first in `layout`, then each device's."""
+
+    name: str | None
+    file: Path | None
+    devices: tuple[Device, ...]
+    layout: Layout
+    plant: tuple[str, ...] = ()
+    """Names of the plant's own points, which are the first columns."""
+    rules: tuple[Rule, ...] = ()
+    """How they are computed, in an order in which each finds its inputs ready."""
+    publish: Literal["all", "plant"] = "all"
+
+    @property
+    def controlled(self) -> Device | None:
+        """The device that the gateway may command."""
+        return next((device for device in self.devices if device.control), None)
+
+    @cached_property
+    def view(self) -> tuple[Layout, NDArray[np.intp]]:
+        """What control looks at, and its columns in the site's layout.
+
+        The plant's points and the commanded device's without prefix. Where both have a name, the device's own
+        counts, except for the battery's state, which the plant knows of every battery.
+        """
+        columns = {name: self.layout.index[name] for name in self.plant}
+        device = self.controlled
+        if device is not None:
+            for i, name in enumerate(device.compiled.layout.names):
+                if name not in columns or name not in BATTERY_STATE:
+                    columns[name] = device.columns.start + i
+        names = tuple(columns)
+        layout = Layout(
+            names=names,
+            units=tuple(self.layout.units[column] for column in columns.values()),
+            states=device.compiled.layout.states if device else {},
+            bits=device.compiled.layout.bits if device else {},
+        )
+        return layout, np.array(list(columns.values()), np.intp)
+
+    @property
+    def whole_view(self) -> bool:
+        """True when control looks at everything there is: a site of one device."""
+        return len(self.devices) == 1 and not self.plant
+
+
+def single_device_site(
+    profile: Profile, compiled: CompiledProfile, endpoint: Endpoint, unit: int | None = None
+) -> Site:
+    """The site of one device whose points have no prefix."""
+    device = Device(
+        name="",
+        profile=profile,
+        compiled=compiled,
+        role="battery" if "battery" in profile.kinds else "inverter",
+        endpoint=endpoint,
+        unit=compiled.connection.unit if unit is None else unit,
+        stations=dict(compiled.connection.stations),
+        control=compiled.control is not None,
+        columns=slice(0, len(compiled.layout)),
+    )
+    return Site(name=None, file=None, devices=(device,), layout=compiled.layout)
+
+
+def compose_layout(plant: Mapping[str, str | None], devices: Iterable[tuple[str, Layout]]) -> Layout:
+    """The plant's points (name to unit), then every device's as `device.point`."""
+    names, units = list(plant), list(plant.values())
+    states: dict[str, Mapping[int, str]] = {}
+    bits: dict[str, Mapping[int, str]] = {}
+    for device, layout in devices:
+        names += [f"{device}.{name}" for name in layout.names]
+        units += layout.units
+        states |= {f"{device}.{name}": meanings for name, meanings in layout.states.items()}
+        bits |= {f"{device}.{name}": meanings for name, meanings in layout.bits.items()}
+    return Layout(names=tuple(names), units=tuple(units), states=states, bits=bits)
