@@ -299,7 +299,7 @@ def test_writes_in_order_and_reads_back(tmp_path: Path) -> None:
             driver = UniversalDriver(battery(tmp_path), "127.0.0.1", device.port)
             await driver.read_fast()
             await driver.close()
-            await driver.client.connect("127.0.0.1", device.port)
+            await driver.client.connect()
             device.requests.clear()
             outcome = await driver.write(_command(("charge_setpoint", 2.5), ("duration", 20), ("mode", 1)))
             assert outcome.verified
@@ -315,7 +315,7 @@ def test_what_cannot_be_encoded_is_not_half_written(tmp_path: Path) -> None:
     async def body() -> None:
         async with ScriptedDevice(dict(REGISTERS)) as device:
             driver = UniversalDriver(battery(tmp_path), "127.0.0.1", device.port)
-            await driver.client.connect("127.0.0.1", device.port)
+            await driver.client.connect()
             outcome = await driver.write(_command(("charge_setpoint", 2.5), ("mode", 70_000)))
             assert not outcome.verified
             assert "does not fit" in (outcome.error or "")
@@ -334,7 +334,7 @@ def test_a_device_that_forgets_is_not_believed(tmp_path: Path) -> None:
 
             device.hook = forget
             driver = UniversalDriver(battery(tmp_path), "127.0.0.1", device.port)
-            await driver.client.connect("127.0.0.1", device.port)
+            await driver.client.connect()
             outcome = await driver.write(_command(("mode", 1)))
             assert not outcome.verified
             assert outcome.error == "mode: wrote 1, reads 0"
@@ -352,7 +352,7 @@ def test_a_refused_write_ends_the_command(tmp_path: Path) -> None:
 
             device.hook = refuse
             driver = UniversalDriver(battery(tmp_path), "127.0.0.1", device.port)
-            await driver.client.connect("127.0.0.1", device.port)
+            await driver.client.connect()
             outcome = await driver.write(_command(("charge_setpoint", 2.5), ("mode", 1)))
             assert (outcome.verified, outcome.written) == (False, ())
             assert "charge_setpoint" in (outcome.error or "")

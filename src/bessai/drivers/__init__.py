@@ -5,11 +5,13 @@
     values, quality, times = driver.columns(now)
     outcome = await driver.write(command)    # a Command, which only the SafetyGuard issues
 
-A driver owns one connection. It reads each poll class in few large blocks, splits a block that the device
-refuses and remembers, repeats what was answered with busy, and reconnects by itself.
+A driver reads each poll class in few large blocks, splits a block that the device refuses and remembers, repeats what
+was answered with busy, and marks what cannot be true. Its connection is a `Link`, which drivers of several units may
+share; it reconnects by itself, and a silent unit rests without costing the others anything.
 """
 
-from bessai.drivers.polling import Pace
+from bessai.drivers.columns import Arrays, Pace
+from bessai.drivers.link import Link
 from bessai.drivers.universal import UniversalDriver
 
-__all__ = ["Pace", "UniversalDriver"]
+__all__ = ["Arrays", "Link", "Pace", "UniversalDriver"]

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from itertools import groupby
 
 import numpy as np
 
+from bessai.drivers.columns import Columns
 from bessai.drivers.modbus import (
     DeviceException,
+    ModbusClient,
     ModbusError,
-    ModbusTcpClient,
     NoReply,
     NotSent,
     Request,
     Urgency,
     read,
 )
-from bessai.model import Quality
 from bessai.registry import Block, CompiledProfile, ReadPlan, build_block
 
 _Replies = dict[Block, bytes | ModbusError]
@@ -27,98 +28,55 @@ _SHUN_FIRST = 5.0
 _SHUN_MAX = 600.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """How often each poll class is read, and how old its values may become. All in seconds."""
-
-    normal: float = 5.0
-    slow: float = 60.0
-    stale_fast: float = 3.0
-    """Older than this, a value of class `fast` is no evidence. Fast values are read every cycle."""
-    cycle: float = 1.0
-    """How often the driver is asked for the fast class; the others follow behind it."""
-
-    def period(self, poll: str) -> float:
-        """Seconds between reads; infinite for `once`, which is read after connecting."""
-        return {"normal": self.normal, "slow": self.slow, "once": float("inf")}.get(poll, 0.0)
-
-    def stale_after(self, poll: str) -> float:
-        """Seconds after which a value of this class is stale. Nameplate data (`once`) never is."""
-        return self.stale_fast if poll == "fast" else 3 * max(self.period(poll), self.cycle)
-
-
-class Columns:
-    """The driver's own copy of the image: latest value, quality and time of every column."""
-
-    def __init__(self, profile: CompiledProfile, pace: Pace) -> None:
-        size = len(profile.layout)
-        self.values = np.full(size, np.nan)
-        self.quality = np.full(size, Quality.MISSING, np.uint8)
-        self.times = np.full(size, np.nan)
-        self.texts: dict[str, str] = {}
-        self._stale_after = np.full(size, np.inf)
-        for plan in profile.plans.values():
-            self._stale_after[plan.columns] = pace.stale_after(plan.poll)
-
-    def store(
-        self, plan: ReadPlan, raw: np.ndarray, now: float, where: np.ndarray | slice = slice(None)
-    ) -> None:
-        """Scale raw numbers of a plan and keep those of the plan's columns that `where` selects."""
-        plan.place(raw, self.values, self.quality, where)
-        self.times[plan.columns[where]] = now
-
-    def absent(self, column: int, now: float) -> None:
-        """The device has no such register."""
-        self.values[column] = np.nan
-        self.quality[column] = Quality.ABSENT
-        self.times[column] = now
-
-    def forget(self, plan: ReadPlan) -> None:
-        """What this plan read is no longer known: the device may be another one now."""
-        self.values[plan.columns] = np.nan
-        self.quality[plan.columns] = Quality.MISSING
-        self.times[plan.columns] = np.nan
-
-    def frozen(self, now: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Copies of values, qualities and times, with what is too old marked stale."""
-        quality = self.quality.copy()
-        stale = now - self.times > self._stale_after
-        if stale.any():  # a missing value has no time, and an absent one does not age
-            quality[stale & (quality != Quality.ABSENT)] = Quality.STALE
-        return self.values.copy(), quality, self.times.copy()
-
-
 class Poller:
-    """Reads one plan again and again, learning what the device refuses."""
+    """Reads one plan again and again, learning what the device refuses.
 
-    def __init__(self, profile: CompiledProfile, plan: ReadPlan, unit: int, columns: Columns) -> None:
+    Args:
+        profile: the device.
+        plan: what to read.
+        units: unit id of each station, None standing for the device's own.
+        columns: where values go.
+    """
+
+    def __init__(
+        self, profile: CompiledProfile, plan: ReadPlan, units: Mapping[str | None, int], columns: Columns
+    ) -> None:
         self.plan = plan
         self.absent: dict[str, Block] = {}
         """Points that the device refused one by one; asked again from time to time."""
         self.splits = 0
         self._profile = profile
-        self._unit = unit
+        self._units = units
         self._columns = columns
         self._blocks = list(plan.blocks)  # replaced, never changed: a poll may be under way
-        self._requests: list[Request] = []
+        self._parts: list[tuple[int, list[Request]]] = []
         self._shunned: dict[Block, tuple[float, float]] = {}
         self._prepare(self._blocks)
 
     def _prepare(self, blocks: list[Block]) -> None:
         self._blocks = blocks
-        self._requests = [read(block.table, block.address, block.count) for block in blocks]
+        self._parts = self._requests(blocks)
 
-    async def poll(self, client: ModbusTcpClient, urgency: Urgency) -> ModbusError | None:
+    def _requests(self, blocks: list[Block]) -> list[tuple[int, list[Request]]]:
+        """The requests for blocks, in their order, together as far as they go to the same unit."""
+        return [
+            (self._units[station], [_request(block) for block in part])
+            for station, part in groupby(blocks, lambda block: block.station)
+        ]
+
+    async def poll(self, client: ModbusClient, urgency: Urgency) -> ModbusError | None:
         """Read everything once. Returns the error that kept something from being read, or None."""
-        blocks, requests = self._blocks, self._requests
+        blocks, parts = self._blocks, self._parts
         start = asyncio.get_running_loop().time()
         if self._shunned and urgency is Urgency.SLOW:
             blocks = [b for b in blocks if self._shunned.get(b, (0.0, 0.0))[0] <= start]
-            requests = [read(block.table, block.address, block.count) for block in blocks]
+            parts = self._requests(blocks)
         if not blocks:
             return None
         connected = client.connected
-        replies = await client.transact(self._unit, requests, urgency)
+        replies: list[bytes | ModbusError] = []
+        for unit, requests in parts:
+            replies += await client.transact(unit, requests, urgency)
         raw: list[float] = []
         for block, reply in zip(blocks, replies, strict=True):
             if not isinstance(reply, bytes):
@@ -156,12 +114,11 @@ class Poller:
         """When the first block that is left alone will be asked again; infinite when there is none."""
         return min((until for until, _ in self._shunned.values()), default=math.inf)
 
-    async def poll_absent(self, client: ModbusTcpClient) -> None:
+    async def poll_absent(self, client: ModbusClient) -> None:
         """Ask once more for the points that the device refused before; forget the splits once all are back."""
         for name, block in list(self.absent.items()):
             start = asyncio.get_running_loop().time()
-            request = read(block.table, block.address, block.count)
-            reply = (await client.transact(self._unit, [request], Urgency.SLOW))[0]
+            reply = await self._once(client, Urgency.SLOW, block)
             if isinstance(reply, bytes):
                 del self.absent[name]
                 blocks = sorted([*self._blocks, block], key=lambda b: (b.columns.start, b.address))
@@ -172,7 +129,7 @@ class Poller:
 
     async def _recover(
         self,
-        client: ModbusTcpClient,
+        client: ModbusClient,
         urgency: Urgency,
         replies: dict[Block, bytes | ModbusError],
         start: float,
@@ -209,9 +166,8 @@ class Poller:
         self._keep({b: reply for b, reply in replies.items() if isinstance(reply, bytes)}, start)
         return worst
 
-    async def _once(self, client: ModbusTcpClient, urgency: Urgency, block: Block) -> bytes | ModbusError:
-        request = read(block.table, block.address, block.count)
-        return (await client.transact(self._unit, [request], urgency))[0]
+    async def _once(self, client: ModbusClient, urgency: Urgency, block: Block) -> bytes | ModbusError:
+        return (await client.transact(self._units[block.station], [_request(block)], urgency))[0]
 
     def _split(self, block: Block) -> list[Block]:
         """Halve a refused block; a single point is absent. Returns what to try instead."""
@@ -246,3 +202,7 @@ class Poller:
             where[block.columns] = True
             self._columns.texts.update(block.unpack_texts(data))
         self._columns.store(self.plan, raw, start, where)
+
+
+def _request(block: Block) -> Request:
+    return read(block.table, block.address, block.count)

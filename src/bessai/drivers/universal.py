@@ -5,29 +5,24 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bessai.drivers.modbus import (
-    ConnectionFailed,
-    DeviceException,
-    ModbusError,
-    ModbusTcpClient,
-    NoReply,
-    NotSent,
-    Request,
-    Urgency,
-    read,
-    write,
-)
-from bessai.drivers.polling import Columns, Pace, Poller
-from bessai.model import Command, Write, WriteOutcome
+from bessai.drivers.columns import Arrays, Columns, Pace
+from bessai.drivers.link import Link
+from bessai.drivers.modbus import Manners, ModbusClient, ModbusError, NoReply, Urgency
+from bessai.drivers.polling import Poller
+from bessai.drivers.writing import Writer
+from bessai.model import Command, Endpoint, Quality, WriteOutcome
 from bessai.registry import CompiledProfile
+from bessai.registry.schema import Connection
 
-_BACKOFF_FIRST = 0.5
-_BACKOFF_MAX = 8.0
+_RECHECK = 30.0
+"""Seconds until a device that is another one than expected is looked at again."""
 
 
 class UniversalDriver:
@@ -38,58 +33,84 @@ class UniversalDriver:
 
     Args:
         profile: the compiled profile.
-        host: IPv4, IPv6 or host name.
-        port: TCP port.
+        where: a link that drivers of other units share, an endpoint, or a TCP host.
+        port: TCP port, with a host.
         unit: unit id, when it is not the profile's.
+        stations: unit ids of the profile's stations, when they are not the profile's.
         pace: poll periods and age limits.
+        arrays: memory for the columns, when it is part of a plant's.
         rng: source of the jitter of reconnects.
     """
 
     def __init__(
         self,
         profile: CompiledProfile,
-        host: str,
-        port: int,
+        where: Link | Endpoint | str,
+        port: int = 502,
         *,
         unit: int | None = None,
+        stations: Mapping[str, int] | None = None,
         pace: Pace | None = None,
+        arrays: Arrays | None = None,
         rng: random.Random | None = None,
     ) -> None:
         connection = profile.connection
         self.profile = profile
-        self.host = host
-        self.port = port
         self.unit = connection.unit if unit is None else unit
         self.problem: str | None = "not connected yet"
         """Why reading does not work, in words; None while it does."""
-        self.writes: dict[str, int] = {}
-        """Acknowledged writes of each point since the start: flash-backed registers wear."""
-        self.client = ModbusTcpClient(
-            timeout=connection.timeout,
-            pause=connection.pause,
-            settle=connection.settle,
-            outstanding=connection.outstanding,
-        )
+        manners = manners_of(connection)
+        if not isinstance(where, Link):
+            endpoint = where if isinstance(where, Endpoint) else Endpoint(host=where, port=port)
+            where = Link(endpoint, manners, rng=rng)
+        self.link = where
+        self._backoff = where.join(self.unit, manners)
+        units: dict[str | None, int] = {None: self.unit}
+        units.update(connection.stations)
+        units.update(stations or {})
+        for station in set(units.values()) - {self.unit}:
+            where.client.register(station, manners)
         self._pace = pace or Pace()
-        self._rng = rng or random.Random()  # noqa: S311 - jitter
-        self._columns = Columns(profile, self._pace)
+        self._columns = Columns(profile, self._pace, arrays)
+        self._writer = Writer(profile, where, units, self._good)
         self._pollers = {
-            poll: Poller(profile, plan, self.unit, self._columns) for poll, plan in profile.plans.items()
+            poll: Poller(profile, plan, units, self._columns) for poll, plan in profile.plans.items()
         }
         self._due = {poll: 0.0 for poll in (*self._pollers, "absent") if poll != "fast"}
-        self._failures = 0
-        self._next_try = 0.0
+        self._rest_until = 0.0
+        self._generation = (-1, -1)
+        self._identity = [check for check in profile.fingerprint if check.identity]
+        self._known = not self._identity
         self._slow: asyncio.Task[None] | None = None
 
     @property
+    def client(self) -> ModbusClient:
+        """The connection's client."""
+        return self.link.client
+
+    @property
     def connected(self) -> bool:
-        """True while there is a connection; the device may still be silent."""
-        return self.client.connected
+        """True while there is a connection to a device that is not known to be another one."""
+        return self.client.connected and self._known
+
+    @property
+    def generation(self) -> tuple[int, int]:
+        """Changes with every connection made or lost."""
+        return self.link.generation
 
     @property
     def texts(self) -> dict[str, str]:
         """Text points read so far."""
         return self._columns.texts
+
+    @property
+    def writes(self) -> dict[str, int]:
+        """Acknowledged writes of each point since the start: flash-backed registers wear."""
+        return self._writer.writes
+
+    def worn(self) -> list[str]:
+        """Points written more often today than their memory should bear."""
+        return self._writer.worn()
 
     async def read_fast(self) -> bool:
         """Connect if needed and allowed by the backoff, then read the class `fast` once.
@@ -97,7 +118,7 @@ class UniversalDriver:
         The slower classes follow by themselves behind it, in the background. Returns True when every
         block was read.
         """
-        if not self.client.connected and not await self._connect():
+        if not await self._ready():
             return False
         poller = self._pollers.get("fast")
         error = await poller.poll(self.client, Urgency.FAST) if poller else None
@@ -109,7 +130,7 @@ class UniversalDriver:
 
     async def read_all(self) -> bool:
         """Connect and read every class once. Returns True when every block was read."""
-        if not self.client.connected and not await self._connect():
+        if not await self._ready():
             return False
         for poller in self._pollers.values():
             error = await poller.poll(self.client, Urgency.FAST)
@@ -122,6 +143,10 @@ class UniversalDriver:
         """Values, qualities and monotonic times of all columns as of `now`; copies, for one image."""
         return self._columns.frozen(now)
 
+    def mark_frozen(self, quality: NDArray[np.uint8], now: float) -> bool:
+        """Mark a copy of the qualities when the device's own counter stands still. True when it does."""
+        return self._columns.mark_frozen(quality, now)
+
     async def write(self, command: Command) -> WriteOutcome:
         """Write a command in order, then read back every register that can be read.
 
@@ -129,46 +154,11 @@ class UniversalDriver:
         """
         if not isinstance(command, Command):
             raise TypeError("a driver writes only what the SafetyGuard issued")
-        try:
-            data = [self.profile.encode(step.point, step.value) for step in command.writes]
-        except (KeyError, ValueError) as error:
-            return WriteOutcome(verified=False, written=(), error=f"{command.kind}: {error}")
-        written: list[Write] = []
-        tries = 0
-        connection = self.client.stats.connects
-        while len(written) < len(data):
-            if self.client.stats.connects != connection:
-                return WriteOutcome(verified=False, written=tuple(written), error="the connection changed")
-            rest = list(zip(command.writes, data, strict=True))[len(written) :]
-            requests = [self._write_request(step, raw) for step, raw in rest]
-            failure: ModbusError | None = None
-            for (step, _), reply in zip(
-                rest,
-                await self.client.transact(self.unit, requests, Urgency.WRITE, serial=True),
-                strict=True,
-            ):
-                if isinstance(reply, bytes):
-                    written.append(step)
-                    self.writes[step.point] = self.writes.get(step.point, 0) + 1
-                elif not isinstance(reply, NotSent):
-                    failure = reply
-            if failure is None and len(written) < len(data):
-                failure = ConnectionFailed("the connection was lost")
-            if failure is None:
-                continue
-            tries += 1
-            if (
-                not (isinstance(failure, DeviceException) and failure.busy)
-                or tries > self.profile.connection.retries
-            ):
-                point = command.writes[len(written)].point
-                return WriteOutcome(verified=False, written=tuple(written), error=f"{point}: {failure}")
-            await asyncio.sleep(min(0.1 * 2**tries, 1.0))
-        names = (step.point for step in command.writes)
-        mismatch = await self._read_back(dict(zip(names, data, strict=True)))
-        if self.client.stats.connects != connection:
-            mismatch = "the connection changed"
-        return WriteOutcome(verified=mismatch is None, written=tuple(written), error=mismatch)
+        if not self._known:
+            return WriteOutcome(
+                verified=False, written=(), error=self.problem or "the device is not known yet"
+            )
+        return await self._writer.write(command)
 
     async def close(self) -> None:
         """Stop the background reads and close the connection."""
@@ -181,49 +171,89 @@ class UniversalDriver:
         """State and counters for people and programs."""
         stats = self.client.stats
         return {
-            "address": f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}",
+            "address": str(self.link.endpoint),
             "unit": self.unit,
-            "connected": self.connected,
+            "connected": self.client.connected,
             "problem": self.problem,
             "absent_points": sorted(name for poller in self._pollers.values() for name in poller.absent),
             "splits": sum(poller.splits for poller in self._pollers.values()),
+            "spikes": self._columns.spikes,
             "writes": dict(self.writes),
             **{name: getattr(stats, name) for name in stats.__slots__},
         }
 
-    async def _connect(self) -> bool:
+    async def _ready(self) -> bool:
+        """True when there is a connection, this unit does not rest, and the device is the expected one."""
         loop = asyncio.get_running_loop()
-        if loop.time() < self._next_try:
+        if loop.time() < self._rest_until:
             return False
-        try:
-            await self.client.connect(self.host, self.port)
-        except ConnectionFailed as error:
-            self._failed(str(error))
+        if not await self.link.ensure():
+            self.problem = self.link.problem
             return False
+        if self.link.generation != self._generation:
+            self._generation = self.link.generation
+            self._connected_anew()
+        return self._known or await self._identify()
+
+    def _connected_anew(self) -> None:
+        """The device may have forgotten everything, and may be another one."""
         self.problem = "connected, no answer yet"
         self._due = dict.fromkeys(self._due, 0.0)
+        self._writer.forget()
+        self._known = not self._identity
         if "once" in self._pollers:
-            self._columns.forget(self._pollers["once"].plan)
+            self._columns.forget(self._pollers["once"].plan.columns)
+
+    async def _identify(self) -> bool:
+        """Whether this is the device of the profile; until then nothing of it is trusted and nothing is written."""
+        plans = {self.profile.points[check.point or ""].poll for check in self._identity}
+        for poll in plans:
+            error = await self._pollers[poll].poll(self.client, Urgency.FAST)
+            if error is not None:
+                self._note(error)
+                return False
+        for check in self._identity:
+            name = check.point or ""
+            found: Any = self.texts.get(name) if check.matches is not None else self._good(name)
+            fits = found is not None and (
+                re.search(check.matches, found) is not None
+                if check.matches is not None
+                else any(
+                    math.isclose(found, value, rel_tol=1e-6, abs_tol=1e-9) for value in check.equals or ()
+                )
+            )
+            if not fits:
+                self._columns.forget()
+                self._rest_until = asyncio.get_running_loop().time() + _RECHECK
+                expected = check.matches if check.matches is not None else check.equals
+                self.problem = (
+                    f"this is another device than {self.profile.id}: {name} is {found}, not {expected}"
+                )
+                return False
+        self._known = True
         return True
 
-    def _failed(self, why: str) -> None:
-        """Note a failure and wait longer before the next connection, with jitter."""
-        self.problem = why
-        delay = min(_BACKOFF_FIRST * 2 ** min(self._failures, 8), _BACKOFF_MAX) * self._rng.uniform(0.5, 1.0)
-        self._failures += 1
-        self._next_try = asyncio.get_running_loop().time() + delay
+    def _good(self, name: str) -> float | None:
+        """The latest value of a point, None unless its last reading was good."""
+        i = self.profile.layout.index.get(name)
+        arrays = self._columns.arrays
+        return float(arrays.values[i]) if i is not None and arrays.quality[i] == Quality.GOOD else None
 
     def _note(self, error: ModbusError | None) -> None:
         if error is None:
             self.problem = None
-            self._failures = 0
+            self._backoff.reset()
+            self.link.answered(self.unit)
         elif isinstance(error, NoReply):
-            self.client.close("the device was silent")
-            self._failed(f"the device does not answer: {error}")
+            self.problem = f"the device does not answer: {error}"
+            if not self.link.silent(self.unit, self.problem):
+                self._rest_until = asyncio.get_running_loop().time() + self._backoff.pause()
         elif not self.client.connected:
-            self._failed(str(error))
+            self.problem = str(error)
+            self.link.failed(self.problem)
         else:
             self.problem = str(error)
+            self.link.answered(self.unit)
 
     async def _read_slower(self) -> None:
         """Every class that is due. What goes wrong here is left to the fast class to judge."""
@@ -242,21 +272,13 @@ class UniversalDriver:
             for poller in self._pollers.values():
                 await poller.poll_absent(self.client)
 
-    def _write_request(self, step: Write, data: bytes) -> Request:
-        point = self.profile.points[step.point]
-        return write(point.table, point.address, data, single=self.profile.connection.write_single)
 
-    async def _read_back(self, expected: dict[str, bytes]) -> str | None:
-        points = self.profile.points
-        names = [name for name in expected if points[name].access == "rw"]
-        if not names:
-            return None
-        requests = [read(points[n].table, points[n].address, points[n].registers) for n in names]
-        replies = await self.client.transact(self.unit, requests, Urgency.WRITE)
-        for name, reply in zip(names, replies, strict=True):
-            if not isinstance(reply, bytes):
-                return f"{name}: cannot be read back: {reply}"
-            if reply != expected[name]:
-                wrote, found = (self.profile.decode(name, raw) for raw in (expected[name], reply))
-                return f"{name}: wrote {wrote:g}, reads {found:g}"
-        return None
+def manners_of(connection: Connection) -> Manners:
+    """The manners that a profile asks for."""
+    return Manners(
+        timeout=connection.timeout,
+        timeout_min=min(connection.timeout_min, connection.timeout),
+        pause=connection.pause,
+        settle=connection.settle,
+        outstanding=connection.outstanding,
+    )

@@ -5,7 +5,7 @@ one future per batch. Nothing in it allocates a task or a timer per request; see
 measurements behind that.
 """
 
-from bessai.drivers.modbus.client import ClientStats, ModbusTcpClient, Urgency
+from bessai.drivers.modbus.client import ClientStats, ModbusClient, Urgency
 from bessai.drivers.modbus.errors import (
     BadReply,
     ConnectionFailed,
@@ -14,6 +14,7 @@ from bessai.drivers.modbus.errors import (
     NoReply,
     NotSent,
 )
+from bessai.drivers.modbus.manners import Manners
 from bessai.drivers.modbus.pdu import Request, read, write
 
 __all__ = [
@@ -21,8 +22,9 @@ __all__ = [
     "ClientStats",
     "ConnectionFailed",
     "DeviceException",
+    "Manners",
+    "ModbusClient",
     "ModbusError",
-    "ModbusTcpClient",
     "NoReply",
     "NotSent",
     "Request",

@@ -11,8 +11,10 @@ from enum import IntEnum
 from typing import cast
 
 from bessai.drivers.modbus.errors import BadReply, ConnectionFailed, ModbusError, NoReply, NotSent
+from bessai.drivers.modbus.manners import Manners
 from bessai.drivers.modbus.mbap import FrameReader, frame
 from bessai.drivers.modbus.pdu import Request
+from bessai.model import Endpoint
 
 Reply = bytes | ModbusError
 
@@ -56,7 +58,7 @@ class _Batch:
 class _Link(asyncio.Protocol):
     """One TCP connection. Its late callbacks cannot touch the connection that followed it."""
 
-    def __init__(self, client: ModbusTcpClient) -> None:
+    def __init__(self, client: ModbusClient) -> None:
         self.client = client
         self.reader = FrameReader()
         self.transport: asyncio.Transport | None = None
@@ -74,7 +76,7 @@ class _Link(asyncio.Protocol):
             self.client.lost(ConnectionFailed(reason))
 
 
-class ModbusTcpClient:
+class ModbusClient:
     """One connection to one device, or to a gateway with several units.
 
     `transact` may be called while other batches wait; batches are served by urgency, then in order. A batch
@@ -82,9 +84,14 @@ class ModbusTcpClient:
     not sent. A frame that is not Modbus closes the connection, because nothing after it can be trusted.
     """
 
-    def __init__(
-        self, *, timeout: float = 3.0, pause: float = 0.0, settle: float = 0.0, outstanding: int = 1
-    ) -> None:
+    def __init__(self, endpoint: Endpoint, *, manners: Manners) -> None:
+        timeout, pause, settle, outstanding = (
+            manners.timeout,
+            manners.pause,
+            manners.settle,
+            manners.outstanding,
+        )
+        self.endpoint = endpoint
         self.timeout = timeout
         self.stats = ClientStats()
         self._pause = pause
@@ -103,13 +110,17 @@ class ModbusTcpClient:
         """True while there is a connection."""
         return self.link is not None
 
-    async def connect(self, host: str, port: int, *, within: float | None = None) -> None:
+    def register(self, unit: int, manners: Manners) -> None:
+        """Not yet."""
+
+    async def connect(self, *, within: float | None = None) -> None:
         """Open the connection, within `within` seconds (default: the reply time-out).
 
         Raises:
             ConnectionFailed: names the host, the port and the reason.
         """
         loop = asyncio.get_running_loop()
+        host, port = self.endpoint.host, self.endpoint.port
         try:
             async with asyncio.timeout(within or self.timeout):
                 _, link = await loop.create_connection(lambda: _Link(self), host, port)
