@@ -11,9 +11,10 @@ from bessai.core.cycle import ControlCycle
 from bessai.core.deadman import DeadMan
 from bessai.core.guard import SafetyGuard
 from bessai.core.limits import Limits
+from bessai.core.plant import Plant as RealPlant
 from bessai.core.requests import RequestBook
-from bessai.drivers import Pace, UniversalDriver
-from bessai.model import CycleRecord, Event, GuardState, Priority, Request, SystemClock
+from bessai.model import CycleRecord, Endpoint, Event, GuardState, Priority, Request, SystemClock
+from bessai.site import single_device_site
 from support.modbus_device import ScriptedDevice, frame
 from support.profiles import REGISTERS, battery
 
@@ -42,9 +43,12 @@ class Plant:
         self.device = device
         self.records = Records()
         self.book = RequestBook()
-        self.driver = UniversalDriver(profile, "127.0.0.1", device.port, pace=Pace(stale_fast=3 * PERIOD))
+        site = single_device_site(profile, Endpoint(host="127.0.0.1", port=device.port))
+        self.plant = RealPlant(site, SystemClock(), cycle=PERIOD, stale_after=3 * PERIOD)
+        assert self.plant.controlled is not None
+        self.driver = self.plant.controlled
         self.guard = SafetyGuard(profile, Limits(), DeadMan(profile, heartbeat))
-        self.cycle = ControlCycle(self.driver, self.guard, self.book, self.records, SystemClock(), PERIOD)
+        self.cycle = ControlCycle(self.plant, self.guard, self.book, self.records, SystemClock(), PERIOD)
 
     def ask(self, power: float) -> None:
         now = asyncio.get_running_loop().time()

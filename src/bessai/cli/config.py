@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import typer
 
 from bessai.cli.common import fail, print_json
@@ -23,7 +25,7 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
     from bessai.core.start import checked
 
     try:
-        settings, profile = checked()
+        settings, site = checked()
     except SettingsError as error:
         if as_json:
             print_json({"valid": False, "problems": error.problems})
@@ -31,7 +33,9 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
         fail(*error.problems)
     shown = settings.masked()
     if as_json:
-        print_json({"valid": True, "settings": shown, "profile": profile.id})
+        print_json(
+            {"valid": True, "settings": shown, "devices": {d.name: d.compiled.id for d in site.devices}}
+        )
         return
     from rich.console import Console
     from rich.table import Column, Table
@@ -52,6 +56,8 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
             Text(field.description or "", style="dim"),
         )
     Console().print(table)
-    Console().print(
-        f"[green]valid[/]; device {profile.manufacturer} {profile.model}, {len(profile.points)} points"
-    )
+    from rich.markup import escape
+
+    devices = Counter(f"{d.compiled.manufacturer} {d.compiled.model}" for d in site.devices)
+    what = ", ".join(f"{count} × {name}" if count > 1 else name for name, count in devices.items())
+    Console().print(f"[green]valid[/]; {escape(what)}; {len(site.layout)} points")

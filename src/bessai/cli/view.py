@@ -23,9 +23,15 @@ def overview(state: dict[str, Any]) -> RenderableType:
     """One page about a gateway, from its status."""
     control, cycle, journal = state["control"], state["cycle"], state["journal"]
     head = Table.grid(padding=(0, 2))
-    device = state["device"]
-    link = "[green]connected[/]" if device["connected"] else "[red]not connected[/]"
-    head.add_row("device", f"{escape(device['model'])} at {device['address']}, {link}")
+    if (device := state["device"]) is not None:
+        link = "[green]connected[/]" if device["connected"] else "[red]not connected[/]"
+        name = f"{device['name']}: " if device["name"] else ""
+        head.add_row("device", f"{name}{escape(device['model'])} at {device['address']}, {link}")
+    if (devices := state["devices"])["total"] > 1:
+        style = "green" if devices["well"] == devices["total"] else "red"
+        head.add_row("devices", f"[{style}]{devices['well']} of {devices['total']} well[/]")
+        for name, problem in list(devices["problems"].items())[:10]:
+            head.add_row("", f"[yellow]{escape(name)}: {escape(problem)}[/]")
     head.add_row("control", _control(control))
     head.add_row(
         "cycles",
@@ -39,7 +45,7 @@ def overview(state: dict[str, Any]) -> RenderableType:
     for problem in state["problems"]:
         head.add_row("[red]problem[/]", f"[red]{escape(problem)}[/]")
     for condition in state["conditions"]:
-        if condition["severity"] == "warning":
+        if condition["severity"] == "warning" and condition["code"] != "device_unavailable":
             head.add_row("[yellow]warning[/]", f"[yellow]{escape(condition['message'])}[/]")
     health = "[green]healthy[/]" if state["healthy"] else "[red]not healthy[/]"
     title = f"{escape(state['site'])} · {health} · up {state['uptime']:.0f} s"

@@ -9,13 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
+import numpy as np
+
+from bessai.core.alarms import Alarms, Condition
 from bessai.core.guard import SafetyGuard
+from bessai.core.plant import Plant
 from bessai.core.requests import RequestBook
-from bessai.drivers import UniversalDriver
 from bessai.model import (
     Bounds,
     Clock,
@@ -37,6 +41,8 @@ _LEVELS = {
     Severity.WARNING: logging.WARNING,
     Severity.ALARM: logging.ERROR,
 }
+_WHOLE = 1.0
+"""Seconds between records of every column; on a site of many devices those between hold the plant's part only."""
 _READ_SHARE = 0.5
 _WRITE_SHARE = 0.95
 
@@ -65,13 +71,21 @@ class CycleStats:
     late_max: float = 0.0
     """Seconds of the latest start."""
     duration_max: float = 0.0
+    late: deque[float] = field(default_factory=lambda: deque(maxlen=6000))
+    """Seconds by which the latest cycles started late."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        late = np.array(self.late or [0.0])
+        counted = {name: getattr(self, name) for name in self.__slots__ if name != "late"}
+        return counted | {"late_p50": float(np.median(late)), "late_p99": float(np.percentile(late, 99))}
 
 
 class ControlCycle:
-    """Runs one device's cycle.
+    """Runs a site's cycle.
 
     Args:
-        driver: the device.
+        plant: the devices.
         guard: decides and issues commands.
         book: requests for power.
         recorder: takes each cycle's record.
@@ -81,7 +95,7 @@ class ControlCycle:
 
     def __init__(
         self,
-        driver: UniversalDriver,
+        plant: Plant,
         guard: SafetyGuard,
         book: RequestBook,
         recorder: Recorder,
@@ -90,7 +104,13 @@ class ControlCycle:
     ) -> None:
         self.stats = CycleStats()
         self.last: CycleRecord | None = None
-        self._driver = driver
+        self.view: ProcessImage | None = None
+        """What control looked at in the last cycle."""
+        self._plant = plant
+        self._driver = plant.controlled
+        self._whole_at = -_WHOLE
+        self._looked_at = -_WHOLE
+        self._alarms = Alarms()
         self._guard = guard
         self._book = book
         self._recorder = recorder
@@ -104,6 +124,11 @@ class ControlCycle:
         self._failed = ""
         self._cycle_failed = ""
         self._pending: list[Event] = []
+
+    @property
+    def active(self) -> list[Condition]:
+        """The conditions that hold now, of the plant's devices and of control, most severe first."""
+        return sorted((*self._guard.active, *self._alarms.active), key=lambda c: -c.severity)
 
     def note(self, event: Event) -> None:
         """Put an event of the gateway itself into the next record."""
@@ -142,7 +167,8 @@ class ControlCycle:
         complete = await self._read()
         if self._connection_changed():
             complete = False
-        image = self._freeze()
+        whole = self._plant.freeze(self.stats.cycles)
+        image = self.view = self._plant.view(whole)
         frozen = image.monotonic
         decision = self._decide(image, fresh=complete)
         decided = self._clock.monotonic()
@@ -155,13 +181,13 @@ class ControlCycle:
             fed = feed is not None and feed.verified
             outcome = outcome or feed
             verified = self._writing is None and (feed is None or feed.verified)
-        events = (*self._pending, *self._guard.take_events())
+        events = (*self._pending, *self._guard.take_events(), *self._device_events(frozen, whole.wall_ns))
         self._pending = []
         for event in events:
             log.log(_LEVELS[event.severity], "%s: %s", event.code, event.message)
         end = self._clock.monotonic()
         record = CycleRecord(
-            image=image,
+            image=whole if self._is_whole_due(frozen) else self._plant.part(whole),
             decision=decision,
             outcome=outcome,
             verified=verified,
@@ -174,7 +200,7 @@ class ControlCycle:
                 total=end - start,
             ),
             events=events,
-            texts=self._driver.texts,
+            texts=self._driver.texts if self._driver else {},
         )
         self._recorder.append(record)
         self._count(record)
@@ -189,7 +215,7 @@ class ControlCycle:
         if command is None and self._writing is None:
             return "the device was never commanded"
         verified = False
-        if command is not None and self._driver.connected:
+        if command is not None and self._driver is not None and self._driver.connected:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(within):
                     verified = (await self._driver.write(command)).verified
@@ -201,7 +227,7 @@ class ControlCycle:
         """Read, or go on reading, for a share of the period. True when a reading was completed meanwhile."""
         complete = self._take_reading()  # one that ended between the ticks
         if self._reading is None:
-            self._reading = asyncio.create_task(self._driver.read_fast(), name="read fast points")
+            self._reading = asyncio.create_task(self._plant.read_controlled(), name="read fast points")
         await asyncio.wait({self._reading}, timeout=_READ_SHARE * self._period)
         return self._take_reading() or complete
 
@@ -228,25 +254,31 @@ class ControlCycle:
         self._failed = ""
         return decision
 
-    def _freeze(self) -> ProcessImage:
-        now = self._clock.monotonic()
-        values, quality, times = self._driver.columns(now)
-        return ProcessImage(
-            layout=self._driver.profile.layout,
-            cycle=self.stats.cycles,
-            monotonic=now,
-            wall_ns=self._clock.wall_ns(),
-            values=values,
-            quality=quality,
-            times=times,
-        )
+    def _is_whole_due(self, now: float) -> bool:
+        if now - self._whole_at < _WHOLE - 0.5 * self._period:
+            return False
+        self._whole_at = now
+        return True
+
+    def _device_events(self, now: float, wall_ns: int) -> list[Event]:
+        """What began or ended with the devices, looked at once a second."""
+        if now - self._looked_at < 1.0 - 0.5 * self._period:
+            return []
+        self._looked_at = now
+        return self._alarms.update(self._plant.conditions(), wall_ns)
 
     async def _write(self, ask: Callable[[], Command | None], deadline: float) -> WriteOutcome | None:
         """Finish the command under way, then run the one that `ask` gives; wait no longer than `deadline`."""
         outcome = await self._finish(deadline)
-        if self._writing is None and self._driver.connected and (command := ask()) is not None:
+        driver = self._driver
+        if (
+            self._writing is None
+            and driver is not None
+            and driver.connected
+            and (command := ask()) is not None
+        ):
             self._command = command
-            self._writing = asyncio.create_task(self._driver.write(command), name="write command")
+            self._writing = asyncio.create_task(driver.write(command), name="write command")
             outcome = await self._finish(deadline)
         return outcome
 
@@ -275,10 +307,9 @@ class ControlCycle:
 
     def _connection_changed(self) -> bool:
         """Notice a new or lost connection, and tell the guard."""
-        stats = self._driver.client.stats
-        if (stats.connects, stats.disconnects) == self._connections:
+        if self._driver is None or self._driver.generation == self._connections:
             return False
-        self._connections = (stats.connects, stats.disconnects)
+        self._connections = self._driver.generation
         self._guard.connection_changed()
         self._overtaken = self._writing is not None
         if self._driver.connected:
@@ -295,6 +326,7 @@ class ControlCycle:
         stats.verified += record.verified
         stats.fed += record.fed
         stats.late_max = max(stats.late_max, record.timing.late)
+        stats.late.append(record.timing.late)
         stats.duration_max = max(stats.duration_max, record.timing.total)
 
     def _event(self, code: str, severity: Severity, message: str) -> Event:

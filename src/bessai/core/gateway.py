@@ -20,50 +20,54 @@ from bessai.core.deadman import DeadMan
 from bessai.core.guard import SafetyGuard
 from bessai.core.limits import Limits
 from bessai.core.local_socket import LocalSocket, socket_path
+from bessai.core.plant import Plant
 from bessai.core.requests import RequestBook
 from bessai.core.settings import Settings
 from bessai.core.supervisor import Supervisor
-from bessai.drivers import Pace, UniversalDriver
 from bessai.journal import Journal
+from bessai.journal.writer import QUEUE
 from bessai.model import Event, GuardState, Quality, Severity, SystemClock
-from bessai.registry import CompiledProfile
+from bessai.registry import NO_DEVICE, CompiledProfile
+from bessai.site import Site
 
 log = logging.getLogger("bessai.gateway")
+
+_QUEUED_BYTES = 64 << 20
+"""Memory that records waiting for the disk may take."""
+_BYTES_PER_COLUMN = 17
 
 _LAST_CYCLE = 0.3
 """Seconds that a running cycle gets at the stop."""
 
 
 class Gateway:
-    """One site with one device.
+    """One site.
 
     Args:
         settings: checked settings.
-        profile: the device's compiled profile.
+        site: the devices.
         service_plane: False to run without one, for tests of the control plane alone.
 
     Raises:
         JournalError: the data directory cannot hold the journal, or another gateway uses it.
     """
 
-    def __init__(self, settings: Settings, profile: CompiledProfile, *, service_plane: bool = True) -> None:
+    def __init__(self, settings: Settings, site: Site, *, service_plane: bool = True) -> None:
         self.settings = settings
-        self.profile = profile
+        self.site = site
         self.clock = SystemClock()
         self.stop = asyncio.Event()
+        device = site.controlled
+        profile = device.compiled if device else NO_DEVICE
+        self.profile = profile
         self.journal = Journal.open(
             settings.data_dir,
-            layout=profile.layout,
+            layout=site.layout,
             device={"profile": profile.id, "manufacturer": profile.manufacturer, "model": profile.model},
             max_bytes=settings.journal_max_mb << 20,
+            queue=max(16, min(QUEUE, _QUEUED_BYTES // (_BYTES_PER_COLUMN * max(1, len(site.layout))))),
         )
-        self.driver = UniversalDriver(
-            profile,
-            settings.inverter_ip,
-            settings.inverter_port,
-            unit=settings.inverter_unit,
-            pace=Pace(stale_fast=settings.stale_after, cycle=settings.cycle_time),
-        )
+        self.plant = Plant(site, self.clock, cycle=settings.cycle_time, stale_after=settings.stale_after)
         self.book = RequestBook()
         self.guard = SafetyGuard(
             profile,
@@ -74,14 +78,17 @@ class Gateway:
                 discharge_power_max=settings.discharge_power_max,
             ),
             DeadMan(profile, settings.watchdog_timeout, settings.cycle_time),
-            control=settings.control_mode == "control",
+            control=settings.control_mode == "control" and device is not None,
         )
         self.cycle = ControlCycle(
-            self.driver, self.guard, self.book, self.journal, self.clock, settings.cycle_time
+            self.plant, self.guard, self.book, self.journal, self.clock, settings.cycle_time
         )
         path = socket_path(settings.data_dir)
-        self.socket = LocalSocket(path, self.book, self.status, self.clock)
-        environment = settings.environment() | {"BESSAI_SOCKET": str(path)}
+        self.socket = LocalSocket(path, self.book, self.status, self.clock, self.plant.device_status)
+        environment = settings.environment() | {
+            "BESSAI_SOCKET": str(path),
+            "BESSAI_PUBLISH": _published(site),
+        }
         self.supervisor = Supervisor(environment, self._service_died) if service_plane else None
         self._started = time.monotonic()
 
@@ -97,6 +104,7 @@ class Gateway:
             "gateway_started", f"gateway {__version__} started, control mode {self.settings.control_mode}"
         )
         supervision = asyncio.create_task(self.supervisor.run(self.stop)) if self.supervisor else None
+        self.plant.start()
         cycling = asyncio.create_task(self.cycle.run(self.stop))
         gc.collect()
         gc.freeze()
@@ -105,7 +113,7 @@ class Gateway:
             await asyncio.wait({cycling}, timeout=_LAST_CYCLE)
             cycling.cancel()
             released = await self.cycle.release()
-            await self.driver.close()
+            await self.plant.close()
             stopped = self._event("gateway_stopped", Severity.INFO, f"gateway stopped; {released}")
             log.info("%s: %s", stopped.code, stopped.message)
             self.journal.append_event(stopped)
@@ -121,8 +129,9 @@ class Gateway:
     def status(self) -> dict[str, Any]:
         """What the gateway is doing, as plain JSON-safe data. Cheap enough for every second."""
         last = self.cycle.last
-        problems = [] if self.driver.problem is None else [self.driver.problem]
-        problems += [c.message for c in self.guard.active if c.severity >= Severity.ALARM]
+        driver = self.plant.controlled
+        problems = [] if driver is None or driver.problem is None else [driver.problem]
+        problems += [c.message for c in self.cycle.active if c.severity >= Severity.ALARM]
         if last is None:
             problems.append("no cycle has run yet")
         elif self.clock.monotonic() - last.image.monotonic > 3 * self.settings.cycle_time:
@@ -130,7 +139,6 @@ class Gateway:
         journal = self.journal.stats()
         if journal.last_error is not None:
             problems.append(f"journal: {journal.last_error}")
-        stats = self.cycle.stats
         return {
             "site": self.settings.site_id,
             "version": __version__,
@@ -138,17 +146,13 @@ class Gateway:
             "uptime": round(time.monotonic() - self._started, 1),
             "healthy": not problems,
             "problems": problems,
-            "device": {
-                "profile": self.profile.id,
-                "model": self.profile.model,
-                "texts": dict(self.driver.texts),
-                **self.driver.status(),
-            },
+            "device": self.plant.device_status(self.site.controlled.name) if self.site.controlled else None,
+            "devices": self.plant.status(),
             "control": self._control(),
-            "cycle": {name: getattr(stats, name) for name in stats.__slots__},
+            "cycle": self.cycle.stats.as_dict(),
             "conditions": [
                 {"code": c.code, "severity": c.severity.label, "point": c.point, "message": c.message}
-                for c in self.guard.active
+                for c in self.cycle.active
             ],
             "points": self._points(),
             "journal": {name: getattr(journal, name) for name in journal.__dataclass_fields__},
@@ -175,10 +179,9 @@ class Gateway:
         }
 
     def _points(self) -> dict[str, Any]:
-        last = self.cycle.last
-        if last is None:
+        image = self.cycle.view
+        if image is None:
             return {}
-        image = last.image
         ages = image.ages()
         points: dict[str, Any] = {}
         for i, (name, unit) in enumerate(zip(image.layout.names, image.layout.units, strict=True)):
@@ -217,6 +220,28 @@ def missing_power_limits(profile: CompiledProfile, settings: Settings) -> list[s
         )
         if point is None and own is None
     ]
+
+
+def _published(site: Site) -> str:
+    """What the service plane is told to publish: `all`, or the device whose points go with the plant's."""
+    device = site.controlled
+    return "all" if site.publish == "all" else f"plant {device.name if device else ''}".strip()
+
+
+_LARGEST_MESSAGE = 9_000_000
+_BYTES_PER_POINT = 130
+"""Of a published point, a generous mean; Pub/Sub takes messages of at most 10 MB."""
+
+
+def too_large_to_publish(site: Site) -> str | None:
+    """Why the records of a site cannot be published as they are, or None."""
+    size = len(site.layout) * _BYTES_PER_POINT
+    if site.publish == "plant" or size <= _LARGEST_MESSAGE:
+        return None
+    return (
+        f"{site.file}: publish = all: {len(site.layout)} points make messages of about {size / 1e6:.0f} MB, and "
+        "Pub/Sub takes 10 MB; set `publish: plant`"
+    )
 
 
 def data_directory_problem(path: Path) -> str | None:

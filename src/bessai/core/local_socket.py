@@ -1,6 +1,7 @@
 """The local socket: requests in, status out, one JSON object a line.
 
     {"op": "status"}
+    {"op": "device", "name": "rack_7"}
     {"op": "request", "source": "operator", "power": -5.0, "for": 60, "reason": "test"}
     {"op": "cancel", "source": "operator"}
     {"op": "service_status", "status": {...}}
@@ -58,10 +59,16 @@ class LocalSocket:
         book: takes the requests.
         status: gives the status of the control plane as plain data.
         clock: leases run on its monotonic time.
+        device: gives everything about one device of the site.
     """
 
     def __init__(
-        self, path: Path, book: RequestBook, status: Callable[[], dict[str, Any]], clock: Clock
+        self,
+        path: Path,
+        book: RequestBook,
+        status: Callable[[], dict[str, Any]],
+        clock: Clock,
+        device: Callable[[str], dict[str, Any] | None] = lambda _: None,
     ) -> None:
         self.service_status: dict[str, Any] = {}
         """What the service plane last said of itself."""
@@ -71,6 +78,7 @@ class LocalSocket:
         self._book = book
         self._status = status
         self._clock = clock
+        self._device = device
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -116,6 +124,11 @@ class LocalSocket:
             match message.get("op"):
                 case "status":
                     return {"ok": True, "status": self._status()}
+                case "device":
+                    found = self._device(str(message.get("name")))
+                    if found is None:
+                        raise ValueError(f"there is no device {message.get('name')!r}")
+                    return {"ok": True, "device": found}
                 case "request":
                     return self._request(message)
                 case "cancel":
@@ -126,7 +139,7 @@ class LocalSocket:
                     return {"ok": True}
                 case other:
                     raise ValueError(
-                        f"op {other!r} is unknown: use status, request, cancel or service_status"
+                        f"op {other!r} is unknown: use status, device, request, cancel or service_status"
                     )
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             return {"ok": False, "error": str(error)}

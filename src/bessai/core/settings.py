@@ -30,7 +30,12 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, frozen=True)
 
     site_id: str = Field(description="Unique id of the site.", min_length=1, max_length=128)
-    inverter_ip: str = Field(description="Address of the inverter: IPv4, IPv6 or a host name.")
+    site_file: Path | None = Field(
+        default=None, description="Site file (YAML) of a plant of many devices, instead of INVERTER_IP."
+    )
+    inverter_ip: str | None = Field(
+        default=None, description="Address of the inverter: IPv4, IPv6 or a host name."
+    )
     inverter_port: int = Field(default=502, ge=1, le=65535, description="Modbus TCP port.")
     inverter_unit: int | None = Field(
         default=None, ge=0, le=255, description="Modbus unit id, when it is not the profile's."
@@ -97,7 +102,9 @@ class Settings(BaseSettings):
 
     @field_validator("inverter_ip")
     @classmethod
-    def _host(cls, value: str) -> str:
+    def _host(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         value = value.strip().removeprefix("[").removesuffix("]")
         try:
             return str(ipaddress.ip_address(value))
@@ -240,6 +247,12 @@ def _unknown(known: list[str], env_file: Path, from_file: Mapping[str, str]) -> 
 
 
 def _contradictions(given: Mapping[str, str | None]) -> Iterator[str]:
+    if not given["INVERTER_IP"] and not given["SITE_FILE"]:
+        yield "INVERTER_IP is missing; set it to the address of the inverter, or SITE_FILE to a site file"
+    if given["SITE_FILE"]:
+        for name in ("INVERTER_IP", "INVERTER_PORT", "INVERTER_UNIT", "DRIVER_PROFILE_PATH"):
+            if given[name]:
+                yield f"{name}={_shorten(given[name])}: SITE_FILE says where the devices are; set one of the two"
     if bool(given["GCP_PROJECT_ID"]) != bool(given["GCP_PUBSUB_TOPIC"]):
         missing = "GCP_PUBSUB_TOPIC" if given["GCP_PROJECT_ID"] else "GCP_PROJECT_ID"
         yield f"{missing} is missing; set both GCP_PROJECT_ID and GCP_PUBSUB_TOPIC, or neither"

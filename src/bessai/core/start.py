@@ -10,21 +10,23 @@ from pathlib import Path
 
 import uvloop
 
-from bessai.core.gateway import Gateway, data_directory_problem, missing_power_limits
+from bessai.core.gateway import Gateway, data_directory_problem, missing_power_limits, too_large_to_publish
 from bessai.core.settings import Settings, SettingsError, given_value, load_settings, readable
 from bessai.journal import JournalError
-from bessai.registry import CompiledProfile, ProfileError, compile_profile, load_profile
+from bessai.model import Endpoint
+from bessai.registry import ProfileError, compile_profile, load_profile
+from bessai.site import Site, SiteError, load_site, single_device_site
 
 
-def checked() -> tuple[Settings, CompiledProfile]:
-    """Settings and profile that fit together.
+def checked() -> tuple[Settings, Site]:
+    """Settings, and the site with its profiles, that fit together.
 
     Raises:
         SettingsError: with every problem of both.
     """
     problems: list[str] = []
     settings: Settings | None = None
-    profile: CompiledProfile | None = None
+    site: Site | None = None
     try:
         settings = load_settings()
     except SettingsError as error:
@@ -32,25 +34,47 @@ def checked() -> tuple[Settings, CompiledProfile]:
         if not readable():
             raise
     fields = Settings.model_fields
-    path = given_value("DRIVER_PROFILE_PATH") or fields["driver_profile_path"].default
     try:
-        profile = compile_profile(load_profile(path))
+        site = _site(settings)
     except ProfileError as error:
         problems += [f"DRIVER_PROFILE_PATH: {problem}" for problem in error.problems]
+    except SiteError as error:
+        problems += [f"SITE_FILE: {problem}" for problem in error.problems]
     data_dir = Path(given_value("DATA_DIR") or fields["data_dir"].default)
     if (problem := data_directory_problem(data_dir)) is not None:
         problems.append(problem)
-    if settings is not None and profile is not None:
-        problems += missing_power_limits(profile, settings)
-    if problems or settings is None or profile is None:
+    if settings is not None and site is not None:
+        if site.name is not None and site.name != settings.site_id:
+            problems.append(
+                f"SITE_ID={settings.site_id}: the site file says {site.name!r}; make them the same"
+            )
+        if site.controlled is not None:
+            problems += missing_power_limits(site.controlled.compiled, settings)
+        if settings.gcp_pubsub_topic and (problem := too_large_to_publish(site)) is not None:
+            problems.append(problem)
+    if problems or settings is None or site is None:
         raise SettingsError(problems)
-    return settings, profile
+    return settings, site
+
+
+def _site(settings: Settings | None) -> Site:
+    """The site that the configuration names, as far as it can be read when other settings are wrong."""
+    if (file := given_value("SITE_FILE")) is not None:
+        return load_site(file)
+    path = given_value("DRIVER_PROFILE_PATH") or Settings.model_fields["driver_profile_path"].default
+    compiled = compile_profile(load_profile(path))
+    host, port, unit = (
+        (settings.inverter_ip or "", settings.inverter_port, settings.inverter_unit)
+        if settings
+        else ("", 502, None)
+    )
+    return single_device_site(compiled, Endpoint(host=host, port=port), unit)
 
 
 def main() -> int:
     """Run the control plane. Exit code 0 after a clean stop, 2 when it cannot start as configured."""
     try:
-        settings, profile = checked()
+        settings, site = checked()
     except SettingsError as error:
         for problem in error.problems:
             print(f"error: {problem}", file=sys.stderr)
@@ -59,12 +83,12 @@ def main() -> int:
         level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_run(settings, profile))
+        return runner.run(_run(settings, site))
 
 
-async def _run(settings: Settings, profile: CompiledProfile) -> int:
+async def _run(settings: Settings, site: Site) -> int:
     try:
-        gateway = Gateway(settings, profile)
+        gateway = Gateway(settings, site)
     except JournalError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -139,8 +139,11 @@ def timestamp(wall_ns: int) -> str:
     return f"{np.datetime64(wall_ns // 1000, 'us')}Z"
 
 
-def from_entry(entry: Entry, site: str) -> Envelope:
-    """The message of one journal record. NaN and infinity become null."""
+def from_entry(entry: Entry, site: str, publish: Sequence[str] | None = None) -> Envelope:
+    """The message of one journal record. NaN and infinity become null.
+
+    `publish` names the devices whose points go with the plant's own; None stands for every point.
+    """
     cycle = entry.kind == "cycle"
     decision = entry.decision
     return Envelope.model_validate(
@@ -151,7 +154,7 @@ def from_entry(entry: Entry, site: str) -> Envelope:
             "time": timestamp(entry.wall_ns),
             "gateway": {"version": __version__},
             "device": _device(entry.device, entry.texts),
-            "points": _points(entry),
+            "points": _points(entry, publish),
             "texts": dict(entry.texts),
             "decision": _decision(decision) if cycle and decision else None,
             "verified": entry.verified if cycle else None,
@@ -196,7 +199,7 @@ def _device(device: Mapping[str, str], texts: Mapping[str, str]) -> dict[str, st
     return known
 
 
-def _points(entry: Entry) -> dict[str, dict[str, Any]]:
+def _points(entry: Entry, publish: Sequence[str] | None) -> dict[str, dict[str, Any]]:
     layout = entry.layout
     if not len(layout):
         return {}
@@ -207,6 +210,8 @@ def _points(entry: Entry) -> dict[str, dict[str, Any]]:
     ).tolist()
     points = {}
     for i, (name, value) in enumerate(zip(layout.names, entry.values.tolist(), strict=True)):
+        if publish is not None and "." in name and name.partition(".")[0] not in publish:
+            continue
         point = points[name] = {
             "value": value if math.isfinite(value) else None,
             "unit": layout.units[i],

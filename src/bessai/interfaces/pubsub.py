@@ -6,7 +6,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,6 +47,8 @@ class PubSubPublisher(Sink):
     again, `site`, `sequence`, `schema` and `kind`. One batch is under way at a time and the durable cursor
     moves when the server has acknowledged all of it: memory stays flat however long an outage lasts.
 
+    `publish` names the devices whose points go with the plant's own; None stands for every point.
+
     Credentials come from GOOGLE_APPLICATION_CREDENTIALS or the machine's default account; with an emulator
     (host:port) none are used.
     """
@@ -61,9 +63,11 @@ class PubSubPublisher(Sink):
         open_cursors: Callable[[], CursorStore],
         emulator_host: str | None = None,
         pace: Pace | None = None,
+        publish: Sequence[str] | None = None,
     ) -> None:
         super().__init__(CONSUMER)
         self._site = site
+        self._publish = publish
         self._topic = topic_path(project, topic)
         self._emulator_host = emulator_host
         self._open_reader = open_reader
@@ -150,7 +154,7 @@ class PubSubPublisher(Sink):
     def _message(self, entry: Entry) -> Message:
         sequence = str(entry.sequence)
         try:
-            data = encode(from_entry(entry, self._site))
+            data = encode(from_entry(entry, self._site, self._publish))
         except Exception as error:  # noqa: BLE001  one odd record must not hold up all that follow it
             _log.exception("%s: record %s cannot be expressed, an event takes its place", self.name, sequence)
             data = encode(unreadable(entry, self._site, error))

@@ -107,6 +107,7 @@ def build_sinks(settings: ServiceSettings) -> list[Sink]:
                 project=settings.project,
                 topic=settings.topic,
                 emulator_host=settings.emulator_host,
+                publish=settings.publish,
                 open_reader=open_reader,
                 open_cursors=lambda: Cursors(settings.data_dir),
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,8 @@ class ServiceSettings:
     """None turns telemetry off."""
     service_name: str
     log_level: str
+    publish: Sequence[str] | None = None
+    """None: every point. Else the devices whose points are published besides the plant's own."""
     socket: Path | None
     """Where the control plane listens for the status."""
 
@@ -49,5 +51,11 @@ class ServiceSettings:
             otlp_endpoint=get("OTEL_EXPORTER_OTLP_ENDPOINT", "http://otel-collector:4317") or None,
             service_name=get("OTEL_SERVICE_NAME") or "bessai-edge-gateway",
             log_level=(get("LOG_LEVEL") or "INFO").upper(),
+            publish=_publish(get("BESSAI_PUBLISH") or "all"),
             socket=Path(socket) if socket else None,
         )
+
+
+def _publish(text: str) -> Sequence[str] | None:
+    kind, *devices = text.split()
+    return None if kind == "all" else devices

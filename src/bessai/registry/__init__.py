@@ -12,6 +12,7 @@ back by itself when the gateway stops. A new model needs a new file and no code.
 """
 
 from bessai.registry.compiled import (
+    NO_DEVICE,
     Block,
     CompiledProfile,
     ReadPlan,
@@ -31,6 +32,7 @@ from bessai.registry.problems import Problem
 from bessai.registry.schema import Profile, profile_json_schema
 
 __all__ = [
+    "NO_DEVICE",
     "Block",
     "CompiledProfile",
     "Golden",

@@ -187,6 +187,24 @@ class CompiledProfile:
     _sentinels: Mapping[str, frozenset[int]]
 
 
+NO_DEVICE = CompiledProfile(
+    id="none",
+    manufacturer="",
+    model="no commanded device",
+    points={},
+    layout=Layout((), ()),
+    text_names=(),
+    plans={},
+    connection=Connection(),
+    control=None,
+    dead_man=None,
+    alive=None,
+    fingerprint=(),
+    _sentinels={},
+)
+"""Stands for the commanded device of a site that has none."""
+
+
 def encode(point: Point, value: float, sentinels: frozenset[int] = frozenset(), exponent: int = 0) -> bytes:
     """See `CompiledProfile.encode`."""
     if math.isnan(value) or value in (float("inf"), float("-inf")):

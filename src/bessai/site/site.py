@@ -28,9 +28,10 @@ class Device:
 
     name: str
     """Empty for the only device of a site without a site file: its points have no prefix."""
-    profile: Profile
     compiled: CompiledProfile
     """Shared by devices of the same profile and manners."""
+    profile: Profile | None = None
+    """What it was compiled from, where it came from a site file."""
     role: Role
     endpoint: Endpoint
     """Equal endpoints are one connection."""
@@ -85,25 +86,37 @@ class Site:
         )
         return layout, np.array(list(columns.values()), np.intp)
 
+    @cached_property
+    def part(self) -> tuple[Layout, NDArray[np.intp]]:
+        """What is recorded in every cycle, and its columns: the plant's points and the commanded device's."""
+        device = self.controlled
+        columns = [*range(len(self.plant))]
+        columns += range(device.columns.start, device.columns.stop) if device else ()
+        names = tuple(self.layout.names[column] for column in columns)
+        layout = Layout(
+            names=names,
+            units=tuple(self.layout.units[column] for column in columns),
+            states={name: self.layout.states[name] for name in names if name in self.layout.states},
+            bits={name: self.layout.bits[name] for name in names if name in self.layout.bits},
+        )
+        return layout, np.array(columns, np.intp)
+
     @property
     def whole_view(self) -> bool:
         """True when control looks at everything there is: a site of one device."""
         return len(self.devices) == 1 and not self.plant
 
 
-def single_device_site(
-    profile: Profile, compiled: CompiledProfile, endpoint: Endpoint, unit: int | None = None
-) -> Site:
+def single_device_site(compiled: CompiledProfile, endpoint: Endpoint, unit: int | None = None) -> Site:
     """The site of one device whose points have no prefix."""
     device = Device(
         name="",
-        profile=profile,
         compiled=compiled,
-        role="battery" if "battery" in profile.kinds else "inverter",
+        role="inverter",
         endpoint=endpoint,
         unit=compiled.connection.unit if unit is None else unit,
         stations=dict(compiled.connection.stations),
-        control=compiled.control is not None,
+        control=True,
         columns=slice(0, len(compiled.layout)),
     )
     return Site(name=None, file=None, devices=(device,), layout=compiled.layout)

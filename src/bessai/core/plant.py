@@ -1,0 +1,233 @@
+"""The devices of a site at work: who shares a connection, who is read when, and one memory for every column.
+
+The commanded device is read by the control cycle itself. Every other device is read in its own rhythm, their
+starts spread evenly over the period, so that a thousand of them never come at once and never hold a cycle up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bessai.core.alarms import Condition
+from bessai.drivers import Arrays, Link, Pace, UniversalDriver
+from bessai.drivers.universal import manners_of
+from bessai.model import Clock, Endpoint, Layout, ProcessImage, Severity
+from bessai.site import Device, Site
+
+log = logging.getLogger("bessai.plant")
+
+PERIOD = 1.0
+"""Seconds between readings of a device, unless the site or a longer cycle says otherwise."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class _Member:
+    device: Device
+    driver: UniversalDriver
+    period: float
+
+
+class Plant:
+    """The drivers of a site.
+
+    Args:
+        site: the checked site.
+        clock: ages and tasks run on its monotonic time.
+        cycle: seconds of a control cycle.
+        stale_after: seconds after which evidence is too old.
+        rng: source of the jitter of reconnects.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        clock: Clock,
+        *,
+        cycle: float = 1.0,
+        stale_after: float = 3.0,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.site = site
+        self.arrays = Arrays.empty(len(site.layout))
+        self._clock = clock
+        self._cycle = cycle
+        self._stale_after = stale_after
+        self._links: dict[Endpoint, Link] = {}
+        self._members = [self._member(device, rng) for device in site.devices]
+        self._controlled = next((m for m in self._members if m.device.control), None)
+        self._counting = [m for m in self._members if m.device.compiled.alive is not None]
+        firsts = [m.device.columns.start + _first_column(m.device) for m in self._members]
+        self._first_columns = np.array(firsts, np.intp)
+        self._oldest = np.zeros(len(self._members))
+        self._seen = np.zeros(len(self._members), bool)
+        self._bad_since: dict[str, float] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def controlled(self) -> UniversalDriver | None:
+        """The driver of the device that the gateway may command."""
+        return self._controlled.driver if self._controlled else None
+
+    def start(self) -> None:
+        """Begin to read every device that the control cycle does not read itself."""
+        others = [member for member in self._members if member is not self._controlled]
+        for i, member in enumerate(others):
+            delay = member.period * i / len(others)
+            self._tasks.append(
+                asyncio.create_task(self._follow(member, delay), name=f"read {member.device.name}")
+            )
+
+    async def read_controlled(self) -> bool:
+        """Read the commanded device once. True when all of it was read, or when there is none."""
+        return await self._controlled.driver.read_fast() if self._controlled else True
+
+    def freeze(self, cycle: int) -> ProcessImage:
+        """Everything that is known now: stale and frozen values marked, the plant's own points computed."""
+        now = self._clock.monotonic()
+        values, quality, times = self.arrays.frozen(now)
+        for member in self._counting:
+            member.driver.mark_frozen(quality[member.device.columns], now)
+        for rule in self.site.rules:
+            rule.apply(values, quality, times)
+        self._note_ages(now)
+        return ProcessImage(
+            layout=self.site.layout,
+            cycle=cycle,
+            monotonic=now,
+            wall_ns=self._clock.wall_ns(),
+            values=values,
+            quality=quality,
+            times=times,
+        )
+
+    def view(self, image: ProcessImage) -> ProcessImage:
+        """The part of an image that control looks at: the plant's points, and the commanded device's as its own."""
+        return image if self.site.whole_view else _project(image, *self.site.view)
+
+    def part(self, image: ProcessImage) -> ProcessImage:
+        """The part of an image that is recorded in every cycle, under the site's names."""
+        return image if self.site.whole_view else _project(image, *self.site.part)
+
+    def conditions(self) -> Iterator[Condition]:
+        """Devices that have not delivered for longer than evidence lasts, and registers that wear."""
+        now = self._clock.monotonic()
+        for member in self._members:
+            name, driver = member.device.name, member.driver
+            if driver.problem is None:
+                self._bad_since.pop(name, None)
+            elif member is not self._controlled and (
+                now - self._bad_since.setdefault(name, now) > max(self._stale_after, 2 * member.period)
+            ):
+                yield Condition(
+                    code="device_unavailable",
+                    severity=Severity.WARNING,
+                    message=f"{name}: {driver.problem}",
+                    point=name,
+                )
+            for point in driver.worn() if driver.writes else ():
+                yield Condition(
+                    code="register_wear",
+                    severity=Severity.WARNING,
+                    message=f"{point} was written more often today than its memory should bear",
+                    point=f"{name}.{point}" if name else point,
+                )
+
+    def status(self) -> dict[str, Any]:
+        """How the devices are, in short; details of those that are not well."""
+        bad = {m.device.name: m.driver.problem for m in self._members if m.driver.problem is not None}
+        well = [i for i, m in enumerate(self._members) if m.device.name not in bad and self._seen[i]]
+        return {
+            "total": len(self._members),
+            "well": len(self._members) - len(bad),
+            "problems": dict(list(bad.items())[:50]),
+            "links": len(self._links),
+            "oldest_value": round(float(self._oldest[well].max()), 3) if well else None,
+        }
+
+    def device_status(self, name: str) -> dict[str, Any] | None:
+        """Everything about one device; None when there is no such device."""
+        for i, member in enumerate(self._members):
+            if member.device.name == name:
+                device = member.device
+                return {
+                    "name": name,
+                    "role": device.role,
+                    "profile": device.compiled.id,
+                    "model": device.compiled.model,
+                    "texts": dict(member.driver.texts),
+                    "oldest_value": round(float(self._oldest[i]), 3) if self._seen[i] else None,
+                    **member.driver.status(),
+                }
+        return None
+
+    async def close(self) -> None:
+        """Stop reading and close every connection."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(member.driver.close() for member in self._members))
+
+    def _member(self, device: Device, rng: random.Random | None) -> _Member:
+        link = self._links.get(device.endpoint)
+        if link is None:
+            link = self._links[device.endpoint] = Link(
+                device.endpoint, manners_of(device.compiled.connection), rng=rng
+            )
+        own = self._cycle if device.control else max(self._cycle, device.period or PERIOD)
+        driver = UniversalDriver(
+            device.compiled,
+            link,
+            unit=device.unit,
+            stations=device.stations,
+            pace=Pace(stale_fast=max(self._stale_after, 0 if device.control else 3 * own), cycle=own),
+            arrays=self.arrays.part(device.columns),
+        )
+        return _Member(device=device, driver=driver, period=own)
+
+    async def _follow(self, member: _Member, delay: float) -> None:
+        """Read one device in its rhythm, for ever. A reading that takes longer than the period skips some."""
+        loop = asyncio.get_running_loop()
+        planned = loop.time() + delay
+        while True:
+            await asyncio.sleep(planned - loop.time())
+            try:
+                await member.driver.read_fast()
+            except Exception:
+                log.exception("reading %s failed", member.device.name)
+            planned += member.period
+            behind = loop.time() - planned
+            if behind > 0:
+                planned += member.period * (behind // member.period + 1)
+
+    def _note_ages(self, now: float) -> None:
+        """Remember how old the fast values of each device ever became while it was well."""
+        ages = now - self.arrays.times[self._first_columns]
+        known = np.isfinite(ages)
+        self._seen |= known
+        np.maximum(self._oldest, np.where(known, ages, 0.0), out=self._oldest)
+
+
+def _project(image: ProcessImage, layout: Layout, columns: NDArray[np.intp]) -> ProcessImage:
+    return ProcessImage(
+        layout=layout,
+        cycle=image.cycle,
+        monotonic=image.monotonic,
+        wall_ns=image.wall_ns,
+        values=image.values[columns],
+        quality=image.quality[columns],
+        times=image.times[columns],
+    )
+
+
+def _first_column(device: Device) -> int:
+    plans = device.compiled.plans
+    plan = plans.get("fast") or next((p for p in plans.values() if len(p.columns)), None)
+    return int(plan.columns[0]) if plan is not None and len(plan.columns) else 0
