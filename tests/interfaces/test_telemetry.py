@@ -109,7 +109,7 @@ def test_metrics_carry_units_and_only_good_values() -> None:
     assert metrics["bessai.events"].values(by="severity") == {"alarm": 1}
     assert metrics["bessai.points"].values(by="quality") == {
         "good": 5, "missing": 0, "stale": 1, "not_available": 0, "invalid": 0, "out_of_range": 0,
-        "absent": 0,
+        "absent": 0, "implausible": 0, "frozen": 0,
     }  # fmt: skip
     assert metrics["bessai.soc"].values() == {None: 52.0}
     assert metrics["bessai.soc"].metric.unit == "%"

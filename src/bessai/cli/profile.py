@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
     group.command("check")(check)
     group.command("list")(list_)
     group.command("show")(show)
+    group.command("document")(document)
     app.add_typer(group, name="profile")
 
 
@@ -106,6 +107,17 @@ def list_(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
             row["name"], device, ", ".join(row["kinds"]), str(row["points"]), row["status"], row["dead_man"]
         )
     Console().print(table)
+
+
+def document() -> None:
+    """Print the registry as a Markdown page, as in `docs/registry.md`."""
+    from bessai.registry import ProfileError
+    from bessai.registry.docs import registry_markdown
+
+    try:
+        typer.echo(registry_markdown(), nl=False)
+    except ProfileError as error:
+        fail(*error.problems)
 
 
 def show(

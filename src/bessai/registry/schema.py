@@ -413,7 +413,7 @@ class Profile(_Strict):
 def profile_json_schema() -> dict[str, Any]:
     """The JSON Schema of a profile, as published in `registry/profile.schema.json`."""
     schema = Profile.model_json_schema(by_alias=True)
-    _close(schema)
+    close(schema)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,
@@ -421,13 +421,13 @@ def profile_json_schema() -> dict[str, Any]:
     }
 
 
-def _close(schema: Any) -> None:
+def close(schema: Any) -> None:
     """Forbid keys that match no pattern: pydantic does, its JSON Schema does not say so."""
     if isinstance(schema, list):
         for item in schema:
-            _close(item)
+            close(item)
     elif isinstance(schema, dict):
         if "patternProperties" in schema:
             schema["additionalProperties"] = False
         for item in schema.values():
-            _close(item)
+            close(item)

@@ -109,7 +109,7 @@ def _compile(node: ast.expr, names: dict[str, int], depth: int) -> _Function:
             condition, yes, no = inner(test), inner(body), inner(orelse)
             return lambda values: yes(values) if condition(values) else no(values)
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
-            return _call(name, [inner(argument) for argument in arguments])
+            return _call(name, arguments, inner)
     raise FormulaError(
         f"{ast.unparse(node)!r} may not stand there: use numbers, points, + - * / ( ), one comparison, "
         "min, max, abs and `a if b else c`"
@@ -120,14 +120,15 @@ def _pair(operation: Callable[[float, float], float], left: _Function, right: _F
     return lambda values: operation(left(values), right(values))
 
 
-def _call(name: str, arguments: list[_Function]) -> _Function:
+def _call(name: str, given: list[ast.expr], inner: Callable[[ast.expr], _Function]) -> _Function:
     if name not in _CALLS:
         near = difflib.get_close_matches(name, _CALLS, 1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(_CALLS)}"
         raise FormulaError(f"there is no function {name!r}; {hint}")
     function, fewest, most = _CALLS[name]
-    if not fewest <= len(arguments) <= most:
+    if not fewest <= len(given) <= most:
         raise FormulaError(f"{name} takes {'one value' if most == 1 else f'{fewest} to {most} values'}")
+    arguments = [inner(part) for part in given]
     return lambda values: function(*(argument(values) for argument in arguments))
 
 

@@ -10,6 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 import numpy as np
 from numpy.typing import NDArray
 
+from bessai.model import SHARED_POINTS
 from bessai.site.formula import Formula, FormulaError, parse
 from bessai.site.rules import Aggregation, Computation, Kind, Rule
 from bessai.site.schema import ROLES, PointEntry
@@ -141,8 +142,10 @@ class Points:
         if lacking:
             self.problems.append((f"points.{name}.weight", f"{lacking[0]} has no number {entry.weight!r}"))
             return None
+        unit = units.pop()
+        self._check_unit(name, unit)
         return _Plan(
-            unit=units.pop(),
+            unit=unit,
             inputs=tuple(f"{d.name}.{point}" for d in devices),
             kind=kind,  # type: ignore[arg-type]
             weights=tuple(f"{d.name}.{entry.weight}" for d in devices) if entry.weight else None,
@@ -181,7 +184,17 @@ class Points:
                 unknown.append(used)
         for used in unknown:
             self.problems.append((f"points.{name}.formula", f"there is no point {used!r}"))
-        return None if unknown else _Plan(unit=entry.unit, inputs=formula.names, formula=formula)
+        shared = SHARED_POINTS.get(name)
+        unit = entry.unit if shared is None or entry.unit is not None else shared.unit
+        self._check_unit(name, unit)
+        return None if unknown else _Plan(unit=unit, inputs=formula.names, formula=formula)
+
+    def _check_unit(self, name: str, unit: str | None) -> None:
+        shared = SHARED_POINTS.get(name)
+        if shared is not None and unit != shared.unit:
+            self.problems.append(
+                (f"points.{name}", f"the shared name {name!r} is in {shared.unit or 'no unit'}")
+            )
 
     def _order(self) -> list[str]:
         graph = {

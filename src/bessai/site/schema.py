@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from bessai.registry.schema import close
+
 Role = Literal["battery", "inverter", "pcs", "meter", "weather"]
 ROLES: tuple[Role, ...] = ("battery", "inverter", "pcs", "meter", "weather")
 
@@ -125,4 +127,5 @@ class SiteFile(_Strict):
 def site_json_schema() -> dict[str, Any]:
     """The JSON Schema of a site file, as published in `config/site.schema.json`."""
     schema = SiteFile.model_json_schema()
+    close(schema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "BESSAI site file"}

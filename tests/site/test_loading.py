@@ -1,0 +1,222 @@
+"""Site files: what they become, and that every mistake is told at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from bessai.model import Endpoint
+from bessai.site import Site, SiteError, load_site, site_json_schema
+from support.profiles import BATTERY, CONTROL, DEAD_MAN, document
+
+CONFIG = Path(__file__).parents[2] / "config"
+METER = {
+    "grid_power": {"address": 0, "type": "i32", "gain": -0.001, "unit": "kW", "poll": "fast"},
+    "grid_frequency": {"address": 2, "type": "u16", "gain": 0.01, "unit": "Hz", "poll": "fast"},
+}
+RACK = {
+    "soc": BATTERY["soc"],
+    "cell_voltage_max": {"address": 10, "type": "u16", "gain": 0.001, "unit": "V", "poll": "fast"},
+    "cell_voltage_min": {"address": 11, "type": "u16", "gain": 0.001, "unit": "V", "poll": "fast"},
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    def write(name: str, **content: object) -> None:
+        (tmp_path / f"{name}.json").write_text(json.dumps({**document(**content), "id": name}))  # type: ignore[arg-type]
+
+    write("pcs", points=BATTERY, control=CONTROL, dead_man=DEAD_MAN)
+    write("rack", points=RACK)
+    write("meter", points=METER)
+    return tmp_path
+
+
+def _site(folder: Path, text: str) -> Site:
+    path = folder / "site.yaml"
+    path.write_text(text)
+    return load_site(path)
+
+
+def _problems(folder: Path, text: str) -> str:
+    with pytest.raises(SiteError) as caught:
+        _site(folder, text)
+    return str(caught.value)
+
+
+PLANT = """
+site: atacama-1
+buses: {line: "rtu:///dev/ttyUSB0?baudrate=19200&parity=E"}
+devices:
+  pcs: {profile: pcs.json, role: pcs, endpoint: "10.0.0.1", control: true}
+  rack_{n}: {count: 3, profile: rack.json, role: battery, endpoint: "10.0.1.{n+10}:1502", capacity: 100, period: 2}
+  meter: {profile: meter.json, role: meter, bus: line, unit: 7, connection: {timeout: 1.5, max_registers: 60}}
+points:
+  load: {formula: "pcs.battery_power - grid_power", unit: kW}
+  soc_min: {min: soc, of: ["rack_*"]}
+"""
+
+
+def test_a_plant(folder: Path) -> None:
+    site = _site(folder, PLANT)
+    names = [device.name for device in site.devices]
+    assert names == ["pcs", "rack_1", "rack_2", "rack_3", "meter"]
+    assert site.devices[2].endpoint == Endpoint(host="10.0.1.12", port=1502)
+    meter = site.devices[4]
+    assert meter.endpoint == Endpoint(transport="rtu", path="/dev/ttyUSB0", baudrate=19200, parity="E")
+    assert (meter.unit, meter.compiled.connection.timeout) == (7, 1.5)
+    assert site.devices[1].compiled is site.devices[3].compiled, "alike devices share one compiled profile"
+    assert site.controlled is site.devices[0]
+    index = site.layout.index
+    assert set(site.plant) == {
+        "soc", "cell_voltage_max", "cell_voltage_min", "cell_temperature_max", "cell_temperature_min",
+        "grid_power", "grid_frequency", "load", "soc_min",
+    }  # fmt: skip
+    for device in site.devices:
+        assert index[f"{device.name}.{device.compiled.layout.names[0]}"] == device.columns.start
+    assert site.layout.units[index["load"]] == "kW"
+    assert len(site.layout) == site.devices[-1].columns.stop
+
+
+def test_control_sees_the_plants_batteries_and_its_own_device(folder: Path) -> None:
+    site = _site(folder, PLANT)
+    layout, columns = site.view
+    seen = {name: site.layout.names[column] for name, column in zip(layout.names, columns, strict=True)}
+    assert seen["soc"] == "soc", "every battery's, not the commanded device's"
+    assert seen["battery_power"] == "pcs.battery_power"
+    assert seen["cell_voltage_max"] == "cell_voltage_max"
+    assert seen["charge_power_max"] == "pcs.charge_power_max"
+    part, _ = site.part
+    assert set(part.names) == {
+        *site.plant,
+        *(f"pcs.{name}" for name in site.devices[0].compiled.layout.names),
+    }
+
+
+def test_rules_run_after_what_they_need(folder: Path) -> None:
+    site = _site(
+        folder,
+        PLANT.replace('"pcs.battery_power - grid_power"', '"late - grid_power"')
+        + "  late: {formula: soc * 1, unit: '%'}\n",
+    )
+    order = [site.layout.names[rule.column] for rule in site.rules]
+    assert order.index("soc") < order.index("late") < order.index("load")
+
+
+def test_a_usual_point_may_be_left_out(folder: Path) -> None:
+    assert "soc" not in _site(folder, PLANT + "  soc: null\n").plant
+
+
+def test_the_shipped_example_and_schema() -> None:
+    document = yaml.safe_load((CONFIG / "site.example.yaml").read_text())
+    schema = json.loads((CONFIG / "site.schema.json").read_text())
+    assert schema == json.loads(json.dumps(site_json_schema()))
+    validator = jsonschema.Draft202012Validator(schema)
+    validator.validate(document)
+    wrongs: tuple[dict[str, object], ...] = (
+        {"devices": {}},
+        {"devices": {"A": {}}},
+        {**document, "colour": 1},
+    )
+    assert not any(validator.is_valid(wrong) for wrong in wrongs)
+    site = load_site(CONFIG / "site.example.yaml")
+    assert len(site.devices) == 15
+    assert site.controlled is not None
+
+
+def test_everything_wrong_is_told_at_once(folder: Path) -> None:
+    said = _problems(
+        folder,
+        """
+buses: {line: "rtu:///dev/ttyUSB0?baud=9600"}
+devices:
+  pcs: {profile: pcs.jsn, role: pcs, endpoint: "10.0.0.1:99999", control: true}
+  rack_{n}: {profile: rack.json, role: battery, endpoint: "10.0.1.1"}
+  plain: {count: 2, profile: rack.json, role: battery, endpoint: "10.0.1.1"}
+  meter: {profile: meter.json, role: meter, bus: lyne, unit: 300}
+points:
+  x: {formula: "pcs.power +", unit: kW}
+""",
+    )
+    for part in (
+        "buses.line", "unknown option 'baud'", "devices.pcs.profile", "did you mean", "99999",
+        "devices.rack_{n}", "needs `count`", "devices.plain", "needs {n}", "devices.meter.bus",
+        "did you mean 'line'?", "'300' is no unit id", "points.x.formula",
+    ):  # fmt: skip
+        assert part in said
+    assert all(line.startswith(str(folder)) for line in said.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("role: pcs", "role: pc"), "devices.pcs.role"),
+        (("unit: 7", "unti: 7"), "did you mean `unit`?"),
+        (("control: true", "control: true, bus: line"), "either `endpoint` or `bus`"),
+        (("period: 2", "control: true"), "`control` is for one device"),
+        (("bus: line, unit: 7", 'endpoint: "10.0.0.1", unit: 1'), "where 'pcs' is already"),
+        (("bus: line, unit: 7", "bus: line, stations: {x: 4}"), "no such station"),
+        (("pcs.battery_power", "pcs.batery_power"), "there is no point 'pcs.batery_power'"),
+        (("soc_min: {min: soc", "soc_min: {min: soh"), "has a number 'soh'"),
+        (('["rack_*"]', '["shelf_*"]'), "there is no device 'shelf_*'"),
+        (("soc_min: {min: soc", "soc_min: {min: soc, max: soc"), "exactly one of"),
+        (("soc_min: {min: soc", "soc_min: {min: soc, weight: soc"), "`weight` goes with `mean`"),
+        (("capacity: 100, period", "period"), None),
+        (
+            ("points:", "points:\n  a: {formula: b, unit: kW}\n  b: {formula: a, unit: kW}"),
+            "goes in a circle",
+        ),
+        (("points:", "points:\n  active_power: {formula: grid_power, unit: W}"), "is in kW"),
+        (("site: atacama-1", "site: a\nsite: b"), "given twice"),
+        (("site: atacama-1", "site: [a"), "not YAML"),
+        (("devices:", "devises:"), "did you mean `devices`?"),
+    ],
+)
+def test_one_mistake(folder: Path, change: tuple[str, str], said: str | None) -> None:
+    text = PLANT.replace(*change)
+    assert text != PLANT
+    if said is None:
+        _site(folder, text)
+    else:
+        assert said in _problems(folder, text)
+
+
+def test_two_commanded_devices_are_refused(folder: Path) -> None:
+    text = PLANT.replace(
+        "points:", '  pcs_2: {profile: pcs.json, role: pcs, endpoint: "10.0.0.2", control: true}\npoints:'
+    )
+    assert "commands one device a site, and 'pcs' has" in _problems(folder, text)
+
+
+def test_a_meter_cannot_be_commanded(folder: Path) -> None:
+    text = PLANT.replace(", control: true", "").replace("unit: 7", "unit: 7, control: true")
+    assert "cannot be commanded" in _problems(folder, text)
+
+
+def test_unlike_batteries_need_their_capacity(folder: Path) -> None:
+    text = PLANT.replace("capacity: 100, ", "").replace(
+        "points:", '  other: {profile: pcs.json, role: battery, endpoint: "10.0.0.2"}\npoints:'
+    )
+    assert "give `capacity` in kWh to rack_1, rack_2, rack_3" in _problems(folder, text)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\xff\xfe", "not UTF-8"),
+        (b"- a\n", "must be a mapping"),
+        (b"", "must be a mapping"),
+        (b"a: !!python/object:os.x {}", "not YAML"),
+    ],
+)
+def test_files_that_are_none(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_bytes(content)
+    with pytest.raises(SiteError, match=said):
+        load_site(path)
+    with pytest.raises(SiteError, match="no such file"):
+        load_site(tmp_path / "absent.yaml")
