@@ -88,7 +88,7 @@ class Writer:
 
     def _encode(self, step: Write) -> bytes:
         point = self._profile.points[step.point]
-        return self._profile.encode(step.point, step.value, exponent_of(point, self._good))
+        return self._profile.encode(step.point, step.value, exponent_of(point, self._good, step.value))
 
     def _spared(self, name: str, data: bytes) -> bool:
         """True for a register that wears and already holds the value, by the last read-back."""

@@ -192,7 +192,7 @@ def _check_write(profile: CompiledProfile, write: GoldenWrite) -> Iterator[str]:
             (
                 _table(profile, name),
                 profile.points[name].address,
-                profile.encode(name, value, exponent_of(profile.points[name], write.points.get)),
+                profile.encode(name, value, exponent_of(profile.points[name], write.points.get, value)),
             )
             for name, value in steps
         ]

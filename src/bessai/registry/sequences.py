@@ -34,13 +34,13 @@ def fill(
     return [(step.point, _value(step, points[step.point], setpoint, dead_man_time, good)) for step in steps]
 
 
-def exponent_of(point: Point, good: Callable[[str], float | None]) -> int:
-    """The present exponent of ten of a point, 0 where it has none.
+def exponent_of(point: Point, good: Callable[[str], float | None], value: float | None = None) -> int:
+    """The present exponent of ten of a point, 0 where it has none or where `value` needs none.
 
     Raises:
         NotKnownError: it has one, which is not known.
     """
-    if point.scale is None:
+    if point.scale is None or value == point.offset:  # a raw 0 is 0 with every exponent
         return 0
     exponent = good(point.scale)
     if exponent is None:
