@@ -1,15 +1,14 @@
-"""Cost of the control plane, beside pymodbus reading the same points one by one.
+"""Cost of the control plane on one device; `benchmarks.acquisition` has the peers and the large plant.
 
     python -m benchmarks.cycle [--quick] [--json]
 
-Acquisition: 100 mixed points in 300 registers, window 1, both clients on uvloop in one process, in turn; CPU is
-user + system of that process. Cycle: the same points through image, guard and journal. Process: the real
-control plane on the simulated Huawei plant: memory, time to first telemetry, time to end.
+Cycle: 100 mixed points in 300 registers, read one request at a time, through image, guard and journal; CPU is
+user + system of the process. Process: the real control plane on the simulated Huawei plant: memory, time to
+first telemetry, time to end.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -20,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-from pymodbus.client import AsyncModbusTcpClient
 
-from benchmarks.harness import arguments, device, machine, median, report
+from benchmarks.harness import Row, machine, median, parser, report
+from benchmarks.native import one_device
+from benchmarks.points import mixed_profile
 from bessai.cli.common import ask_gateway
 from bessai.core.cycle import ControlCycle
 from bessai.core.deadman import DeadMan
@@ -32,86 +32,7 @@ from bessai.core.requests import RequestBook
 from bessai.drivers import UniversalDriver
 from bessai.journal import Journal
 from bessai.model import SystemClock
-from bessai.registry import CompiledProfile, compile_profile, load_profile
-
-_TYPES = ("u16", "i16", "u32", "i32", "f32")
-
-
-def plant_profile(directory: Path) -> CompiledProfile:
-    """100 points of mixed types, spread evenly over 300 registers."""
-    points: dict[str, Any] = {}
-    for i in range(100):
-        kind = _TYPES[i % len(_TYPES)]
-        points[f"p{i:03}"] = {"address": 3 * i, "type": kind, "gain": 0.1, "poll": "fast", "sources": ["b"]}
-    path = directory / "bench.json"
-    path.write_text(
-        json.dumps(
-            {
-                "schema_version": 1, "id": "bench", "manufacturer": "none", "model": "100 points in 300 registers",
-                "kinds": ["battery"], "status": "documented", "points": points,
-                "sources": {"b": {"title": "benchmark", "kind": "project", "where": "benchmarks/cycle.py"}},
-            }
-        )
-    )  # fmt: skip
-    return compile_profile(load_profile(path))
-
-
-async def acquisition(profile: CompiledProfile, port: int, *, quick: bool) -> dict[str, float]:
-    """CPU per point in µs: our driver, pymodbus point by point, pymodbus by the same blocks."""
-    driver = UniversalDriver(profile, "127.0.0.1", port)
-    peer = AsyncModbusTcpClient("127.0.0.1", port=port)
-    await peer.connect()
-    points = [(p.address, p.registers, _pymodbus_type(peer, p.type)) for p in profile.points.values()]
-
-    async def ours(times: int) -> float:
-        begin = time.process_time()
-        for _ in range(times):
-            await driver.read_fast()
-            driver.columns(0.0)
-        return time.process_time() - begin
-
-    async def one_by_one(times: int) -> float:
-        begin = time.process_time()
-        for _ in range(times):
-            for address, count, kind in points:
-                reply = await peer.read_holding_registers(address, count=count, device_id=1)
-                value = peer.convert_from_registers(reply.registers, kind)
-                assert not isinstance(value, list | str)
-                value * 0.1
-        return time.process_time() - begin
-
-    async def by_blocks(times: int) -> float:
-        blocks = profile.plans["fast"].blocks
-        begin = time.process_time()
-        for _ in range(times):
-            for block in blocks:
-                reply = await peer.read_holding_registers(block.address, count=block.count, device_id=1)
-                for address, count, kind in points:
-                    if block.address <= address < block.address + block.count:
-                        start = address - block.address
-                        value = peer.convert_from_registers(reply.registers[start : start + count], kind)
-                        assert not isinstance(value, list | str)
-                        value * 0.1
-        return time.process_time() - begin
-
-    await ours(50), await one_by_one(1), await by_blocks(20)
-    rounds, found = 3 if quick else 9, {"ours": [], "one_by_one": [], "by_blocks": []}  # type: ignore[var-annotated]
-    scale = 1 if quick else 4
-    for _ in range(rounds):
-        for name, measure, times in (
-            ("ours", ours, 300 * scale),
-            ("one_by_one", one_by_one, 4 * scale),
-            ("by_blocks", by_blocks, 60 * scale),
-        ):
-            found[name].append(await measure(times) / times / len(points) * 1e6)
-    await driver.close()
-    peer.close()
-    pairs = list(zip(found["ours"], found["one_by_one"], found["by_blocks"], strict=True))
-    return {
-        **{f"cpu_us_per_point_{name}": median(values) for name, values in found.items()},
-        "ratio_one_by_one": median([b / a for a, b, _ in pairs]),
-        "ratio_by_blocks": median([c / a for a, _, c in pairs]),
-    }
+from bessai.registry import CompiledProfile
 
 
 async def whole_cycle(
@@ -183,44 +104,24 @@ def process(directory: Path, *, quick: bool) -> dict[str, float | None]:
     }
 
 
-def _pymodbus_type(client: AsyncModbusTcpClient, name: str) -> Any:
-    kinds = client.DATATYPE
-    return {
-        "u16": kinds.UINT16,
-        "i16": kinds.INT16,
-        "u32": kinds.UINT32,
-        "i32": kinds.INT32,
-        "f32": kinds.FLOAT32,
-    }[name]
-
-
-async def _measure(directory: Path, port: int, *, quick: bool) -> dict[str, float]:
-    profile = plant_profile(directory)
-    return await acquisition(profile, port, quick=quick) | await whole_cycle(
-        profile, port, directory, quick=quick
-    )
-
-
 def main() -> None:
     """Measure and report."""
-    options = arguments(__doc__ or "")
-    with tempfile.TemporaryDirectory() as name, device() as port:
+    options = parser(__doc__ or "").parse_args()
+    with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        found: dict[str, Any] = uvloop.run(_measure(directory, port, quick=options.quick))
+        with one_device(directory) as (port, note):
+            profile = mixed_profile(directory)
+            found: dict[str, Any] = uvloop.run(whole_cycle(profile, port, directory, quick=options.quick))
         found |= process(directory, quick=options.quick)
     result = {
         "benchmark": "cycle",
-        "machine": machine("pymodbus", "uvloop", "numpy"),
+        "machine": machine("uvloop", "numpy"),
         **found,
         "notes": ["CPU is user + system; loopback charges most kernel time to the sender",
-                  "memory is resident memory of the control plane alone, without the service plane"],
+                  "memory is resident memory of the control plane alone, without the service plane",
+                  *([note] if note else [])],
     }  # fmt: skip
-    rows = [
-        ("acquisition: ours", found["cpu_us_per_point_ours"], "µs CPU a point"),
-        ("acquisition: pymodbus, point by point", found["cpu_us_per_point_one_by_one"], "µs CPU a point"),
-        ("acquisition: pymodbus, same blocks", found["cpu_us_per_point_by_blocks"], "µs CPU a point"),
-        ("pymodbus point by point / ours (aim ≥ 40)", found["ratio_one_by_one"], "×"),
-        ("pymodbus same blocks / ours", found["ratio_by_blocks"], "×"),
+    rows: list[Row] = [
         ("whole cycle, journal included", found["cpu_us_per_cycle"], "µs CPU a cycle of 100 points"),
         ("whole cycle, journal included", found["cpu_us_per_point_whole_cycle"], "µs CPU a point"),
         ("control plane memory (aim ≤ 70)", found["control_plane_rss_mb"], "MB"),

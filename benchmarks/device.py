@@ -1,4 +1,7 @@
-"""A fast Modbus TCP server in a process of its own: register N of unit 1 holds N. Prints its port."""
+"""A fast Modbus TCP server in a process of its own, where `server.c` cannot be compiled: register N holds N.
+
+Prints `PORT good` and `ready` as that one does.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ class _Device(asyncio.Protocol):
 async def _serve() -> None:
     loop = asyncio.get_running_loop()
     server = await loop.create_server(_Device, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
+    print(f"{server.sockets[0].getsockname()[1]} good\nready", flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
 
 

@@ -1,4 +1,4 @@
-"""What the benchmarks share: the machine, the peer's process, tables and JSON."""
+"""What the benchmarks share: arguments, the machine, tables and JSON."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ import json
 import os
 import platform
 import statistics
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+Row = tuple[str, float | None, str]
+"""What, value (None: not measured), unit."""
 
-def arguments(description: str) -> argparse.Namespace:
+
+def parser(description: str) -> argparse.ArgumentParser:
     """`--quick` and `--json`."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    return parser.parse_args()
+    made = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
+    made.add_argument("--json", action="store_true", help="print one JSON object")
+    return made
 
 
 def machine(*packages: str) -> dict[str, Any]:
@@ -39,23 +42,12 @@ def machine(*packages: str) -> dict[str, Any]:
     }
 
 
-@contextlib.contextmanager
-def device() -> Iterator[int]:
-    """The fast server as a process; yields its port."""
-    command = [sys.executable, "-m", "benchmarks.device"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdin is not None
-        yield int(process.stdout.readline())
-        process.stdin.close()
-
-
 def median(values: Sequence[float]) -> float:
     """Median, rounded to what noise leaves."""
     return round(statistics.median(values), 4)
 
 
-def report(result: dict[str, Any], rows: Sequence[Sequence[Any]], *, as_json: bool) -> None:
+def report(result: dict[str, Any], rows: Sequence[Row], *, as_json: bool) -> None:
     """One JSON object, or a table of (what, value, unit) with the machine above it."""
     if as_json:
         print(json.dumps(result))
