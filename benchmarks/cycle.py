@@ -28,21 +28,23 @@ from bessai.core.cycle import ControlCycle
 from bessai.core.deadman import DeadMan
 from bessai.core.guard import SafetyGuard
 from bessai.core.limits import Limits
+from bessai.core.plant import Plant
 from bessai.core.requests import RequestBook
-from bessai.drivers import UniversalDriver
 from bessai.journal import Journal
-from bessai.model import SystemClock
+from bessai.model import Endpoint, SystemClock
 from bessai.registry import CompiledProfile
+from bessai.site import single_device_site
 
 
 async def whole_cycle(
     profile: CompiledProfile, port: int, directory: Path, *, quick: bool
 ) -> dict[str, float]:
     """CPU per cycle in µs with image, guard and durable journal, the writer thread included."""
-    driver = UniversalDriver(profile, "127.0.0.1", port)
+    site = single_device_site(profile, Endpoint(host="127.0.0.1", port=port))
+    plant = Plant(site, SystemClock())
     journal = Journal.open(directory / "journal", layout=profile.layout, device={})
     guard = SafetyGuard(profile, Limits(), DeadMan(profile, 5.0), control=False)
-    cycle = ControlCycle(driver, guard, RequestBook(), journal, SystemClock(), period=1.0)
+    cycle = ControlCycle(plant, guard, RequestBook(), journal, SystemClock(), period=1.0)
     for _ in range(20):
         await cycle.step()
     values = []
@@ -52,7 +54,7 @@ async def whole_cycle(
         for _ in range(times):
             await cycle.step()
         values.append((time.process_time() - begin) / times * 1e6)
-    await driver.close()
+    await plant.close()
     journal.close(5.0)
     return {
         "cpu_us_per_cycle": median(values),

@@ -66,8 +66,6 @@ class Plant:
         self._counting = [m for m in self._members if m.device.compiled.alive is not None]
         firsts = [m.device.columns.start + _first_column(m.device) for m in self._members]
         self._first_columns = np.array(firsts, np.intp)
-        self._oldest = np.zeros(len(self._members))
-        self._seen = np.zeros(len(self._members), bool)
         self._bad_since: dict[str, float] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -97,7 +95,6 @@ class Plant:
             member.driver.mark_frozen(quality[member.device.columns], now)
         for rule in self.site.rules:
             rule.apply(values, quality, times)
-        self._note_ages(now)
         return ProcessImage(
             layout=self.site.layout,
             cycle=cycle,
@@ -141,20 +138,21 @@ class Plant:
                 )
 
     def status(self) -> dict[str, Any]:
-        """How the devices are, in short; details of those that are not well."""
+        """How the devices are, in short; `oldest_value` is the age in s of the oldest fast value of those that are well."""
         bad = {m.device.name: m.driver.problem for m in self._members if m.driver.problem is not None}
-        well = [i for i, m in enumerate(self._members) if m.device.name not in bad and self._seen[i]]
+        well = np.array([m.driver.problem is None for m in self._members], bool)
+        ages = self._clock.monotonic() - self.arrays.times[self._first_columns[well]]
         return {
             "total": len(self._members),
             "well": len(self._members) - len(bad),
             "problems": dict(list(bad.items())[:50]),
             "links": len(self._links),
-            "oldest_value": round(float(self._oldest[well].max()), 3) if well else None,
+            "oldest_value": round(float(np.nanmax(ages)), 3) if np.isfinite(ages).any() else None,
         }
 
     def device_status(self, name: str) -> dict[str, Any] | None:
         """Everything about one device; None when there is no such device."""
-        for i, member in enumerate(self._members):
+        for member in self._members:
             if member.device.name == name:
                 device = member.device
                 return {
@@ -163,7 +161,6 @@ class Plant:
                     "profile": device.compiled.id,
                     "model": device.compiled.model,
                     "texts": dict(member.driver.texts),
-                    "oldest_value": round(float(self._oldest[i]), 3) if self._seen[i] else None,
                     **member.driver.status(),
                 }
         return None
@@ -206,13 +203,6 @@ class Plant:
             behind = loop.time() - planned
             if behind > 0:
                 planned += member.period * (behind // member.period + 1)
-
-    def _note_ages(self, now: float) -> None:
-        """Remember how old the fast values of each device ever became while it was well."""
-        ages = now - self.arrays.times[self._first_columns]
-        known = np.isfinite(ages)
-        self._seen |= known
-        np.maximum(self._oldest, np.where(known, ages, 0.0), out=self._oldest)
 
 
 def _project(image: ProcessImage, layout: Layout, columns: NDArray[np.intp]) -> ProcessImage:
