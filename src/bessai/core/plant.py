@@ -138,7 +138,7 @@ class Plant:
                 )
 
     def status(self) -> dict[str, Any]:
-        """How the devices are, in short; `oldest_value` is the age in s of the oldest fast value of those that are well."""
+        """How the devices are, in short. `oldest_value`: age in s of the oldest fast value of those that are well."""
         bad = {m.device.name: m.driver.problem for m in self._members if m.driver.problem is not None}
         well = np.array([m.driver.problem is None for m in self._members], bool)
         ages = self._clock.monotonic() - self.arrays.times[self._first_columns[well]]

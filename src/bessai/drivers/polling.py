@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
+import struct
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 import numpy as np
@@ -50,12 +51,16 @@ class Poller:
         self._columns = columns
         self._blocks = list(plan.blocks)  # replaced, never changed: a poll may be under way
         self._parts: list[tuple[int, list[Request]]] = []
+        self._whole: struct.Struct | None = None
         self._shunned: dict[Block, tuple[float, float]] = {}
         self._prepare(self._blocks)
 
     def _prepare(self, blocks: list[Block]) -> None:
         self._blocks = blocks
         self._parts = self._requests(blocks)
+        formats = [block.plain_format for block in blocks]
+        simple = all(formats) and not any(block.texts for block in blocks)
+        self._whole = struct.Struct(">" + "".join(map(str, formats))) if simple else None
 
     def _requests(self, blocks: list[Block]) -> list[tuple[int, list[Request]]]:
         """The requests for blocks, in their order, together as far as they go to the same unit."""
@@ -77,22 +82,28 @@ class Poller:
         replies: list[bytes | ModbusError] = []
         for unit, requests in parts:
             replies += await client.transact(unit, requests, urgency)
-        raw: list[float] = []
-        for block, reply in zip(blocks, replies, strict=True):
-            if not isinstance(reply, bytes):
-                break
-            raw += block.unpack(reply)
-            if block.texts:
-                self._columns.texts.update(block.unpack_texts(reply))
-        else:
-            if len(raw) == len(self.plan.columns):
-                self._columns.store(self.plan, np.array(raw, np.float64), start)
-                self._shunned.clear()
-                return None
+        raw = self._unpack(blocks, replies)
+        if raw is not None and len(raw) == len(self.plan.columns):
+            self._columns.store(self.plan, np.array(raw, np.float64), start)
+            self._shunned.clear()
+            return None
         found = dict(zip(blocks, replies, strict=True))
         if urgency is Urgency.SLOW and connected:
             self._shun(found)
         return await self._recover(client, urgency, found, start)
+
+    def _unpack(self, blocks: list[Block], replies: list[bytes | ModbusError]) -> Sequence[float] | None:
+        """The raw numbers of all blocks, None when one of them could not be read."""
+        data = [reply for reply in replies if isinstance(reply, bytes)]
+        if len(data) < len(replies):
+            return None
+        if self._whole is not None and blocks is self._blocks:
+            return self._whole.unpack(b"".join(data))
+        raw: list[float] = []
+        for block, reply in zip(blocks, data, strict=True):
+            raw += block.unpack(reply)
+            self._columns.texts.update(block.unpack_texts(reply))
+        return raw
 
     def _shun(self, replies: _Replies) -> None:
         """A block that ends in silence or a lost connection is left alone for a while, longer each time.

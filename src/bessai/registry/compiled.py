@@ -50,6 +50,11 @@ class Block:
     station: str | None = None
     """Key of `connection.stations`; None for the device's own unit."""
 
+    @property
+    def plain_format(self) -> str | None:
+        """The `struct` format of the whole reply, without byte order; None when that alone cannot take it apart."""
+        return self._struct.format[1:] if self._struct is not None and self._order is None else None
+
     def unpack(self, data: bytes) -> tuple[float, ...]:
         """Raw numbers of a reply's data bytes, one per column of the block.
 
@@ -92,6 +97,11 @@ class ReadPlan:
     """Columns of the plan that have an exponent of ten."""
     exponents: NDArray[np.intp]
     """Layout column of the exponent of each of them."""
+    span: slice | None
+    """The plan's columns in the layout when they are consecutive."""
+    plain_low: NDArray[np.float64]
+    """With `plain_high`: raw numbers between them are certainly good. Empty between for points with an exponent."""
+    plain_high: NDArray[np.float64]
 
     def place(
         self,
@@ -102,8 +112,18 @@ class ReadPlan:
     ) -> None:
         """Scale raw numbers (shape: columns of the plan) into the layout's columns that `where` selects.
 
-        An exponent that is not good makes the values that need it as bad as it is.
+        An exponent that is not good makes the values that need it as bad as it is. Most readings are good as a whole,
+        which is seen at the raw numbers.
         """
+        if self.span is not None and isinstance(where, slice):
+            good = raw >= self.plain_low
+            good &= raw <= self.plain_high
+            if good.all():
+                target = values[self.span]
+                np.multiply(raw, self.gain, out=target)
+                target += self.offset
+                quality[self.span] = 0
+                return
         columns = self.columns[where]
         found, marks = self.scale(raw)
         values[columns], quality[columns] = found[where], marks[where]
@@ -281,12 +301,18 @@ def _plan(
         names += block.names
     points = [members[name] for name in names]
     scaled = [i for i, point in enumerate(points) if point.scale is not None]
+    columns = np.array([layout.index[name] for name in names], np.intp)
+    consecutive = bool(len(columns)) and bool((np.diff(columns) == 1).all())
+    certain = [_certain(point, sentinels[name]) for name, point in zip(names, points, strict=True)]
     deepest = max((len(sentinels[name]) for name in names), default=0)
     alternatives = [[*sorted(sentinels[name]), *[np.nan] * deepest][:deepest] for name in names]
     return ReadPlan(
         poll=poll,
         blocks=tuple(blocks),
-        columns=np.array([layout.index[name] for name in names], np.intp),
+        columns=columns,
+        span=slice(int(columns[0]), int(columns[-1]) + 1) if consecutive else None,
+        plain_low=np.array([low for low, _ in certain], np.float64),
+        plain_high=np.array([high for _, high in certain], np.float64),
         gain=np.array([point.gain for point in points], np.float64),
         offset=np.array([point.offset for point in points], np.float64),
         low=np.array([point.valid[0] if point.valid else -_LARGEST for point in points], np.float64),
@@ -295,6 +321,19 @@ def _plan(
         scaled=np.array(scaled, np.intp),
         exponents=np.array([layout.index[points[i].scale or ""] for i in scaled], np.intp),
     )
+
+
+def _certain(point: Point, sentinels: frozenset[int]) -> tuple[float, float]:
+    """Raw numbers that are good beyond doubt; an empty range where only a closer look can tell."""
+    low, high = point.valid or (-_LARGEST, _LARGEST)
+    with np.errstate(over="ignore"):
+        ends = sorted(float(np.float64(end - point.offset) / point.gain) for end in (low, high))
+    margin = 1e-12 * max(1.0, *(abs(end) for end in ends if abs(end) < 1e300), 0.0)
+    low, high = max(ends[0] + margin, -_LARGEST), min(ends[1] - margin, _LARGEST)
+    for raw in sentinels:
+        if low <= raw <= high:  # cut at the sentinel, and keep the larger side
+            low, high = (low, raw - 0.5) if raw - low >= high - raw else (raw + 0.5, high)
+    return (1.0, 0.0) if point.scale is not None else (low, high)
 
 
 def group_points(
