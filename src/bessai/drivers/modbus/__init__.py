@@ -1,11 +1,19 @@
-"""Modbus: requests and replies (`pdu`), the TCP frame (`mbap`) and the client (`client`).
+"""Modbus over every transport: TCP, TLS, a serial line, and serial frames through a TCP converter.
 
-The client is a small state machine on `asyncio.Protocol`: a queue of batches, a window of requests in flight,
-one future per batch. Nothing in it allocates a task or a timer per request; see decision 0002 for the
-measurements behind that.
+    client = ModbusClient(parse_endpoint("rtu:///dev/ttyUSB0?baudrate=19200&parity=E"))
+    client.register(7, Manners(timeout=1.0))
+    await client.connect()
+    (reply,) = await client.transact(7, [read("holding", 100, 2)])  # bytes, or the error that stands for them
+
+Requests and replies are `pdu` and `identification`, frames `mbap` and `rtu`, all without I/O. `link` opens a
+connection (`serial` and `tls` know theirs), `units` learns each unit's latency, `batches` keeps the order, and
+`client` is the small state machine on `asyncio.Protocol` that joins them: a window of requests in flight, one
+future per batch. Nothing in it allocates a task or a timer per request; see decision 0002 for the measurements
+behind that.
 """
 
-from bessai.drivers.modbus.client import ClientStats, ModbusClient, Urgency
+from bessai.drivers.modbus.batches import Reply, Urgency
+from bessai.drivers.modbus.client import ModbusClient
 from bessai.drivers.modbus.errors import (
     BadReply,
     ConnectionFailed,
@@ -14,21 +22,35 @@ from bessai.drivers.modbus.errors import (
     NoReply,
     NotSent,
 )
+from bessai.drivers.modbus.identification import (
+    Identification,
+    identification,
+    identify,
+    parse_identification,
+)
 from bessai.drivers.modbus.manners import Manners
-from bessai.drivers.modbus.pdu import Request, read, write
+from bessai.drivers.modbus.pdu import Request, mask_write, read, read_write, write
+from bessai.drivers.modbus.stats import ClientStats
 
 __all__ = [
     "BadReply",
     "ClientStats",
     "ConnectionFailed",
     "DeviceException",
+    "Identification",
     "Manners",
     "ModbusClient",
     "ModbusError",
     "NoReply",
     "NotSent",
+    "Reply",
     "Request",
     "Urgency",
+    "identification",
+    "identify",
+    "mask_write",
+    "parse_identification",
     "read",
+    "read_write",
     "write",
 ]

@@ -1,108 +1,64 @@
-"""The Modbus TCP client: batches in, replies out, one connection, a window of requests in flight."""
+"""The Modbus client: batches in, replies out, one connection, a window of requests in flight."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import IntEnum
-from typing import cast
 
-from bessai.drivers.modbus.errors import BadReply, ConnectionFailed, ModbusError, NoReply, NotSent
+from bessai.drivers.modbus import mbap, rtu
+from bessai.drivers.modbus.batches import Batch, BatchQueue, Reply, Urgency
+from bessai.drivers.modbus.errors import BadReply, ConnectionFailed, ModbusError, NoReply
+from bessai.drivers.modbus.link import Link, open_link
 from bessai.drivers.modbus.manners import Manners
-from bessai.drivers.modbus.mbap import FrameReader, frame
 from bessai.drivers.modbus.pdu import Request
+from bessai.drivers.modbus.serial import character_time, silent_interval
+from bessai.drivers.modbus.stats import ClientStats
+from bessai.drivers.modbus.units import Unit
 from bessai.model import Endpoint
 
-Reply = bytes | ModbusError
+_QUIET = 0.05
+"""Seconds a line without transactions must be quiet after a time-out, before anyone is spoken to."""
 
-
-class Urgency(IntEnum):
-    """Which batch goes first when several wait."""
-
-    WRITE = 0
-    FAST = 1
-    SLOW = 2
-
-
-@dataclass(slots=True)
-class ClientStats:
-    """What happened on the wire since the start."""
-
-    requests: int = 0
-    replies: int = 0
-    exceptions: int = 0
-    timeouts: int = 0
-    strays: int = 0
-    """Frames with a transaction or unit that nobody waits for: late or foreign replies."""
-    bad_replies: int = 0
-    connects: int = 0
-    disconnects: int = 0
-
-
-class _Batch:
-    __slots__ = ("future", "missing", "replies", "requests", "sent", "serial", "unit")
-
-    def __init__(self, unit: int, requests: Sequence[Request], serial: bool) -> None:
-        self.unit = unit
-        self.requests = requests
-        self.serial = serial
-        self.replies: list[Reply | None] = [None] * len(requests)
-        self.missing = len(requests)
-        self.sent = 0
-        self.future: asyncio.Future[list[Reply]] = asyncio.get_running_loop().create_future()
-
-
-class _Link(asyncio.Protocol):
-    """One TCP connection. Its late callbacks cannot touch the connection that followed it."""
-
-    def __init__(self, client: ModbusClient) -> None:
-        self.client = client
-        self.reader = FrameReader()
-        self.transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)
-
-    def data_received(self, data: bytes) -> None:
-        if self.client.link is self:
-            self.client.received(data)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self.client.link is self:
-            reason = f"connection lost: {exc}" if exc else "the device closed the connection"
-            self.client.lost(ConnectionFailed(reason))
+_GRACE = 0.25
+"""Seconds beyond its longest time-out in which a unit's late reply is still reckoned with on such a line."""
 
 
 class ModbusClient:
-    """One connection to one device, or to a gateway with several units.
+    """One connection to one device, or to a bus or gateway with several units.
 
-    `transact` may be called while other batches wait; batches are served by urgency, then in order. A batch
-    never fails as a whole: each request has its reply or its error. After a time-out the rest of the batch is
-    not sent. A frame that is not Modbus closes the connection, because nothing after it can be trusted.
+    `transact` may be called while other batches wait. Batches are served by urgency; within one, units take
+    turns request by request, and the batches of a unit go in order. A batch never fails as a whole: each request
+    has its reply or its error. After a time-out the rest of the batch is not sent. A frame that is not Modbus TCP
+    closes the connection, because nothing after it can be trusted; noise on a serial line is passed over.
+
+    What a silent unit costs the others: its `patience` for each batch that is sent to it. Serial frames carry no
+    transaction, so there a unit that was silent is not asked again before its late reply has come or its
+    `timeout` has passed since it was asked; the others are served meanwhile.
+
+    Args:
+        endpoint: where, and by which transport.
+        manners: of the connection, and of every unit that `register` gives none of its own.
     """
 
-    def __init__(self, endpoint: Endpoint, *, manners: Manners) -> None:
-        timeout, pause, settle, outstanding = (
-            manners.timeout,
-            manners.pause,
-            manners.settle,
-            manners.outstanding,
-        )
+    def __init__(self, endpoint: Endpoint, *, manners: Manners | None = None) -> None:
         self.endpoint = endpoint
-        self.timeout = timeout
+        self.manners = manners or Manners()
         self.stats = ClientStats()
-        self._pause = pause
-        self._settle = settle
-        self._window = outstanding
-        self.link: _Link | None = None
-        self._queues: tuple[deque[_Batch], ...] = (deque(), deque(), deque())
-        self._in_flight: dict[int, tuple[_Batch, int, float]] = {}
+        self.link: Link | None = None
+        self._framed = endpoint.transport in {"tcp", "tls"}
+        self._character = character_time(endpoint) if endpoint.serial else 0.0
+        self._gap = max(self.manners.pause, silent_interval(endpoint) if endpoint.serial else 0.0)
+        self._window = self.manners.outstanding if self._framed else 1
+        """Most requests in flight, of any unit."""
+        self._units: dict[int, Unit] = {}
+        self._queue = BatchQueue()
+        self._in_flight: dict[int, tuple[Batch, int, float, float]] = {}
+        """Transaction to batch, index, when it was sent and how long it may take."""
         self._transaction = 0
         self._not_before = 0.0
+        self._loop: asyncio.AbstractEventLoop
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
         self._pump_timer: asyncio.TimerHandle | None = None
 
     @property
@@ -110,32 +66,42 @@ class ModbusClient:
         """True while there is a connection."""
         return self.link is not None
 
+    @property
+    def timeout(self) -> float:
+        """Longest time to wait for a reply, of units without manners of their own."""
+        return self.manners.timeout
+
     def register(self, unit: int, manners: Manners) -> None:
-        """Not yet."""
+        """Give a unit patience, window and pause of its own."""
+        self._unit(unit).adopt(manners, one_at_a_time=not self._framed)
+        self._window = max(self._window, self._unit(unit).window)
+
+    def patience(self, unit: int) -> float:
+        """Seconds that the next request to this unit may take."""
+        return self._unit(unit).patience
+
+    def latency(self, unit: int) -> float | None:
+        """Seconds of the unit's worst recent latency; None before its first reply."""
+        return self._unit(unit).worst or None
 
     async def connect(self, *, within: float | None = None) -> None:
-        """Open the connection, within `within` seconds (default: the reply time-out).
+        """Open the connection, within `within` seconds (default: `timeout`, twice that for TLS).
 
         Raises:
-            ConnectionFailed: names the host, the port and the reason.
+            ConnectionFailed: names the place and the reason.
         """
-        loop = asyncio.get_running_loop()
-        host, port = self.endpoint.host, self.endpoint.port
-        try:
-            async with asyncio.timeout(within or self.timeout):
-                _, link = await loop.create_connection(lambda: _Link(self), host, port)
-        except TimeoutError:
-            raise ConnectionFailed(f"{host} port {port} does not answer (no route or no device)") from None
-        except OSError as error:
-            known = error.errno is not None and error.errno > 0
-            reason = os.strerror(error.errno or 0) if known else error.strerror or str(error)
-            raise ConnectionFailed(f"cannot connect to {host} port {port}: {reason}") from None
+        patience = self.timeout * (2 if self.endpoint.transport == "tls" else 1)
+        if self.endpoint.serial:
+            self.close("replaced by a new connection")  # the line is exclusive
+        link = await open_link(self, self.endpoint, within or patience)
         self.close("replaced by a new connection")
         if link.transport is None or link.transport.is_closing():
-            raise ConnectionFailed(f"{host} port {port} closed the connection at once")
+            place = self.endpoint.path or f"{self.endpoint.host} port {self.endpoint.port}"
+            raise ConnectionFailed(f"{place} closed the connection at once")
         self.link = link
         self.stats.connects += 1
-        self._not_before = loop.time() + self._settle
+        self._loop = asyncio.get_running_loop()
+        self._not_before = self._loop.time() + max(self.manners.settle, self._gap)
 
     def close(self, reason: str = "closed by the gateway") -> None:
         """Close the connection; whatever waits fails with `ConnectionFailed`."""
@@ -157,141 +123,186 @@ class ModbusClient:
         """
         if self.link is None:
             return [ConnectionFailed("not connected") for _ in requests]
-        batch = _Batch(unit, requests, serial)
-        self._queues[urgency].append(batch)
+        batch = Batch(self._units.get(unit) or self._unit(unit), requests, serial)
+        self._queue.add(batch, urgency)
         self._pump()
         try:
             return await batch.future
         except asyncio.CancelledError:
-            for queue in self._queues:
-                if batch in queue:
-                    queue.remove(batch)
+            self._queue.remove(batch, urgency)
             raise
 
     def received(self, data: bytes) -> None:
         """Bytes of the present connection; called by it."""
-        if self.link is None:
+        link = self.link
+        if link is None:
             return
+        stats = self.stats
+        stats.bytes_in += len(data)
         try:
-            frames = self.link.reader.feed(data)
+            frames = link.reader.feed(data)
         except BadReply as error:
-            self.stats.bad_replies += 1
+            stats.bad_replies += 1
             self.lost(error)
             return
-        for transaction, unit, pdu in frames:
+        if link.rtu is not None:
+            self._line_used(link.rtu)
+        if not frames:
+            return
+        now = self._loop.time()
+        for transaction, number, pdu in frames:
             waiting = self._in_flight.get(transaction)
-            if waiting is None or waiting[0].unit != unit:
-                self.stats.strays += 1
+            if waiting is None or waiting[0].unit.number != number:
+                stats.strays += 1
+                if link.rtu is not None and number in self._units:
+                    self._units[number].not_before = 0.0  # its late reply has come
                 continue
             del self._in_flight[transaction]
-            batch, index, _ = waiting
+            batch, index, sent, _ = waiting
+            unit = batch.unit
+            if now - sent > unit.worst or now > unit.ages_at:
+                unit.heard(now - sent, now)
+            if unit.pause:
+                unit.not_before = now + unit.pause
             reply = batch.requests[index].parse(pdu)
-            self.stats.replies += 1
+            stats.replies += 1
             if not isinstance(reply, bytes):
                 if isinstance(reply, BadReply):
-                    self.stats.bad_replies += 1
+                    stats.bad_replies += 1
                 else:
-                    self.stats.exceptions += 1
-            self._settle_reply(batch, index, reply)
-        if frames:
-            if self._pause:
-                self._not_before = asyncio.get_running_loop().time() + self._pause
-            self._pump()
+                    stats.exceptions += 1
+            batch.settle(index, reply)
+        if self._gap:
+            self._not_before = max(self._not_before, now + self._gap)
+        self._pump(now)
 
     # inside
 
-    def _settle_reply(self, batch: _Batch, index: int, reply: Reply) -> None:
-        batch.replies[index] = reply
-        batch.missing -= 1
-        if not isinstance(reply, bytes) and (batch.serial or isinstance(reply, NoReply)):
-            for rest in range(batch.sent, len(batch.requests)):
-                batch.replies[rest] = NotSent("an earlier request of the batch failed")
-                batch.missing -= 1
-            batch.sent = len(batch.requests)
-        if batch.missing == 0 and not batch.future.done():
-            batch.future.set_result(cast("list[Reply]", batch.replies))
+    def _unit(self, number: int) -> Unit:
+        unit = self._units.get(number)
+        if unit is None:
+            unit = self._units[number] = Unit(number, self.manners, one_at_a_time=not self._framed)
+        return unit
 
-    def _next_batch(self) -> _Batch | None:
-        for queue in self._queues:
-            while queue:
-                batch = queue[0]
-                if batch.sent == len(batch.requests) or batch.future.done():
-                    queue.popleft()
-                    continue
-                return batch
-        return None
+    def _line_used(self, reader: rtu.RtuReader) -> None:
+        """A serial line is quiet only some time after its last byte."""
+        self.stats.crc_errors += reader.crc_errors
+        reader.crc_errors = 0
+        if not self._in_flight and self._gap:
+            self._not_before = max(self._not_before, self._loop.time() + self._gap)
 
-    def _pump(self) -> None:
-        """Send what the window, the pause and the order allow."""
-        if self.link is None or self.link.transport is None or self._pump_timer is not None:
+    def _pump(self, now: float = 0.0) -> None:
+        """Send what the window, the pauses and the order allow."""
+        link = self.link
+        in_flight = self._in_flight
+        if link is None or link.transport is None or len(in_flight) >= self._window:
             return
-        frames = []
-        now = 0.0
-        while len(self._in_flight) < self._window:
-            batch = self._next_batch()
-            if batch is None or (batch.serial and self._in_flight):
-                break
-            if now == 0.0:
-                loop = asyncio.get_running_loop()
-                now = loop.time()
-                if now < self._not_before:
-                    self._pump_timer = loop.call_at(self._not_before, self._pump_later)
+        frames: list[bytes] = []
+        loop = self._loop
+        now = now or loop.time()
+        due = 0.0
+        batch: Batch | None = None
+        while len(in_flight) < self._window:
+            if batch is None:
+                batch = self._queue.next(now)
+                if batch is None:
+                    if self._queue.held_until is not None:
+                        self._pump_at(self._queue.held_until)
                     break
-            self._transaction = self._transaction % 0xFFFF + 1
+                unit = batch.unit
+            if in_flight and (batch.serial or len(in_flight) >= unit.window):
+                break
+            if now < self._not_before:
+                self._pump_at(self._not_before)
+                break
+            transaction = self._transaction = self._transaction % 0xFFFF + 1
             index = batch.sent
-            batch.sent += 1
-            self._in_flight[self._transaction] = (batch, index, now)
-            frames.append(frame(self._transaction, batch.unit, batch.requests[index].pdu))
-            if self._pause:
+            request = batch.requests[index]
+            limit = unit.patience
+            if link.rtu is None:
+                frames.append(mbap.frame(transaction, unit.number, request.pdu))
+            else:
+                limit += self._expect(link.rtu, transaction, unit, request, frames)
+            in_flight[transaction] = (batch, index, now, limit)
+            if not due or now + limit < due:
+                due = now + limit
+            batch.sent = index = index + 1
+            if self._queue.turn_over() or index == len(batch.requests):
+                batch = None
+            if self._gap:
                 break
         if frames:
+            data = frames[0] if len(frames) == 1 else b"".join(frames)
             self.stats.requests += len(frames)
-            self.link.transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
-            if self._timer is None:
-                self._timer = asyncio.get_running_loop().call_at(now + self.timeout, self._check_time)
+            self.stats.bytes_out += len(data)
+            if self._timer is None or due < self._timer_due:
+                if self._timer is not None:
+                    self._timer.cancel()
+                self._timer = loop.call_at(due, self._check_time)
+                self._timer_due = due
+            link.transport.write(data)
+
+    def _expect(
+        self, reader: rtu.RtuReader, transaction: int, unit: Unit, request: Request, frames: list[bytes]
+    ) -> float:
+        """Frame a serial request. Returns how long the bytes of it and of its reply are on the wire."""
+        sent = rtu.frame(unit.number, request.pdu)
+        frames.append(sent)
+        reader.expect(transaction, unit.number, request, sent)
+        return self._character * (len(sent) + (request.reply_length or rtu.MAX_FRAME) + 3)
+
+    def _pump_at(self, when: float) -> None:
+        if self._pump_timer is not None:
+            if self._pump_timer.when() <= when:
+                return
+            self._pump_timer.cancel()
+        self._pump_timer = self._loop.call_at(when, self._pump_later)
 
     def _pump_later(self) -> None:
         self._pump_timer = None
         self._pump()
 
     def _check_time(self) -> None:
-        """One timer serves all requests: it looks at the oldest one, and sleeps until the next is due."""
+        """One timer serves all requests: it gives up those that are due and sleeps until the next one is."""
         self._timer = None
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        while self._in_flight:
-            transaction, (batch, index, sent) = next(iter(self._in_flight.items()))
-            if sent + self.timeout > now:
-                self._timer = loop.call_at(sent + self.timeout, self._check_time)
-                break
+        link = self.link
+        if link is None:
+            return
+        now = self._loop.time()
+        due = 0.0
+        for transaction, (batch, index, sent, limit) in list(self._in_flight.items()):
+            if sent + limit > now:
+                due = min(due or sent + limit, sent + limit)
+                continue
             del self._in_flight[transaction]
             self.stats.timeouts += 1
-            self._settle_reply(batch, index, NoReply(f"no reply within {self.timeout:g} s"))
+            unit = batch.unit
+            unit.silent(limit, now)
+            if link.rtu is not None:
+                link.rtu.forget()
+                self._not_before = max(self._not_before, now + max(_QUIET, self._gap))
+                unit.not_before = sent + max(unit.manners.timeout, limit) + _GRACE
+            batch.settle(index, NoReply(f"no reply within {limit:.3g} s"))
+        if due:
+            self._timer = self._loop.call_at(due, self._check_time)
+            self._timer_due = due
         self._pump()
 
     def lost(self, error: ModbusError) -> None:
         """The present connection is gone; called by it. Whatever waits gets `error`."""
-        if self.link is None:
+        link = self.link
+        if link is None:
             return
-        if self.link.transport is not None:
-            self.link.transport.abort()
         self.link = None
+        if link.transport is not None:
+            link.transport.abort()
         self.stats.disconnects += 1
         for timer in (self._timer, self._pump_timer):
             if timer is not None:
                 timer.cancel()
         self._timer = self._pump_timer = None
-        batches = {id(batch): batch for batch, _, _ in self._in_flight.values()}
-        batches |= {id(batch): batch for queue in self._queues for batch in queue}
+        batches = {id(batch): batch for batch, *_ in self._in_flight.values()}
+        batches |= {id(batch): batch for batch in self._queue.drain()}
         self._in_flight.clear()
-        for queue in self._queues:
-            queue.clear()
         for batch in batches.values():
-            if not batch.future.done():
-                unsent = NotSent(str(error))
-                batch.future.set_result(
-                    [
-                        reply if reply is not None else error if i < batch.sent else unsent
-                        for i, reply in enumerate(batch.replies)
-                    ]
-                )
+            batch.fail(error)
