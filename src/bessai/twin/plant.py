@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from random import Random
 
 from bessai.twin.battery import Battery, BatteryConfig
-from bessai.twin.grid import Grid, GridConfig
-from bessai.twin.meter import Load, LoadConfig, Meter
+from bessai.twin.connection_point import ConnectionPoint
+from bessai.twin.grid import GridConfig
+from bessai.twin.meter import LoadConfig
 from bessai.twin.pcs import Pcs, PcsConfig, Side
-
-_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,17 +71,20 @@ class Plant:
     The same configuration, seed and sequence of calls give the same states, bit by bit.
     """
 
-    def __init__(self, config: PlantConfig | None = None, *, seed: int = 0) -> None:
+    def __init__(
+        self, config: PlantConfig | None = None, *, seed: int = 0, connection: ConnectionPoint | None = None
+    ) -> None:
         self.config = config = config or PlantConfig()
         self.seed = seed
         self.battery = Battery(config.battery, config.ambient_temperature)
         self.pcs = Pcs(config.pcs, config.ambient_temperature)
-        # one source of chance a part, so that a change in one leaves the others' numbers alone
-        self.grid = Grid(config.grid, Random(f"{seed}/grid"))  # noqa: S311
-        self.load = Load(config.load, Random(f"{seed}/load"))  # noqa: S311
-        self.meter = Meter()
-        self.steps = 0
-        """Steps made so far."""
+        self.connection = connection or ConnectionPoint(
+            config.grid, config.load, seed=seed, start_hour=config.start_hour, step=config.step
+        )
+        """Grid, load, meter and time; other plants may share it."""
+        self.grid = self.connection.grid
+        self.load = self.connection.load
+        self.meter = self.connection.meter
         self.reactive_target = 0.0
         """kvar that the converter is set to."""
         self.charge_limit = config.battery.charge_power_max
@@ -93,21 +94,27 @@ class Plant:
         self.charged_before_today = self.discharged_before_today = 0.0
         self._target: float | None = None
         self._side: Side = "battery"
-        self._step_ns = round(config.step * _NS)
-        self._pending_ns = 0
-        self._day = self._day_now()
-        self.load.step(self.hour, config.step)
-        self._measure(0.0)
+        self._day = self.connection.day
+        self._join()
+
+    def _join(self) -> None:
+        self.connection.machines.append(self)
+        self.connection.measure(0.0)
+
+    @property
+    def steps(self) -> int:
+        """Steps made so far."""
+        return self.connection.steps
 
     @property
     def time(self) -> float:
         """Simulated seconds since the start."""
-        return self.steps * self._step_ns / _NS
+        return self.connection.time
 
     @property
     def hour(self) -> float:
         """Hour of the simulated day, 0 … 24."""
-        return (self.config.start_hour + self.time / 3600) % 24
+        return self.connection.hour
 
     @property
     def commanded(self) -> float | None:
@@ -137,18 +144,14 @@ class Plant:
 
     def due(self, seconds: float) -> int:
         """Add simulated time and tell how many `step` calls it amounts to; the rest is kept."""
-        if seconds < 0:
-            raise ValueError(f"time cannot go back by {-seconds:g} s")
-        self._pending_ns += round(seconds * _NS)
-        count, self._pending_ns = divmod(self._pending_ns, self._step_ns)
-        return count
+        return self.connection.due(seconds)
 
     def step(self) -> None:
-        """Move on by exactly one step of `config.step` seconds."""
-        dt = self.config.step
-        self.steps += 1
-        self.grid.step(self.time, dt)
-        self.load.step(self.hour, dt)
+        """Move on by exactly one step, with every plant at the same point of connection."""
+        self.connection.step()
+
+    def machine_step(self, dt: float) -> None:
+        """Move battery and converter on by `dt` seconds; the point of connection calls this."""
         charge, discharge = self.battery.power_limits()
         own_mode = self._target is None
         self.pcs.step(
@@ -156,15 +159,18 @@ class Plant:
             "battery" if own_mode else self._side,
             self.reactive_target,
             (min(charge, self.charge_limit), min(discharge, self.discharge_limit)),
-            self.grid.voltage / self.config.grid.nominal_voltage,
+            self.grid.voltage / self.grid.config.nominal_voltage,
             dt,
         )
-        if (day := self._day_now()) != self._day:
+        if (day := self.connection.day) != self._day:
             self._day = day
             self.charged_before_today = self.battery.energy_charged
             self.discharged_before_today = self.battery.energy_discharged
         self.battery.step(self.pcs.dc_power, dt)
-        self._measure(dt)
+
+    def power(self) -> tuple[float, float]:
+        """Present kW and kvar at the AC terminals."""
+        return self.pcs.active_power, self.pcs.reactive_power
 
     def state(self) -> PlantState:
         """What can be measured now."""
@@ -191,12 +197,15 @@ class Plant:
             energy_lost=battery.energy_lost + pcs.energy_lost,
         )
 
-    def _measure(self, dt: float) -> None:
-        self.meter.step(
-            self.pcs.active_power - self.load.active_power,
-            self.pcs.reactive_power - self.load.reactive_power,
-            dt,
-        )
 
-    def _day_now(self) -> int:
-        return int((self.config.start_hour + self.time / 3600) // 24)
+class MeterPlant(Plant):
+    """What a meter alone sees: its AC power is that of the point of connection, and it adds nothing to it."""
+
+    def _join(self) -> None:
+        self.connection.observers.append(self)
+        self.machine_step(0.0)
+
+    def machine_step(self, dt: float) -> None:
+        """Show the meter's powers."""
+        self.pcs.active_power = self.meter.active_power
+        self.pcs.reactive_power = self.meter.reactive_power
