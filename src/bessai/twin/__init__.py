@@ -24,9 +24,10 @@ Signs are the generator convention, power is in kW: + discharges and exports.
 from typing import TYPE_CHECKING, Any
 
 from bessai.twin.battery import BatteryConfig
-from bessai.twin.device import Exc, RefusedError, TwinDevice, Written
+from bessai.twin.device import TwinDevice, Written
 from bessai.twin.faults import Faults
 from bessai.twin.grid import GridConfig, GridEvent
+from bessai.twin.image import Exc, RefusedError
 from bessai.twin.meter import LoadConfig
 from bessai.twin.pcs import PcsConfig
 from bessai.twin.plant import Plant, PlantConfig, PlantState

@@ -1,180 +1,166 @@
-"""One client's connection to the twin: frames in, answers out, faults between.
-
-pymodbus reads and builds the frames. Only its request loop is replaced: the original keeps one request a
-connection, and would answer a late one under the transaction id of the next.
-"""
+"""One master's connection to the twin: frames in, answers out, faults between."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol, cast
 
-from pymodbus.constants import ExcCodes
-from pymodbus.exceptions import ModbusIOException
-from pymodbus.pdu import ExceptionResponse, ModbusPDU
-from pymodbus.server import ModbusTcpServer
-from pymodbus.server.requesthandler import ServerRequestHandler
-
-from bessai.twin.device import Exc, RefusedError, TwinDevice
+from bessai.twin.faults import Layers
+from bessai.twin.framing import Frame, NoModbusError
 
 if TYPE_CHECKING:
-    from bessai.twin.server import TwinServer
+    from bessai.twin.bus import Bus
 
-_TABLES = {
-    1: "coil",
-    2: "discrete",
-    3: "holding",
-    4: "input",
-    5: "coil",
-    6: "holding",
-    15: "coil",
-    16: "holding",
-}
-_FRAME_MAX = 260  # bytes of the longest Modbus TCP frame
+_STALE = 0.5  # seconds after which half a serial frame is noise
 
 
-class Connection(ServerRequestHandler):
-    """One client. Requests are answered one after the other, in their order."""
+class Wire(Protocol):
+    """What a connection writes to."""
 
-    def __init__(self, listener: ModbusTcpServer, owner: TwinServer) -> None:
-        super().__init__(listener, None, None, None)  # type: ignore[no-untyped-call]
-        self.owner = owner
+    def write(self, data: bytes) -> None:
+        """Send bytes."""
+
+    def close(self) -> None:
+        """Send what is left and end."""
+
+
+class Connection(asyncio.Protocol):
+    """One master. Requests are answered one after the other, in their order, but for late ones."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.bus = bus
+        self._loop = asyncio.get_running_loop()
+        self._wire: Wire | None = None
         self._buffer = b""
-        self._requests: asyncio.Queue[ModbusPDU] = asyncio.Queue()
+        self._requests: asyncio.Queue[Frame] = asyncio.Queue()
         self._worker: asyncio.Task[None] | None = None
-        self._connected_at = 0.0
+        self._connected_at = self._received_at = 0.0
+        self._answers: dict[int, int] = {}
 
-    def callback_connected(self) -> None:
-        """Take the client, and drop the others when the device serves only one."""
-        super().callback_connected()
-        owner = self.owner
-        if owner.faults.refuse:
-            self.close()
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the master, and drop the others when the device serves only one."""
+        bus = self.bus
+        bus.notice()
+        if bus.faults.refuse or ("connection" in bus.features and bus.dead):
+            transport.close()
             return
-        if owner.profile.connection.single_connection:
-            owner.close_connections()
-        owner.accepted += 1
-        owner.connections.add(self)
-        self._connected_at = self.loop.time()
-        self._worker = self.loop.create_task(self._work(), name="twin connection")
+        if bus.single_connection:
+            bus.close_connections()
+        self.attach(cast("Wire", transport))
+        bus.accepted += 1
 
-    def callback_disconnected(self, exc: Exception | None) -> None:
-        """Forget the client."""
-        super().callback_disconnected(exc)
-        self._end()
+    def attach(self, wire: Wire) -> None:
+        """Begin to answer."""
+        self._wire = wire
+        self.bus.connections.add(self)
+        self._connected_at = self._loop.time()
+        self._worker = self._loop.create_task(self._work(), name="twin connection")
 
-    def close(self, reconnect: bool = False) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the master."""
+        self.close()
+
+    def close(self) -> None:
         """End the connection."""
-        super().close(reconnect)
-        self._end()
-
-    def data_received(self, data: bytes) -> None:
-        """Take frames apart, also several at once or in pieces; what is no Modbus TCP ends the connection."""
-        self._buffer += data
-        while len(self._buffer) >= 8:
-            try:
-                used, pdu = self.framer.handleFrame(self._buffer, 0, 0)
-            except ModbusIOException as error:
-                # a whole frame that pymodbus cannot read: an unknown function, or a count beyond the standard
-                function = self._buffer[7]
-                self._buffer = self._buffer[int.from_bytes(self._buffer[4:6], "big") + 6 :]
-                code = Exc.ILLEGAL_VALUE if function in _TABLES else Exc.ILLEGAL_FUNCTION
-                self._send(_exception(function, code), error.transaction_id, error.dev_id)
-                continue
-            self._buffer = self._buffer[used:]
-            if pdu is None:
-                if self._buffer[2:4] != b"\0\0" or len(self._buffer) > _FRAME_MAX:
-                    self.close()  # no Modbus TCP: nothing that follows can be told apart
-                return
-            self._requests.put_nowait(pdu)
-
-    def _end(self) -> None:
-        self.owner.connections.discard(self)
+        self.bus.connections.discard(self)
+        if self._wire is not None:
+            self._wire.close()
+            self._wire = None
         if self._worker is not None:
             self._worker.cancel()
             self._worker = None
 
+    def data_received(self, data: bytes) -> None:
+        """Take frames apart, also several at once or in pieces; what is no Modbus TCP ends the connection."""
+        if self._wire is None:
+            return
+        framing, now = self.bus.framing, self._loop.time()
+        if framing.kind == "rtu" and now - self._received_at > _STALE:
+            self._buffer = b""
+        self._received_at = now
+        self._buffer += data
+        try:
+            while self._buffer:
+                used, frame = framing.split(self._buffer)
+                self._buffer = self._buffer[used:]
+                if frame is None:
+                    return
+                self._requests.put_nowait(frame)
+        except NoModbusError:
+            self.close()
+
     async def _work(self) -> None:
         while True:
-            request = await self._requests.get()
-            self.owner.requests += 1
-            await self._answer(request)
+            frame = await self._requests.get()
+            self.bus.requests += 1
+            await self._answer(frame)
 
-    async def _answer(self, request: ModbusPDU) -> None:
-        faults = self.owner.faults
-        if faults.silent or self.loop.time() - self._connected_at < self.owner.settle:
+    async def _answer(self, frame: Frame) -> None:
+        bus = self.bus
+        bus.notice()
+        faults = bus.layers(frame.unit)
+        if bus.gone(frame.unit) or faults.any("silent"):
             return
-        if faults.refuse:
-            self.close()
+        if self._loop.time() - self._connected_at < bus.settle:
             return
-        if faults.delay > 0:
-            await asyncio.sleep(faults.delay)
+        if faults.any("refuse"):
+            if "connection" in bus.features:
+                self.close()
+            return
+        if (seconds := faults.wait()) > 0:
+            await asyncio.sleep(seconds)
         if faults.take("garbage"):
             self._write(b"\xde\xad\xbe\xef" * 5)
             return
-        transaction = request.transaction_id
+        payload = await bus.respond(frame, faults)
+        if payload is None:
+            return
+        answer = self._spoilt(self._frame(frame, payload, faults), faults)
+        if late := [each.late_by for each in faults.each if each.take("late")]:
+            self._loop.call_later(max(late), self._write, answer)
+            return
+        await self._send(answer, faults)
+        self._drop(frame.unit, faults)
+
+    def _frame(self, frame: Frame, payload: bytes, faults: Layers) -> bytes:
+        unit, transaction = frame.unit, frame.transaction
         if faults.take("wrong_transaction"):
             transaction = (transaction + 1) & 0xFFFF
-        self._send(await self._respond(request), transaction, request.dev_id)
+        if faults.take("wrong_unit"):
+            unit = (unit + 1) & 0xFF
+        if faults.take("wrong_function"):
+            payload = bytes([payload[0] + 1 & 0xFF]) + payload[1:]
+        return self.bus.framing.build(payload, unit, transaction)
 
-    async def _respond(self, request: ModbusPDU) -> ModbusPDU:
-        owner, faults, function = self.owner, self.owner.faults, request.function_code
-        owner.catch_up()
-        if request.dev_id != owner.unit:
-            return _exception(function, Exc.NO_SUCH_UNIT)
-        if faults.take("busy"):
-            return _exception(function, Exc.BUSY)
-        if faults.take("failures"):
-            return _exception(function, Exc.DEVICE_FAILURE)
-        if function not in _TABLES or function in faults.refused_functions:
-            return _exception(function, Exc.ILLEGAL_FUNCTION)
-        response = await request.datastore_update(_store(owner.device), request.dev_id)
-        if function in {3, 4} and not response.isError() and faults.take("short_replies"):
-            response.registers = response.registers[:-1]
-        return response
+    def _spoilt(self, answer: bytes, faults: Layers) -> bytes:
+        if self.bus.framing.kind == "rtu" and faults.take("bad_crc"):
+            answer = answer[:-1] + bytes([answer[-1] ^ 0xFF])
+        if faults.take("truncated"):
+            answer = answer[: len(answer) // 2]
+        if faults.take("noise"):
+            random = self.bus.faults.random
+            answer = random.randbytes(random.randint(1, 8)) + answer
+        return answer * 2 if faults.take("duplicate") else answer
 
-    def _send(self, response: ModbusPDU, transaction: int, unit: int) -> None:
-        response.transaction_id = transaction
-        response.dev_id = unit
-        self._write(self.framer.buildFrame(response))
+    async def _send(self, answer: bytes, faults: Layers) -> None:
+        slow = next((each.slow for each in faults.each if each.slow is not None), None)
+        if slow is None:
+            self._write(answer)
+            return
+        count, seconds = slow
+        for start in range(0, len(answer), count):
+            if start:
+                await asyncio.sleep(seconds)
+            self._write(answer[start : start + count])
+
+    def _drop(self, unit: int, faults: Layers) -> None:
+        """Close after so many answers: of the bus in all, or of the unit."""
+        self._answers[unit] = answers = self._answers.get(unit, 0) + 1
+        for each in faults.each:
+            count = sum(self._answers.values()) if each is self.bus.faults else answers
+            if 0 < each.drop <= count and "connection" in self.bus.features:
+                self.close()
 
     def _write(self, data: bytes) -> None:
-        if self.transport is not None:
-            self.transport.write(data)  # type: ignore[attr-defined]
-
-
-class _Store:
-    """The device as pymodbus's PDUs ask for it."""
-
-    def __init__(self, device: TwinDevice) -> None:
-        self._device = device
-        self._taken: list[int] | None = None
-
-    async def async_getValues(  # noqa: N802
-        self, device_id: int, func_code: int, address: int, count: int = 1
-    ) -> list[int] | list[bool] | ExcCodes:
-        if func_code in {5, 6}:  # the echo of a single write, also of registers that cannot be read
-            return self._taken or ExcCodes.DEVICE_FAILURE
-        try:
-            return self._device.read(_TABLES[func_code], address, count)
-        except RefusedError as error:
-            return ExcCodes(error.code)
-
-    async def async_setValues(  # noqa: N802
-        self, device_id: int, func_code: int, address: int, values: list[int] | list[bool]
-    ) -> ExcCodes | None:
-        self._taken = [int(value) for value in values]
-        try:
-            self._device.write(_TABLES[func_code], address, self._taken)
-        except RefusedError as error:
-            return ExcCodes(error.code)
-        return None
-
-
-def _store(device: TwinDevice) -> Any:
-    # a data store by shape: pymodbus's annotation names its own class, its code only calls these two methods
-    return _Store(device)
-
-
-def _exception(function: int, code: Exc) -> ModbusPDU:
-    return ExceptionResponse(function & 0x7F, ExcCodes(code))
+        if self._wire is not None:
+            self._wire.write(data)

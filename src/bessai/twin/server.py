@@ -1,27 +1,24 @@
-"""The twin on the wire: pymodbus's server, framer and PDUs in front of a `TwinDevice`.
-
-pymodbus is deliberately other code than the gateway's client.
-"""
+"""The twin on a network: one TCP port, with frames of Modbus TCP or of a serial line, plain or inside TLS."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-
-from pymodbus.server import ModbusTcpServer
-from pymodbus.simulator import DataType, SimData, SimDevice
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
 
 from bessai.registry import Profile
+from bessai.twin.bus import Bus, Missing
+from bessai.twin.clock import TwinClock
 from bessai.twin.connection import Connection
 from bessai.twin.device import TwinDevice
-from bessai.twin.faults import Faults
+from bessai.twin.framing import Framing
 from bessai.twin.plant import Plant
 
-_TICK = 0.1  # wall seconds between two steps of the background clock
 
-
-class TwinServer:
-    """A simulated plant on Modbus TCP, with the manners that its profile tells of.
+class TwinServer(Bus):
+    """One device, or several unit ids, on a TCP port, with the manners that the profile tells of.
 
         server = TwinServer(load_profile("registry/huawei_sun2000.json"), port=0, speed=60)
         await server.start()
@@ -30,62 +27,93 @@ class TwinServer:
         server.faults.silent = True
         await server.stop()
 
+        server = TwinServer(devices={1: TwinDevice(pcs, plant), 21: TwinDevice(rack, plant)})
+        server.devices[21].faults.busy = 0.1
+
     Simulated time is the event loop's time multiplied by `speed`; it also runs while the server is unplugged.
     Also an async context manager.
 
     Args:
-        profile: the device.
+        profile: the device; None with `devices`.
         plant: the plant behind it; a default one made from `seed` when None.
         host: address to listen on.
         port: port to listen on, 0 for any free one.
+        devices: several devices by unit id, instead of one.
+        transport: `tcp`; `rtu+tcp` for serial frames, as serial converters send them; `tls` for Modbus/TCP
+            Security, which needs `tls`.
+        tls: what `server_tls` made.
+        missing: what other unit ids get; None: exception 11, with serial frames silence.
         seed: of the default plant.
         speed: simulated seconds for each second.
-        unit: unit id; the profile's when None. Other units are answered with exception 11.
+        unit: unit id of the one device; the profile's when None.
         dense: answer 0 for addresses that the profile does not name, instead of exception 2.
         honour_settle: leave requests unanswered that come sooner after connecting than the profile says.
+        clock: the time of several buses; `speed` is then the clock's.
     """
 
     def __init__(
         self,
-        profile: Profile,
+        profile: Profile | None = None,
         plant: Plant | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         *,
+        devices: Mapping[int, TwinDevice] | None = None,
+        transport: Literal["tcp", "rtu+tcp", "tls"] = "tcp",
+        tls: ssl.SSLContext | None = None,
+        missing: Missing | None = None,
         seed: int = 0,
         speed: float = 1.0,
         unit: int | None = None,
         dense: bool = False,
         honour_settle: bool = False,
+        clock: TwinClock | None = None,
     ) -> None:
-        if not 0 < speed <= 10_000:
-            raise ValueError(f"speed must be above 0 and at most 10000, not {speed:g}")
-        self.device = TwinDevice(profile, plant or Plant(seed=seed), dense=dense)
-        self.faults = Faults()
-        self.profile = profile
+        if (transport == "tls") != (tls is not None):
+            raise ValueError("transport `tls` goes with `tls`, and only with it")
+        if devices is None:
+            if profile is None:
+                raise ValueError("give a profile or devices")
+            device = TwinDevice(profile, plant or Plant(seed=seed), dense=dense, unit=unit)
+            devices = {device.unit: device}
+        serial = transport == "rtu+tcp"
+        settles = [device.profile.connection.settle for device in devices.values()]
+        super().__init__(
+            devices,
+            Framing("rtu" if serial else "tcp"),
+            connected=True,
+            missing=missing or ("silence" if serial else "exception"),
+            clock=clock,
+            speed=speed,
+            settle=max(settles) if honour_settle else 0.0,
+        )
+        self.transport = transport
         self.host = host
         self.port = port
-        self.speed = speed
-        self.unit = profile.connection.unit if unit is None else unit
-        self.settle = profile.connection.settle if honour_settle else 0.0
-        self.connections: set[Connection] = set()
-        self.accepted = 0
-        """Connections ever accepted."""
-        self.requests = 0
-        """Requests ever received."""
-        self._listener: _Listener | None = None
-        self._clock: asyncio.Task[None] | None = None
-        self._moved_at = 0.0
+        self.unit, self.device = next(iter(self.devices.items()))
+        self._tls = tls
+        self._listener: asyncio.Server | None = None
+
+    @property
+    def profile(self) -> Profile:
+        """The profile of the (first) device."""
+        return self.device.profile
 
     @property
     def plant(self) -> Plant:
-        """The plant behind the device."""
+        """The plant behind the (first) device."""
         return self.device.plant
 
     @property
     def address(self) -> tuple[str, int]:
         """Host and port that are served."""
         return self.host, self.port
+
+    @property
+    def endpoint(self) -> str:
+        """The address as clients write it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}" if self.transport == "tcp" else f"{self.transport}://{host}:{self.port}"
 
     async def start(self) -> None:
         """Listen, and let simulated time run.
@@ -94,24 +122,22 @@ class TwinServer:
             OSError: the address cannot be listened on, for example because the port is in use.
         """
         await self.plug_in()
-        self._moved_at = asyncio.get_running_loop().time()
-        self._clock = asyncio.create_task(self._run_clock(), name="twin clock")
+        if self._owns_clock:
+            self.clock.start()
 
     async def stop(self) -> None:
         """Close everything and stop simulated time."""
         await self.unplug()
-        if self._clock is not None:
-            self._clock.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._clock
-            self._clock = None
+        if self._owns_clock:
+            await self.clock.stop()
 
     async def unplug(self) -> None:
         """Pull the network cable: connections end, new ones are refused. The plant runs on."""
         if self._listener is not None:
             listener, self._listener = self._listener, None
+            listener.close()
             self.close_connections()
-            await listener.shutdown()  # type: ignore[no-untyped-call]
+            await asyncio.sleep(0)
 
     async def plug_in(self) -> None:
         """Undo `unplug`, on the same port.
@@ -120,22 +146,10 @@ class TwinServer:
             OSError: the address cannot be listened on.
         """
         if self._listener is None:
-            listener = _Listener(self)
-            await listener.listen()
-            self._listener = listener
-            self.port = listener.transport.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
-
-    def close_connections(self) -> None:
-        """End every open connection; new ones are accepted."""
-        for connection in list(self.connections):
-            connection.close()
-            self.connections.discard(connection)
-
-    def catch_up(self) -> None:
-        """Move simulated time on to the present. Every request does it."""
-        now = asyncio.get_running_loop().time()
-        elapsed, self._moved_at = now - self._moved_at, now
-        self.device.advance(max(0.0, elapsed) * self.speed)
+            self._listener = await asyncio.get_running_loop().create_server(
+                lambda: Connection(self), self.host, self.port, ssl=self._tls, reuse_address=True
+            )
+            self.port = self._listener.sockets[0].getsockname()[1]
 
     async def __aenter__(self) -> TwinServer:
         await self.start()
@@ -144,26 +158,21 @@ class TwinServer:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    async def _run_clock(self) -> None:
-        while True:
-            await asyncio.sleep(_TICK)
-            self.catch_up()
 
+def server_tls(*, cert: Path, key: Path, ca: Path) -> ssl.SSLContext:
+    """What Modbus/TCP Security asks of a device: TLS 1.2 or later, and certificates of both sides.
 
-class _Listener(ModbusTcpServer):
-    """pymodbus's server with our connections, telling of a failure to listen instead of logging it."""
+    Args:
+        cert: the device's certificate.
+        key: its private key.
+        ca: certificates that may sign the master's.
 
-    def __init__(self, owner: TwinServer) -> None:
-        # pymodbus wants a data store of its own; no connection of ours asks it
-        unused = SimDevice(0, simdata=[SimData(0, datatype=DataType.REGISTERS)])
-        super().__init__(unused, address=(owner.host, owner.port))
-        self.owner = owner
-
-    def callback_new_connection(self) -> Connection:
-        return Connection(self, self.owner)
-
-    async def listen(self) -> bool:
-        self.is_closing = False
-        self.is_listener = True
-        self.transport = await self.call_create()
-        return True
+    Raises:
+        OSError: a file cannot be read (`ssl.SSLError` when it is no certificate or key).
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(cert, key)
+    context.load_verify_locations(ca)
+    return context
