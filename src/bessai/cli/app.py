@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from bessai import __version__
-from bessai.cli import config, demo, journal, profile, read, request, run, schema, simulate, status
+from bessai.cli import config, demo, fault, journal, profile, read, request, run, schema, simulate, status
 
 app = typer.Typer(
     name="bessai",
@@ -34,5 +34,5 @@ def _root(
     """Options of every command."""
 
 
-for module in (run, demo, simulate, read, request, status, profile, config, journal, schema):
+for module in (run, demo, simulate, fault, read, request, status, profile, config, journal, schema):
     module.register(app)

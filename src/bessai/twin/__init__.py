@@ -9,18 +9,23 @@
         twin.device.force("soc", 5.0)      # … and is told this
         twin.faults.busy = 3               # … after three times "busy"
 
-Three layers, each usable alone:
+Layers, each usable alone:
 
-* `Plant` is physics in simulated time: `battery`, `pcs`, `grid` and `meter`, stepped by `plant`. It is
-  deterministic for a seed, and its energy balance closes.
-* `TwinDevice` gives the plant the registers of a profile (`registers`, `startup`, `quantities`), understands
-  what the registers command (`control`) and falls back by itself when the master is silent (`deadman`).
-* `TwinServer` puts the device on the wire (`server`, `connection`), with `faults`. It needs
-  pymodbus; the rest does not.
+* `Plant` is physics in simulated time: `battery` and `pcs`, stepped by `plant`, at a `connection_point` with
+  `grid`, load and `meter` that several plants may share. Deterministic for a seed; its energy balance closes.
+* `TwinDevice` gives the plant the registers of a profile (`image`, `registers`, `startup`, `quantities`),
+  understands what they command (`control`) and falls back by itself when the master is silent (`deadman`).
+* `TwinServer` and `TwinSerial` put one device or several on a wire (`bus`, `connection`, `framing`), in the
+  time of a `clock`. They need pymodbus; the rest does not.
+* `TwinSite` is a whole plant on many buses (`site`, `roles`), also made from a site file (`site_file`).
+
+`faults` says what may go wrong, `fault_table` how it is written, `fault_panel` and `control_socket` switch it
+in a running simulator.
 
 Signs are the generator convention, power is in kW: + discharges and exports.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from bessai.twin.battery import BatteryConfig
@@ -33,7 +38,9 @@ from bessai.twin.pcs import PcsConfig
 from bessai.twin.plant import Plant, PlantConfig, PlantState
 
 if TYPE_CHECKING:
+    from bessai.twin.serial import TwinSerial
     from bessai.twin.server import TwinServer
+    from bessai.twin.site import TwinBus, TwinSite, TwinUnit
 
 __all__ = [
     "BatteryConfig",
@@ -47,15 +54,26 @@ __all__ = [
     "PlantConfig",
     "PlantState",
     "RefusedError",
+    "TwinBus",
     "TwinDevice",
+    "TwinSerial",
     "TwinServer",
+    "TwinSite",
+    "TwinUnit",
     "Written",
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "TwinServer":  # pymodbus is imported only by those who serve
-        from bessai.twin.server import TwinServer  # noqa: PLC0415
+_SERVING = {
+    "TwinBus": "site",
+    "TwinSerial": "serial",
+    "TwinServer": "server",
+    "TwinSite": "site",
+    "TwinUnit": "site",
+}
 
-        return TwinServer
+
+def __getattr__(name: str) -> Any:
+    if name in _SERVING:  # pymodbus is imported only by those who serve
+        return getattr(import_module(f"bessai.twin.{_SERVING[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

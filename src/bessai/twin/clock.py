@@ -64,7 +64,7 @@ class TwinClock:
             for _ in range(point.due(seconds)):
                 point.step()
                 for device in devices:
-                    device.check_dead_man()
+                    device.after_step()
 
     async def _run(self) -> None:
         while True:

@@ -23,6 +23,7 @@ from typing import Any
 
 from bessai.twin.fault_panel import FaultPanel
 
+_DIRECTORY = "bessai-twin-"
 _LINE_LIMIT = 256 * 1024
 
 
@@ -38,7 +39,7 @@ def control_path(address: str) -> Path:
     name = address if address.startswith("/") else address.rpartition(":")[2]
     base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
     return (
-        Path(base) / f"bessai-twin-{os.getuid()}" / f"{re.sub(r'[^A-Za-z0-9]+', '-', name).strip('-')}.sock"
+        Path(base) / f"{_DIRECTORY}{os.getuid()}" / f"{re.sub(r'[^A-Za-z0-9]+', '-', name).strip('-')}.sock"
     )
 
 
@@ -63,6 +64,10 @@ class ControlSocket:
             OSError: the path is taken by something else, or cannot be made.
         """
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.path.parent.name.startswith(_DIRECTORY) and self.path.parent.stat().st_uid != os.getuid():
+            raise PermissionError(
+                f"{self.path.parent} belongs to another user; choose another with --control"
+            )
         if self.path.exists() or self.path.is_symlink():
             if not stat.S_ISSOCK(self.path.lstat().st_mode):
                 raise FileExistsError(f"{self.path} is not a socket; choose another with --control")
@@ -102,7 +107,7 @@ class ControlSocket:
                 case "clear":
                     return {"ok": True, "faults": self._panel.clear(texts)}
                 case "list":
-                    return {"ok": True, "faults": self._panel.list()}
+                    return {"ok": True, "faults": self._panel.listing()}
                 case other:
                     raise ValueError(f"op {other!r} is unknown: use set, clear or list")
         except (ValueError, TypeError, RecursionError) as error:

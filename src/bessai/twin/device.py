@@ -89,10 +89,11 @@ class TwinDevice(DeviceImage):
         """Move simulated time on; the dead-man acts in the very step in which its time is over."""
         for _ in range(self.plant.due(seconds)):
             self.plant.step()
-            self.check_dead_man()
+            self.after_step()
 
-    def check_dead_man(self) -> None:
-        """Fall back when the dead-man's time is over; to be called after every step of the plant."""
+    def after_step(self) -> None:
+        """To be called after every step of the plant: falls back when the dead-man's time is over."""
+        self._hold()
         if self.plant.time >= self._deadline:
             self._fall_back()
 

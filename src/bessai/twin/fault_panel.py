@@ -49,7 +49,7 @@ class FaultPanel:
             bus.notice()
             if bus.faults.refuse:
                 bus.close_connections()
-        return self.list()
+        return self.listing()
 
     def clear(self, texts: Iterable[str] = ()) -> list[str]:
         """Switch faults off: all, or those named (`silence`, `silence@rack_3`, `@rack_3`).
@@ -72,9 +72,9 @@ class FaultPanel:
             planned += [(item, kind) for item in faults]
         for item, kind in planned:
             item.clear(*(kind.fields if kind is not None else ()))
-        return self.list()
+        return self.listing()
 
-    def list(self) -> list[str]:
+    def listing(self) -> list[str]:
         """Everything that is on, as texts that `apply` takes."""
         texts: list[str] = []
         seen: set[int] = set()
@@ -109,8 +109,9 @@ class FaultPanel:
         wanted = set(spec.values.get("spike_points", ()))
         if not wanted:
             return
-        members = self._members
-        devices = [members[spec.device][1]] if spec.device in members else [d for _, d in members.values()]
+        devices = [device for _, device in self._members.values()]
+        if spec.device is not None and spec.device in self._members:
+            devices = [self._members[spec.device][1]]
         known = {name for device in devices for name in device.profile.points}
         for name in sorted(wanted - known):
             near = difflib.get_close_matches(name, known, 1)

@@ -188,11 +188,15 @@ class DeviceImage:
             raise RefusedError(Exc.ILLEGAL_ADDRESS)
         return address + _SPAN * (0 if unit is None else self.units.index(unit))
 
-    def _refresh(self, name: str) -> None:
+    def _hold(self) -> bool:
+        """Whether measured points stand still; what they stand at is taken when it begins."""
         held = any(faults.freeze for faults in self.fault_layers)
         if held != self._held:
             self._held = held
-            for other, quantity in self._live.items() if held else ():
-                self.registers.show(other, quantity(self.plant))
-        if not held and name in self._live:
+            for name, quantity in self._live.items() if held else ():
+                self.registers.show(name, quantity(self.plant))
+        return held
+
+    def _refresh(self, name: str) -> None:
+        if not self._hold() and name in self._live:
             self.registers.show(name, self._live[name](self.plant))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from bessai.twin.battery import Battery, BatteryConfig
 from bessai.twin.connection_point import ConnectionPoint
@@ -196,50 +196,3 @@ class Plant:
             energy_imported=meter.energy_imported,
             energy_lost=battery.energy_lost + pcs.energy_lost,
         )
-
-
-class MeterPlant(Plant):
-    """What a meter alone sees: its AC power is that of the point of connection, and it adds nothing to it."""
-
-    def _join(self) -> None:
-        self.connection.observers.append(self)
-        self.machine_step(0.0)
-
-    def machine_step(self, dt: float) -> None:
-        """Show the meter's powers."""
-        self.pcs.active_power = self.meter.active_power
-        self.pcs.reactive_power = self.meter.reactive_power
-
-
-class RackPlant(Plant):
-    """One of `racks` equal racks behind another plant's converter: its battery takes an equal share of the power."""
-
-    def __init__(self, leader: Plant, racks: int, *, seed: int = 0) -> None:
-        self._leader = leader
-        self._racks = racks
-        whole = leader.config.battery
-        battery = replace(
-            whole,
-            energy_capacity=whole.energy_capacity / racks,
-            charge_power_max=whole.charge_power_max / racks,
-            discharge_power_max=whole.discharge_power_max / racks,
-            cell_resistance=whole.cell_resistance * racks,
-            heat_capacity=whole.heat_capacity / racks,
-            cooling=whole.cooling / racks,
-            cell_heat_spread=whole.cell_heat_spread * racks,
-        )
-        super().__init__(replace(leader.config, battery=battery), seed=seed, connection=leader.connection)
-
-    def _join(self) -> None:
-        self.connection.observers.append(self)
-        self.machine_step(0.0)
-
-    def machine_step(self, dt: float) -> None:
-        """Take the share; the leader has moved already."""
-        leader, racks = self._leader, self._racks
-        self.battery.step(leader.battery.power / racks, dt)
-        self.pcs.dc_power = leader.pcs.dc_power / racks
-        self.pcs.active_power = leader.pcs.active_power / racks
-        self.pcs.reactive_power = leader.pcs.reactive_power / racks
-        self.charged_before_today = leader.charged_before_today / racks
-        self.discharged_before_today = leader.discharged_before_today / racks

@@ -9,12 +9,7 @@
     async with site:
         site.devices["rack_3"].faults.silent = True
 
-What stands behind a device is decided by its profile:
-
-* one that can be commanded, or has a converter, has a plant of its own (battery and converter);
-* a battery or BMS that cannot be commanded is one of equal racks behind the devices that can, in turn; with none
-  of those, it has a plant of its own;
-* anything else (meters, weather) sees the point of connection: the sum of the plants minus the load.
+What stands behind each device is decided in `roles`.
 """
 
 from __future__ import annotations
@@ -30,7 +25,8 @@ from bessai.registry import CompiledProfile, Profile, compile_profile
 from bessai.twin.clock import TwinClock
 from bessai.twin.connection_point import ConnectionPoint
 from bessai.twin.device import TwinDevice
-from bessai.twin.plant import MeterPlant, Plant, PlantConfig, RackPlant
+from bessai.twin.plant import PlantConfig
+from bessai.twin.roles import plants_behind
 from bessai.twin.serial import TwinSerial
 from bessai.twin.server import TwinServer, server_tls
 
@@ -92,9 +88,9 @@ class TwinSite:
         self.connection = ConnectionPoint(
             config.grid, config.load, seed=seed, start_hour=config.start_hour, step=step
         )
-        self._seed = seed
         self._compiled: dict[int, CompiledProfile] = {}
-        plants = self._plants(units)
+        profiles = {unit.name: unit.profile for unit in units}
+        plants = plants_behind(profiles, self.config, self.connection, seed)
         self.devices: dict[str, TwinDevice] = {}
         for unit in units:
             if unit.name in self.devices:
@@ -143,31 +139,6 @@ class TwinSite:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    def _plants(self, units: Sequence[TwinUnit]) -> dict[str, Plant]:
-        leaders: list[Plant] = []
-        plants: dict[str, Plant] = {}
-        racks: list[TwinUnit] = []
-        for i, unit in enumerate(units):
-            kinds, commanded = set(unit.profile.kinds), unit.profile.control is not None
-            seed = self._seed + i
-            if commanded or kinds & {"inverter", "pcs"}:
-                plants[unit.name] = Plant(self.config, seed=seed, connection=self.connection)
-                if commanded:
-                    leaders.append(plants[unit.name])
-            elif kinds & {"battery", "bms"}:
-                racks.append(unit)
-            else:
-                plants[unit.name] = MeterPlant(self.config, seed=seed, connection=self.connection)
-        for i, unit in enumerate(racks):
-            seed = self._seed + len(units) + i
-            if leaders:
-                at = i % len(leaders)
-                share = len(racks[at :: len(leaders)])
-                plants[unit.name] = RackPlant(leaders[at], share, seed=seed)
-            else:
-                plants[unit.name] = Plant(self.config, seed=seed, connection=self.connection)
-        return plants
-
     def _compile(self, profile: Profile) -> CompiledProfile:
         if id(profile) not in self._compiled:
             self._compiled[id(profile)] = compile_profile(profile)
@@ -201,8 +172,8 @@ class SiteDevice(Protocol):
         """Empty for the only device of a site."""
 
     @property
-    def profile(self) -> Profile:
-        """What it is."""
+    def profile(self) -> Profile | None:
+        """What it is; None cannot be simulated."""
 
     @property
     def endpoint(self) -> Endpoint:
@@ -231,9 +202,14 @@ def from_site(
 
     Network endpoints are served on `host_override` at consecutive ports from `port` on (0: any free ones), serial
     lines on ptys. TLS endpoints are served as plain Modbus TCP: the certificates are the real plant's.
+
+    Raises:
+        ValueError: see `TwinSite`; or a device has no profile.
     """
     shared: dict[Endpoint, list[TwinUnit]] = {}
     for device in devices:
+        if device.profile is None:
+            raise ValueError(f"device {device.name!r} has no profile to simulate")
         stations: Mapping[str, int] = getattr(device, "stations", {})
         unit = TwinUnit(
             name=device.name or device.profile.id,
