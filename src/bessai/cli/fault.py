@@ -69,8 +69,5 @@ def fault(
 def _table() -> str:
     from bessai.twin.fault_table import KINDS
 
-    rows = [
-        f"* `{kind.name}{'=' if kind.parameter else ''}{kind.parameter}`: {kind.meaning}"
-        for kind in KINDS.values()
-    ]
+    rows = [f"* `{kind.usage}`: {kind.meaning}" for kind in KINDS.values()]
     return "Faults:\n\n" + "\n".join(rows)

@@ -35,6 +35,13 @@ class Kind:
     needs: str = ""
     """What the bus must have: `transaction`, `crc` or `connection`; empty for nothing."""
 
+    @property
+    def usage(self) -> str:
+        """How it is written."""
+        if self.parameter.startswith("["):
+            return f"{self.name}[={self.parameter[1:]}"
+        return f"{self.name}={self.parameter}" if self.parameter else self.name
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
@@ -151,9 +158,7 @@ def _show_slow(faults: Faults) -> str:
 
 
 def _switch(name: str, field: str, meaning: str) -> Kind:
-    return Kind(
-        name=name, parameter="", meaning=meaning, fields=(field,), parse=_flag(field), show=lambda _: ""
-    )
+    return _own(name, "", meaning, (field,), _flag(field), lambda _: "")
 
 
 def _repeated(name: str, field: str, meaning: str, needs: str = "") -> Kind:
@@ -168,8 +173,8 @@ def _own(
     show: Callable[[Faults], str], needs: str = "",
 ) -> Kind:  # fmt: skip
     return Kind(
-        name=name, parameter=parameter, meaning=meaning, fields=fields, parse=parse, show=show, needs=needs,
-    )  # fmt: skip
+        name=name, parameter=parameter, meaning=meaning, fields=fields, parse=parse, show=show, needs=needs
+    )
 
 
 KINDS: dict[str, Kind] = {
@@ -186,7 +191,7 @@ KINDS: dict[str, Kind] = {
              _delay, _show_delay),
         _own("slow", "[BYTES/SECONDS]", "answers come in pieces (1 byte each 0.02 s)", ("slow",),
              _slow, _show_slow),
-        _own("late", "[SECONDS][*OFTEN]", "an answer comes after the master gave up (5 s), others meanwhile",
+        _own("late", "[SECONDS[*OFTEN]]", "an answer comes after the master gave up (5 s), others meanwhile",
              ("late", "late_by"), _late, lambda f: _star(f"{f.late_by:g}", f.late)),
         _repeated("garbage", "garbage", "the answer is no Modbus frame"),
         _repeated("noise", "noise", "random bytes come before the answer"),
@@ -227,13 +232,12 @@ def parse_fault(text: str) -> Spec:
         raise ValueError(f"fault {text!r}: there is no fault {name!r}; {hint}")
     if "@" in text and not device:
         raise ValueError(f"fault {text!r}: name the device after @, or leave @ out")
-    usage = f"{name}={kind.parameter}" if kind.parameter else name
     if equals and not value:
-        raise ValueError(f"fault {text!r}: a value is missing after =; write {usage}")
+        raise ValueError(f"fault {text!r}: a value is missing after =; write {kind.usage}")
     try:
         return Spec(kind=kind, values=kind.parse(value), device=device or None)
     except ValueError as error:
-        raise ValueError(f"fault {text!r}: {error}; write {usage}") from None
+        raise ValueError(f"fault {text!r}: {error}; write {kind.usage}") from None
 
 
 def active(faults: Faults) -> list[str]:
