@@ -95,11 +95,18 @@ class Bus:
         """Whether a second connection closes the first."""
         return all(device.profile.connection.single_connection for device in self.devices.values())
 
-    def notice(self) -> None:
-        """Begin the reboots that were asked for; when all devices are gone, nobody holds the connections."""
+    def notice(self, unit: int | None = None) -> None:
+        """Begin the reboots that were asked for, of one unit's device or of all.
+
+        When all devices are gone, nobody holds the connections.
+        """
+        if unit is not None and self.faults.reboot <= 0:
+            seats = [self._seats[unit][0]] if unit in self._seats else []
+        else:
+            seats = list({id(seat): seat for seat, _ in self._seats.values()}.values())
         now = asyncio.get_running_loop().time()
         begun = False
-        for seat in {id(seat): seat for seat, _ in self._seats.values()}.values():
+        for seat in seats:
             seconds = max(faults.reboot for faults in seat.device.fault_layers)
             if seconds > 0:
                 seat.gone_until, begun = now + seconds, True

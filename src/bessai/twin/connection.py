@@ -97,7 +97,7 @@ class Connection(asyncio.Protocol):
 
     async def _answer(self, frame: Frame) -> None:
         bus = self.bus
-        bus.notice()
+        bus.notice(frame.unit)
         faults = bus.layers(frame.unit)
         if bus.gone(frame.unit) or faults.any("silent"):
             return

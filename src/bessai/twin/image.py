@@ -18,6 +18,7 @@ from bessai.twin.startup import fill
 Quantity = Callable[[Plant], float]
 
 _SPAN = 65536  # addresses of one unit
+_SPANS = 500  # reads that a device remembers
 
 
 class Exc(IntEnum):
@@ -91,11 +92,12 @@ class DeviceImage:
         limit = self.compiled.connection.max_registers * (16 if table in {"coil", "discrete"} else 1)
         if not 1 <= count <= limit:
             raise RefusedError(Exc.ILLEGAL_VALUE)
-        names = self.registers.names_in(table, address, count)
-        for name in names:
-            if self.profile.points[name].access == "w":
-                raise RefusedError(Exc.ILLEGAL_ADDRESS)
-            self._refresh(name)
+        names, live, readable = self._within(table, address, count)
+        if not readable:
+            raise RefusedError(Exc.ILLEGAL_ADDRESS)
+        if not self._hold():
+            for name in live:
+                self.registers.show(name, self._live[name](self.plant))
         span = self.registers.span(table, address, count)
         if span is None:
             raise RefusedError(Exc.ILLEGAL_ADDRESS)
@@ -173,9 +175,10 @@ class DeviceImage:
         self.registers = Registers(self._placed, dense=self._dense)
         self._removed: set[str] = set()
         self._held = False
+        self._spans: dict[tuple[str, int, int], tuple[list[str], list[str], bool]] = {}
         live: dict[str, Quantity] = dict(fill(self.registers, self.profile, self.plant))
         alive = self.profile.alive
-        if alive is not None and alive.point not in live:
+        if alive is not None:
             point = self._placed.points[alive.point]
             live[alive.point] = alive_counter(point, self._placed.sentinels_of(alive.point))
             self.registers.absent.discard(alive.point)
@@ -187,6 +190,18 @@ class DeviceImage:
         if not 0 <= address <= address + count <= _SPAN:
             raise RefusedError(Exc.ILLEGAL_ADDRESS)
         return address + _SPAN * (0 if unit is None else self.units.index(unit))
+
+    def _within(self, table: str, address: int, count: int) -> tuple[list[str], list[str], bool]:
+        """Points in a span, the live ones of them, and whether all can be read; masters ask the same again."""
+        key = (table, address, count)
+        found = self._spans.get(key)
+        if found is None:
+            names = self.registers.names_in(table, address, count)
+            readable = all(self.profile.points[name].access != "w" for name in names)
+            found = names, [name for name in names if name in self._live], readable
+            if len(self._spans) < _SPANS:
+                self._spans[key] = found
+        return found
 
     def _hold(self) -> bool:
         """Whether measured points stand still; what they stand at is taken when it begins."""
