@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import groupby
 
 import numpy as np
@@ -52,6 +52,10 @@ class Poller:
         self._blocks = list(plan.blocks)  # replaced, never changed: a poll may be under way
         self._parts: list[tuple[int, list[Request]]] = []
         self._whole: struct.Struct | None = None
+        """Takes all replies of the plan apart at once."""
+        self._raw = bytearray(8 * len(plan.columns))
+        self._numbers = np.frombuffer(self._raw, np.float64)
+        self._doubles = struct.Struct(f"={len(plan.columns)}d")
         self._shunned: dict[Block, tuple[float, float]] = {}
         self._prepare(self._blocks)
 
@@ -59,7 +63,8 @@ class Poller:
         self._blocks = blocks
         self._parts = self._requests(blocks)
         formats = [block.plain_format for block in blocks]
-        simple = all(formats) and not any(block.texts for block in blocks)
+        complete = sum(len(block.names) for block in blocks) == len(self.plan.columns)
+        simple = complete and all(formats) and not any(block.texts for block in blocks)
         self._whole = struct.Struct(">" + "".join(map(str, formats))) if simple else None
 
     def _requests(self, blocks: list[Block]) -> list[tuple[int, list[Request]]]:
@@ -82,9 +87,7 @@ class Poller:
         replies: list[bytes | ModbusError] = []
         for unit, requests in parts:
             replies += await client.transact(unit, requests, urgency)
-        raw = self._unpack(blocks, replies)
-        if raw is not None and len(raw) == len(self.plan.columns):
-            self._columns.store(self.plan, np.array(raw, np.float64), start)
+        if self._stored(blocks, replies, start):
             self._shunned.clear()
             return None
         found = dict(zip(blocks, replies, strict=True))
@@ -92,18 +95,23 @@ class Poller:
             self._shun(found)
         return await self._recover(client, urgency, found, start)
 
-    def _unpack(self, blocks: list[Block], replies: list[bytes | ModbusError]) -> Sequence[float] | None:
-        """The raw numbers of all blocks, None when one of them could not be read."""
+    def _stored(self, blocks: list[Block], replies: list[bytes | ModbusError], start: float) -> bool:
+        """Keep what was read, when all of the plan was."""
         data = [reply for reply in replies if isinstance(reply, bytes)]
         if len(data) < len(replies):
-            return None
+            return False
         if self._whole is not None and blocks is self._blocks:
-            return self._whole.unpack(b"".join(data))
+            self._doubles.pack_into(self._raw, 0, *self._whole.unpack(b"".join(data)))
+            self._columns.store(self.plan, self._numbers, start)
+            return True
         raw: list[float] = []
         for block, reply in zip(blocks, data, strict=True):
             raw += block.unpack(reply)
             self._columns.texts.update(block.unpack_texts(reply))
-        return raw
+        if len(raw) < len(self.plan.columns):
+            return False
+        self._columns.store(self.plan, np.array(raw, np.float64), start)
+        return True
 
     def _shun(self, replies: _Replies) -> None:
         """A block that ends in silence or a lost connection is left alone for a while, longer each time.

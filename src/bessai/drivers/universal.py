@@ -76,7 +76,11 @@ class UniversalDriver:
         self._pollers = {
             poll: Poller(profile, plan, units, self._columns) for poll, plan in profile.plans.items()
         }
+        self._fast = self._pollers.get("fast")
         self._due = {poll: 0.0 for poll in (*self._pollers, "absent") if poll != "fast"}
+        self._next_due = 0.0
+        self._well = False
+        """True while the last reading was complete: nothing need be looked at before the next one."""
         self._rest_until = 0.0
         self._generation = (-1, -1)
         self._identity = [check for check in profile.fingerprint if check.identity]
@@ -118,13 +122,13 @@ class UniversalDriver:
         The slower classes follow by themselves behind it, in the background. Returns True when every
         block was read.
         """
-        if not await self._ready():
+        if not (self._well and self.client.stats.connects == self._generation[0]) and not await self._ready():
             return False
-        poller = self._pollers.get("fast")
-        error = await poller.poll(self.client, Urgency.FAST) if poller else None
-        self._note(error)
-        slower_due = asyncio.get_running_loop().time() >= min(self._due.values(), default=math.inf)
-        if self.client.connected and slower_due and (self._slow is None or self._slow.done()):
+        error = await self._fast.poll(self.client, Urgency.FAST) if self._fast else None
+        if error is not None or not self._well:
+            self._note(error)
+        slower_due = asyncio.get_running_loop().time() >= self._next_due
+        if slower_due and self.client.connected and (self._slow is None or self._slow.done()):
             self._slow = asyncio.create_task(self._read_slower(), name="slower poll classes")
         return error is None
 
@@ -198,7 +202,9 @@ class UniversalDriver:
     def _connected_anew(self) -> None:
         """The device may have forgotten everything, and may be another one."""
         self.problem = "connected, no answer yet"
+        self._well = False
         self._due = dict.fromkeys(self._due, 0.0)
+        self._next_due = 0.0
         self._writer.forget()
         self._known = not self._identity
         if "once" in self._pollers:
@@ -240,6 +246,7 @@ class UniversalDriver:
         return float(arrays.values[i]) if i is not None and arrays.quality[i] == Quality.GOOD else None
 
     def _note(self, error: ModbusError | None) -> None:
+        self._well = error is None
         if error is None:
             self.problem = None
             self._backoff.reset()
@@ -271,6 +278,7 @@ class UniversalDriver:
             self._due["absent"] = now + (self._pace.normal if fast_absent else self._pace.slow)
             for poller in self._pollers.values():
                 await poller.poll_absent(self.client)
+        self._next_due = min(self._due.values())
 
 
 def manners_of(connection: Connection) -> Manners:

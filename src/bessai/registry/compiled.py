@@ -102,6 +102,8 @@ class ReadPlan:
     plain_low: NDArray[np.float64]
     """With `plain_high`: raw numbers between them are certainly good. Empty between for points with an exponent."""
     plain_high: NDArray[np.float64]
+    shifted: bool
+    """True when any offset is not 0."""
 
     def place(
         self,
@@ -116,12 +118,13 @@ class ReadPlan:
         which is seen at the raw numbers.
         """
         if self.span is not None and isinstance(where, slice):
-            good = raw >= self.plain_low
-            good &= raw <= self.plain_high
-            if good.all():
+            good = np.greater_equal(raw, self.plain_low)
+            np.logical_and(good, np.less_equal(raw, self.plain_high), good)
+            if b"\0" not in good.tobytes():  # as good.all(), in a third of the time
                 target = values[self.span]
-                np.multiply(raw, self.gain, out=target)
-                target += self.offset
+                np.multiply(raw, self.gain, target)
+                if self.shifted:
+                    target += self.offset
                 quality[self.span] = 0
                 return
         columns = self.columns[where]
@@ -313,6 +316,7 @@ def _plan(
         span=slice(int(columns[0]), int(columns[-1]) + 1) if consecutive else None,
         plain_low=np.array([low for low, _ in certain], np.float64),
         plain_high=np.array([high for _, high in certain], np.float64),
+        shifted=any(point.offset for point in points),
         gain=np.array([point.gain for point in points], np.float64),
         offset=np.array([point.offset for point in points], np.float64),
         low=np.array([point.valid[0] if point.valid else -_LARGEST for point in points], np.float64),
