@@ -194,3 +194,29 @@ def test_setpoint_must_be_written_again(make_profile: MakeProfile) -> None:
     assert device.deadline == pytest.approx(160, abs=0.2)
     device.advance(15)
     assert (_power(device), device.fallbacks) == (0, 1)
+
+
+def test_percentages_of_a_point_are_recognised(make_profile: MakeProfile) -> None:
+    exponent = {"address": 19, "type": "i16", "valid": [-10, 10]}
+    points = POINTS | {
+        "rate": {"address": 18, "type": "i16", "unit": "%", "access": "rw", "scale": "exponent"},
+        "exponent": exponent,
+    }
+    step = {"point": "rate", "quantity": "magnitude", "of": "charge_power_max"}
+    constant = {"point": "enable", "value": 4}
+    sequences = {
+        "charge": [constant, step],
+        "discharge": [{"point": "enable", "value": 5}, step],
+        "zero": [constant, {"point": "rate", "value": 0}],
+        "stop": [{"point": "enable", "value": 7}],
+    }
+    sections = _sections(sequences) | {"points": points}
+    compiled = compile_profile(make_profile(**sections))
+    values = {"enable": 4.0, "rate": 12.5, "charge_power_max": 8.0}
+    assert recognise(compiled, values.__getitem__) == Order("charge", -1.0)
+    device = TwinDevice(make_profile(**sections), Plant(seed=1))
+    device.write("holding", 10, [4])
+    fits = round(device.value("exponent"))
+    device.write("holding", 18, [round(25 / 10**fits)])
+    device.advance(10)
+    assert _power(device) == -2.5  # a quarter of 10 kW

@@ -81,7 +81,8 @@ def limit_points(control: Control) -> dict[str, str]:
         ("discharge_limit", control.discharge_power_max),
     ):
         for step in getattr(control, field) or ():
-            if bound is not None and step.quantity in {"magnitude", "limit"}:
+            # a percentage of a point has no bound in kW
+            if bound is not None and step.of is None and step.quantity in {"magnitude", "limit"}:
                 bounded[step.point] = bound
     return bounded
 
@@ -94,6 +95,8 @@ def _stands(profile: CompiledProfile, step: WriteStep, value: float) -> bool:
 def _power(kind: Kind, steps: list[WriteStep], value_of: Callable[[str], float]) -> float | None:
     for step in steps:
         value = value_of(step.point)
+        if step.of is not None:
+            value *= value_of(step.of) / 100
         if step.quantity in {"power", "magnitude"} and math.isnan(value):
             return None
         if step.quantity == "power":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from bessai.registry import CompiledProfile
 from bessai.registry.schema import Point
@@ -56,6 +56,10 @@ class Registers:
         self.absent: set[str] = set()
         self.overlay: dict[str, list[int]] = {}
         """Words that clients see instead of a point's own."""
+        self.clock: Callable[[], float] = float
+        """Simulated seconds; 0 until the device has a plant."""
+        self.placed_at: dict[str, float] = {}
+        """When each point was last written, by the clock."""
         self._words: dict[str, dict[int, int]] = {
             table: {} for table in ("holding", "input", "coil", "discrete")
         }
@@ -95,6 +99,7 @@ class Registers:
     def place(self, name: str, words: Iterable[int]) -> None:
         """Write a point's words."""
         point = self.profile.points[name]
+        self.placed_at[name] = self.clock()
         for offset, word in enumerate(words):
             self._words[point.table][point.address + offset] = word
 
@@ -119,7 +124,10 @@ class Registers:
             return math.nan
         if self.profile.points[name].type == "bool":
             return self.profile.decode(name, bytes([words[0]]))
-        return self.profile.decode(name, struct.pack(f">{len(words)}H", *words))
+        exponent = self.exponent_of(name)
+        if exponent is None:
+            return math.nan
+        return self.profile.decode(name, struct.pack(f">{len(words)}H", *words), exponent)
 
     def pack_value(self, name: str, value: float) -> list[int]:
         """The words of a value in the point's unit. `valid` does not matter: a device reports what it has.
@@ -130,12 +138,24 @@ class Registers:
         point = self.profile.points[name]
         if point.type == "text":
             raise ValueError(f"{name} is a text")
-        raw = (value - point.offset) / point.gain
+        exponent = self.exponent_of(name)
+        if exponent is None:
+            raise ValueError(f"{name} has no value while {point.scale} has none")
+        raw = (value - point.offset) / (point.gain * 10.0**exponent)
         if point.type[0] == "f":
             return pack_raw(point, raw)
         if not math.isfinite(raw):
             raise ValueError(f"{value} does not fit type {point.type} of {name}")
         return pack_raw(point, round(raw))
+
+    def exponent_of(self, name: str) -> int | None:
+        """The exponent of ten that clients see now (0 without a scale factor); None when it is not available."""
+        scale = self.profile.points[name].scale
+        if scale is None:
+            return 0
+        words = self.overlay.get(scale) or self.words_of(scale)
+        value = math.nan if words is None or scale in self.absent else self.decode(scale, words)
+        return int(value) if -10 <= value <= 10 else None
 
     def show(self, name: str, value: float) -> None:
         """Write a value in the point's unit; not available (or absent) when its register cannot hold it."""

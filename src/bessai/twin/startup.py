@@ -6,6 +6,9 @@
 * A writable point is a setting: what the profile's `stop` sequence writes, the device's maximum for limits,
   otherwise 0 (or the number nearest to it that the point allows).
 * A text names the twin.
+* A point with a fingerprint that `equals` something holds that; a scale factor holds the smallest exponent with
+  which what the plant can show fits; the counter of `alive` counts simulated seconds,
+  and `…_rvrt_rem` what is left of the time in `…_rvrt_tms` since that was written.
 * Anything else is answered as *not available*: the type's sentinel, or NaN. A point that has neither does not
   exist on the twin, and reading it fails with exception 2. 0 would be a measurement that nobody made.
 """
@@ -14,6 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 from bessai.registry.schema import Point, Profile
 from bessai.twin.control import limit_points, steps_of
@@ -34,8 +38,24 @@ def fill(registers: Registers, profile: Profile, plant: Plant) -> dict[str, Call
         "model_name": profile.model,
         "serial_number": f"TWIN{plant.seed:06d}",
     }
+    registers.clock = lambda: plant.time
     settings = _settings(registers, profile, plant)
+    fixed = {check.point: check.equals[0] for check in profile.fingerprint if check.point and check.equals}
+    fixed |= _exponents(profile, plant)
+    for name, value in fixed.items():
+        registers.show(name, value)
     for name, point in profile.points.items():
+        if name in fixed:
+            continue
+        if profile.alive is not None and name == profile.alive.point:
+            live[name] = _seconds
+            registers.show(name, _seconds(plant))
+            continue
+        timer = name.removesuffix("_rvrt_rem") + "_rvrt_tms"
+        if name.endswith("_rvrt_rem") and timer in profile.points:
+            live[name] = partial(_remaining, registers, timer)
+            registers.show(name, 0.0)
+            continue
         if point.type == "text":
             registers.place(name, pack_text(point, texts.get(name, "twin")))
             continue
@@ -44,7 +64,8 @@ def fill(registers: Registers, profile: Profile, plant: Plant) -> dict[str, Call
             live[name] = quantity
             registers.show(name, quantity(plant))
         elif point.access != "r":
-            registers.show(name, settings.get(name, _neutral(point)))
+            default = _neutral(point) if quantity is None else quantity(plant)
+            registers.show(name, settings.get(name, default))
         else:
             raw = _running(profile, name, point) if point.enum else 0 if point.bits else None
             registers.show(name, math.nan if raw is None else raw * point.gain + point.offset)
@@ -66,6 +87,35 @@ def _settings(registers: Registers, profile: Profile, plant: Plant) -> dict[str,
         if step.value is not None:
             settings[step.point] = step.value
     return settings
+
+
+def _seconds(plant: Plant) -> float:
+    return float(int(plant.time) % 0xFFFF)
+
+
+def _remaining(registers: Registers, timer: str, plant: Plant) -> float:
+    left = registers.placed_at.get(timer, 0.0) + registers.value_of(timer) - plant.time
+    return math.ceil(max(left, 0.0))
+
+
+def _exponents(profile: Profile, plant: Plant) -> dict[str, float]:
+    """An exponent for each scale factor: as fine as the largest value of each point that needs it allows."""
+    config = plant.config
+    power = 2 * max(
+        config.pcs.apparent_power_max, config.battery.charge_power_max, config.battery.discharge_power_max
+    )
+    largest = {"kW": power, "kVA": power, "kvar": power, "V": 2000.0, "A": 2000.0, "%": 200.0}
+    exponents: dict[str, float] = {}
+    for name, point in profile.points.items():
+        if point.scale is None:
+            continue
+        value = 10 * config.battery.energy_capacity if point.registers == 1 else 1e6  # a counter grows
+        if point.unit != "kWh":
+            value = 5.0 if "cell_v" in name else largest.get(point.unit or "", 200.0)
+        bits = 16 * point.registers - (point.type[0] == "i")
+        fits = math.ceil(math.log10(value / abs(point.gain) / (2**bits - 2)))
+        exponents[point.scale] = max(exponents.get(point.scale, -3.0), min(float(fits), 10.0))
+    return exponents
 
 
 def _neutral(point: Point) -> float:
