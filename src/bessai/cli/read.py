@@ -13,6 +13,7 @@ import typer
 from bessai.cli.common import fail, print_json
 
 _NO_ANSWER, _NOT_ALL_GOOD = 1, 3
+_SUNSPEC = "sunspec"
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +23,9 @@ def register(app: typer.Typer) -> None:
 
 def read(
     address: str = typer.Argument(help="HOST:PORT of the device.", metavar="HOST:PORT"),
-    profile: str = typer.Option(..., "--profile", "-p", help="Name in the registry, or a file."),
+    profile: str = typer.Option(
+        ..., "--profile", "-p", help="Name in the registry, a file, or `sunspec` to discover."
+    ),
     unit: int | None = typer.Option(None, min=0, max=255, help="Modbus unit id, when not the profile's."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
@@ -34,10 +37,12 @@ def read(
     from bessai.registry import ProfileError, compile_profile, load_profile
 
     try:
-        compiled = compile_profile(load_profile(profile))
-        host, port = split_address(address, compiled.connection.port)
+        compiled = None if profile == _SUNSPEC else compile_profile(load_profile(profile))
+        host, port = split_address(address, compiled.connection.port if compiled else 502)
     except (ProfileError, ValueError) as error:
         fail(error)
+    if compiled is None:
+        compiled = asyncio.run(_discover(host, port, 1 if unit is None else unit))
     if sys.stderr.isatty():
         typer.echo(f"reading {len(compiled.points)} points from {host} port {port} …", err=True)
     result, problem = asyncio.run(_read(compiled, host, port, unit))
@@ -52,6 +57,22 @@ def read(
     if len(not_good) == len(points):
         fail(problem or "the device answered nothing usable", code=_NO_ANSWER)
     raise typer.Exit(_NOT_ALL_GOOD if not_good else 0)
+
+
+async def _discover(host: str, port: int, unit: int) -> Any:
+    """The compiled profile that a SunSpec device describes itself by."""
+    from bessai.drivers.modbus import ConnectionFailed, ModbusTcpClient
+    from bessai.drivers.sunspec import NotSunSpecError, discover
+    from bessai.registry import compile_profile
+
+    client = ModbusTcpClient()
+    try:
+        await client.connect(host, port)
+        return compile_profile((await discover(client, unit)).profile)
+    except (ConnectionFailed, NotSunSpecError) as error:
+        fail(error, code=_NO_ANSWER)
+    finally:
+        client.close()
 
 
 async def _read(
