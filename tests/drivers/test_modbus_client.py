@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import struct
+from typing import Any
 
 import pytest
 
@@ -12,21 +13,28 @@ from bessai.drivers.modbus import (
     BadReply,
     ConnectionFailed,
     DeviceException,
-    ModbusTcpClient,
+    Manners,
+    ModbusClient,
     NoReply,
     NotSent,
     Urgency,
     read,
     write,
 )
+from bessai.model import Endpoint
 from support.modbus_device import ScriptedDevice, frame
 
 REGISTERS = {i: i * 3 for i in range(100)}
 
 
-async def _client(device: ScriptedDevice, **options: float) -> ModbusTcpClient:
-    client = ModbusTcpClient(**{"timeout": 0.5, **options})  # type: ignore[arg-type]
-    await client.connect("127.0.0.1", device.port)
+def _of(port: int, host: str = "127.0.0.1", **manners: float) -> ModbusClient:
+    options: dict[str, Any] = {"timeout": 0.5, "timeout_min": 0.1, **manners}
+    return ModbusClient(Endpoint(host=host, port=port), manners=Manners(**options))
+
+
+async def _client(device: ScriptedDevice, **options: float) -> ModbusClient:
+    client = _of(device.port, **options)  # type: ignore[arg-type]
+    await client.connect()
     return client
 
 
@@ -168,7 +176,7 @@ def test_a_lost_connection_fails_what_waits_and_a_new_one_works() -> None:
             (reply,) = await client.transact(1, [read("holding", 0, 1)])
             assert isinstance(reply, ConnectionFailed)
             device.hook = None
-            await client.connect("127.0.0.1", device.port)
+            await client.connect()
             assert await client.transact(1, [read("holding", 1, 1)]) == [struct.pack(">H", 3)]
             client.close()
 
@@ -201,13 +209,12 @@ def test_replies_byte_by_byte() -> None:
 
 def test_no_device_is_one_clear_sentence() -> None:
     async def run() -> None:
-        client = ModbusTcpClient(timeout=0.5)
         async with ScriptedDevice() as device:
             port = device.port
         with pytest.raises(ConnectionFailed, match=f"127.0.0.1 port {port}"):
-            await client.connect("127.0.0.1", port)
+            await _of(port).connect()
         with pytest.raises(ConnectionFailed, match=r"no\.such\.host\.invalid"):
-            await client.connect("no.such.host.invalid", 502)
+            await _of(502, "no.such.host.invalid").connect()
 
     asyncio.run(run())
 
@@ -223,9 +230,9 @@ def test_pause_and_settle_are_kept() -> None:
                 return b""
 
             device.hook = stamp
-            client = ModbusTcpClient(timeout=2, pause=0.05, settle=0.1)
+            client = _of(device.port, timeout=2, pause=0.05, settle=0.1)
             begin = loop.time()
-            await client.connect("127.0.0.1", device.port)
+            await client.connect()
             await client.transact(1, [read("holding", i, 1) for i in range(3)])
             assert times[0] - begin >= 0.09
             assert all(b - a >= 0.045 for a, b in itertools.pairwise(times))

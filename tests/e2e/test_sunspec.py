@@ -6,8 +6,9 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from bessai.drivers.modbus import ModbusTcpClient
+from bessai.drivers.modbus import ModbusClient
 from bessai.drivers.sunspec import discover
+from bessai.model import Endpoint
 from bessai.twin import TwinServer
 from support.gateway import GatewayProcess
 from support.sunspec import demo_profile
@@ -21,8 +22,8 @@ def _power(status: dict[str, Any]) -> float:
 def test_the_gateway_charges_and_the_timer_ends_it(tmp_path: Path) -> None:
     async def run() -> None:
         async with TwinServer(demo_profile(), seed=3, dense=True) as twin:
-            client = ModbusTcpClient()
-            await client.connect("127.0.0.1", twin.port)
+            client = ModbusClient(Endpoint(host="127.0.0.1", port=twin.port))
+            await client.connect()
             found = await discover(client, 1)
             client.close()
             path = tmp_path / "sunspec.json"

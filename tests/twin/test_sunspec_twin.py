@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from bessai.drivers import UniversalDriver
-from bessai.drivers.modbus import ModbusTcpClient
+from bessai.drivers.modbus import Manners, ModbusClient
 from bessai.drivers.sunspec import Discovery, NotSunSpecError, discover
-from bessai.model import Quality, Write
+from bessai.model import Endpoint, Quality, Write
 from bessai.model.command import _issue
 from bessai.registry import compile_profile
 from bessai.registry.sequences import fill
@@ -24,8 +24,8 @@ STRINGS = DER | {803: 26 + 3 * 32}
 
 
 async def _discover(port: int) -> Discovery:
-    client = ModbusTcpClient()
-    await client.connect("127.0.0.1", port)
+    client = ModbusClient(Endpoint(host="127.0.0.1", port=port))
+    await client.connect()
     try:
         return await discover(client, 1)
     finally:
@@ -179,8 +179,8 @@ def test_a_silent_device_is_given_up() -> None:
     async def run() -> None:
         async with TwinServer(demo_profile(), seed=1, dense=True) as twin:
             twin.faults.silent = True
-            client = ModbusTcpClient(timeout=0.05)
-            await client.connect("127.0.0.1", twin.port)
+            client = ModbusClient(Endpoint(host="127.0.0.1", port=twin.port), manners=Manners(timeout=0.05))
+            await client.connect()
             with pytest.raises(NotSunSpecError, match="unit 1"):
                 await discover(client, 1)
             assert client.stats.requests <= 3

@@ -6,13 +6,16 @@ import asyncio
 import math
 import sys
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from bessai.cli.common import fail, print_json
 
 _NO_ANSWER, _NOT_ALL_GOOD = 1, 3
+if TYPE_CHECKING:
+    from bessai.model import Endpoint
+
 _SUNSPEC = "sunspec"
 
 
@@ -22,7 +25,10 @@ def register(app: typer.Typer) -> None:
 
 
 def read(
-    address: str = typer.Argument(help="HOST:PORT of the device.", metavar="HOST:PORT"),
+    address: str = typer.Argument(
+        help="HOST:PORT of the device; also tls://…, rtu+tcp://HOST:PORT and rtu:///dev/ttyUSB0?baudrate=9600.",
+        metavar="HOST:PORT",
+    ),
     profile: str = typer.Option(
         ..., "--profile", "-p", help="Name in the registry, a file, or `sunspec` to discover."
     ),
@@ -33,19 +39,19 @@ def read(
 
     Exit codes: 0 every point good, 3 some not good, 1 no answer, 2 wrong arguments or profile.
     """
-    from bessai.model import split_address
+    from bessai.model import parse_endpoint
     from bessai.registry import ProfileError, compile_profile, load_profile
 
     try:
         compiled = None if profile == _SUNSPEC else compile_profile(load_profile(profile))
-        host, port = split_address(address, compiled.connection.port if compiled else 502)
+        endpoint = parse_endpoint(address, default_port=compiled.connection.port if compiled else 502)
     except (ProfileError, ValueError) as error:
         fail(error)
     if compiled is None:
-        compiled = asyncio.run(_discover(host, port, 1 if unit is None else unit))
+        compiled = asyncio.run(_discover(endpoint, 1 if unit is None else unit))
     if sys.stderr.isatty():
-        typer.echo(f"reading {len(compiled.points)} points from {host} port {port} …", err=True)
-    result, problem = asyncio.run(_read(compiled, host, port, unit))
+        typer.echo(f"reading {len(compiled.points)} points from {endpoint} …", err=True)
+    result, problem = asyncio.run(_read(compiled, endpoint, unit))
     if result is None:
         fail(problem, code=_NO_ANSWER)
     points = result["points"]
@@ -59,15 +65,15 @@ def read(
     raise typer.Exit(_NOT_ALL_GOOD if not_good else 0)
 
 
-async def _discover(host: str, port: int, unit: int) -> Any:
+async def _discover(endpoint: Endpoint, unit: int) -> Any:
     """The compiled profile that a SunSpec device describes itself by."""
-    from bessai.drivers.modbus import ConnectionFailed, ModbusTcpClient
+    from bessai.drivers.modbus import ConnectionFailed, ModbusClient
     from bessai.drivers.sunspec import NotSunSpecError, discover
     from bessai.registry import compile_profile
 
-    client = ModbusTcpClient()
+    client = ModbusClient(endpoint)
     try:
-        await client.connect(host, port)
+        await client.connect()
         return compile_profile((await discover(client, unit)).profile)
     except (ConnectionFailed, NotSunSpecError) as error:
         fail(error, code=_NO_ANSWER)
@@ -76,18 +82,18 @@ async def _discover(host: str, port: int, unit: int) -> Any:
 
 
 async def _read(
-    compiled: Any, host: str, port: int, unit: int | None
+    compiled: Any, endpoint: Endpoint, unit: int | None
 ) -> tuple[dict[str, Any] | None, str | None]:
     from bessai.drivers import Pace, UniversalDriver
     from bessai.model import Quality
 
-    driver = UniversalDriver(compiled, host, port, unit=unit, pace=Pace(stale_fast=math.inf))
+    driver = UniversalDriver(compiled, endpoint, unit=unit, pace=Pace(stale_fast=math.inf))
     loop = asyncio.get_running_loop()
     started, wall = loop.time(), datetime.now(UTC)
     try:
         await driver.read_all()
         if driver.client.stats.replies == 0:
-            return None, driver.problem or f"{host} port {port} does not answer"
+            return None, driver.problem or f"{endpoint} does not answer"
         values, quality, times = driver.columns(loop.time())
     finally:
         await driver.close()
@@ -115,7 +121,7 @@ async def _read(
         "manufacturer": compiled.manufacturer,
         "model": compiled.model,
         "profile": compiled.id,
-        "address": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+        "address": str(endpoint),
         "unit": driver.unit,
         **{name: text for name, text in driver.texts.items() if text},
     }

@@ -16,12 +16,6 @@ from bessai.drivers.modbus.stats import ClientStats
 from bessai.drivers.modbus.units import Unit
 from bessai.model import Endpoint
 
-_QUIET = 0.05
-"""Seconds a line without transactions must be quiet after a time-out, before anyone is spoken to."""
-
-_GRACE = 0.25
-"""Seconds beyond its longest time-out in which a unit's late reply is still reckoned with on such a line."""
-
 
 class ModbusClient:
     """One connection to one device, or to a bus or gateway with several units.
@@ -54,6 +48,7 @@ class ModbusClient:
         self._queue = BatchQueue()
         self._in_flight: dict[int, tuple[Batch, int, float, float]] = {}
         """Transaction to batch, index, when it was sent and how long it may take."""
+        self._echoes: bool | None = None
         self._transaction = 0
         self._not_before = 0.0
         self._loop: asyncio.AbstractEventLoop
@@ -73,8 +68,9 @@ class ModbusClient:
 
     def register(self, unit: int, manners: Manners) -> None:
         """Give a unit patience, window and pause of its own."""
-        self._unit(unit).adopt(manners, one_at_a_time=not self._framed)
-        self._window = max(self._window, self._unit(unit).window)
+        known = self._unit(unit)
+        known.adopt(manners, one_at_a_time=not self._framed)
+        self._window = max(self._window, known.window)
 
     def patience(self, unit: int) -> float:
         """Seconds that the next request to this unit may take."""
@@ -90,14 +86,13 @@ class ModbusClient:
         Raises:
             ConnectionFailed: names the place and the reason.
         """
-        patience = self.timeout * (2 if self.endpoint.transport == "tls" else 1)
         if self.endpoint.serial:
             self.close("replaced by a new connection")  # the line is exclusive
+        patience = self.timeout * (2 if self.endpoint.transport == "tls" else 1)
         link = await open_link(self, self.endpoint, within or patience)
         self.close("replaced by a new connection")
-        if link.transport is None or link.transport.is_closing():
-            place = self.endpoint.path or f"{self.endpoint.host} port {self.endpoint.port}"
-            raise ConnectionFailed(f"{place} closed the connection at once")
+        if link.rtu is not None:
+            link.rtu.echoes = self._echoes
         self.link = link
         self.stats.connects += 1
         self._loop = asyncio.get_running_loop()
@@ -154,8 +149,8 @@ class ModbusClient:
             waiting = self._in_flight.get(transaction)
             if waiting is None or waiting[0].unit.number != number:
                 stats.strays += 1
-                if link.rtu is not None and number in self._units:
-                    self._units[number].not_before = 0.0  # its late reply has come
+                if number in self._units:
+                    self._units[number].late(now)
                 continue
             del self._in_flight[transaction]
             batch, index, sent, _ = waiting
@@ -176,13 +171,10 @@ class ModbusClient:
             self._not_before = max(self._not_before, now + self._gap)
         self._pump(now)
 
-    # inside
-
     def _unit(self, number: int) -> Unit:
-        unit = self._units.get(number)
-        if unit is None:
-            unit = self._units[number] = Unit(number, self.manners, one_at_a_time=not self._framed)
-        return unit
+        if number not in self._units:
+            self._units[number] = Unit(number, self.manners, one_at_a_time=not self._framed)
+        return self._units[number]
 
     def _line_used(self, reader: rtu.RtuReader) -> None:
         """A serial line is quiet only some time after its last byte."""
@@ -277,11 +269,11 @@ class ModbusClient:
             del self._in_flight[transaction]
             self.stats.timeouts += 1
             unit = batch.unit
-            unit.silent(limit, now)
+            unit.silent(sent, limit, now)
             if link.rtu is not None:
                 link.rtu.forget()
-                self._not_before = max(self._not_before, now + max(_QUIET, self._gap))
-                unit.not_before = sent + max(unit.manners.timeout, limit) + _GRACE
+                self._not_before = max(self._not_before, now + max(rtu.QUIET, self._gap))
+                unit.not_before = sent + max(unit.manners.timeout, limit) + rtu.GRACE
             batch.settle(index, NoReply(f"no reply within {limit:.3g} s"))
         if due:
             self._timer = self._loop.call_at(due, self._check_time)
@@ -294,6 +286,8 @@ class ModbusClient:
         if link is None:
             return
         self.link = None
+        if link.rtu is not None:
+            self._echoes = link.rtu.echoes
         if link.transport is not None:
             link.transport.abort()
         self.stats.disconnects += 1
@@ -301,8 +295,6 @@ class ModbusClient:
             if timer is not None:
                 timer.cancel()
         self._timer = self._pump_timer = None
-        batches = {id(batch): batch for batch, *_ in self._in_flight.values()}
-        batches |= {id(batch): batch for batch in self._queue.drain()}
-        self._in_flight.clear()
-        for batch in batches.values():
+        for batch in {*(batch for batch, *_ in self._in_flight.values()), *self._queue.drain()}:
             batch.fail(error)
+        self._in_flight.clear()

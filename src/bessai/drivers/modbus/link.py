@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import ssl
 from typing import Protocol, cast
@@ -103,17 +104,18 @@ async def open_link(owner: Owner, endpoint: Endpoint, within: float) -> Link:
     except OSError as error:
         raise ConnectionFailed(f"cannot connect to {host} port {port}: {_text(error)}") from None
     if secure is not None:
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_REFUSAL):
                 await link.over.wait()
-        except TimeoutError:
-            return link
-        if isinstance(link.error, ssl.SSLError):
-            raise ConnectionFailed(link.why)
+    if isinstance(link.error, ssl.SSLError):
+        raise ConnectionFailed(link.why)
+    if link.over.is_set() and secure is not None:
         shown = endpoint.cert or "a gateway without certificate"
         raise ConnectionFailed(
             f"{host} port {port}: the device hung up after the handshake, not accepting {shown}"
         )
+    if link.transport is None or link.transport.is_closing():
+        raise ConnectionFailed(f"{host} port {port} closed the connection at once")
     return link
 
 

@@ -16,6 +16,12 @@ MAX_FRAME = MAX_PDU + 3
 _KEEP = 2 * MAX_FRAME
 """Bytes that can still be part of a frame; older ones are dropped."""
 
+QUIET = 0.05
+"""Seconds a line without transactions must be quiet after a time-out, before anyone is spoken to."""
+
+GRACE = 0.25
+"""Seconds beyond its longest time-out in which a unit's late reply is still reckoned with."""
+
 _TURNAROUND = 16
 """Bytes of noise that may come before an echo, while the line is turned around."""
 
@@ -60,7 +66,8 @@ class RtuReader:
     """Finds the reply to the request in flight, and what belongs to nobody.
 
     `crc_errors` counts what looked like the reply but was damaged; `echoes` is True once the line was seen to
-    give our own frames back, as many RS485 adapters do, False once it was seen not to, and None before.
+    give our own frames back, as many RS485 adapters do, False once it was seen not to, and None before. Reads teach
+    it; until one was answered, the echo of a write whose reply is its copy (5, 6, 22) is taken for that reply.
     """
 
     __slots__ = (

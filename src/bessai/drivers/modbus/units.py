@@ -22,6 +22,7 @@ class Unit:
 
     __slots__ = (
         "_aged_at",
+        "_given_up",
         "ages_at",
         "manners",
         "not_before",
@@ -49,6 +50,7 @@ class Unit:
         self.ages_at = 0.0
         """When `worst` may fade a little again; loop time."""
         self._aged_at = 0.0
+        self._given_up = 0.0
         self.queues: tuple[deque[Batch], deque[Batch], deque[Batch]] = (deque(), deque(), deque())
 
     def adopt(self, manners: Manners, *, one_at_a_time: bool) -> None:
@@ -64,11 +66,19 @@ class Unit:
         self.worst = max(latency, faded)
         self._measure(now)
 
-    def silent(self, waited: float, now: float) -> None:
+    def silent(self, sent: float, waited: float, now: float) -> None:
         """No reply came in `waited` seconds: wait twice as long, up to `timeout`, and forget that slowly."""
+        if not self._given_up or sent - self._given_up > self.manners.timeout:
+            self._given_up = sent
         if self.worst:
             self.worst = max(self.worst, min(2 * waited, self.manners.timeout) / _MARGIN)
             self._measure(now)
+
+    def late(self, now: float) -> None:
+        """A reply came that nobody waits for any more: it tells how slow the unit can be, and that it is done."""
+        if self._given_up:
+            self.heard(max(self.worst, min(now - self._given_up, self.manners.timeout)), now)
+            self._given_up = self.not_before = 0.0
 
     def _measure(self, now: float) -> None:
         self._aged_at = now
