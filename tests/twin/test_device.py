@@ -226,7 +226,8 @@ def test_every_profile_that_ships_starts_and_has_its_evidence(path: object) -> N
     device = TwinDevice(profile, Plant(seed=1))
     for name, point in profile.points.items():
         if point.access != "w" and name not in device.registers.absent:
-            assert len(device.read(point.table, point.address, point.registers)) == point.registers
+            unit = profile.connection.stations.get(point.station or "")
+            assert len(device.read(point.table, point.address, point.registers, unit=unit)) == point.registers
     if profile.control is not None:
         for name in profile.control.evidence:
             assert not math.isnan(device.value(name)), f"{name} is evidence and not available"

@@ -25,7 +25,7 @@ from bessai.twin.plant import Plant
 from bessai.twin.quantities import quantity_of
 from bessai.twin.registers import Registers, pack_text
 
-_RUNNING = ("on-grid", "running", "normal", "online", "operating")
+_RUNNING = ("on-grid", "running", "normal", "online", "operating", "idle")
 _STATES = ("device_status", "battery_status", "meter_status")
 
 
@@ -40,7 +40,12 @@ def fill(registers: Registers, profile: Profile, plant: Plant) -> dict[str, Call
     }
     registers.clock = lambda: plant.time
     settings = _settings(registers, profile, plant)
-    fixed = {check.point: check.equals[0] for check in profile.fingerprint if check.point and check.equals}
+    running = profile.control.running_states if profile.control else {}
+    fixed = {
+        check.point: next((v for v in check.equals if v in running.get(check.point, ())), check.equals[0])
+        for check in profile.fingerprint
+        if check.point and check.equals
+    }
     fixed |= _exponents(profile, plant)
     for name, value in fixed.items():
         registers.show(name, value)
