@@ -659,3 +659,42 @@ def test_no_command_ever_leaves_the_envelope(
 
 def test_the_profile_of_these_tests_is_controllable() -> None:
     assert set(CONTROL["evidence"]) == {"soc", "battery_power", "battery_temperature", "device_status"}
+
+
+@pytest.fixture
+def timed(tmp_path: Path) -> Scene:
+    """A device that shows how much of its dead-man's time is left."""
+    left = {"address": 30, "type": "u16", "unit": "s", "poll": "fast"}
+    dead_man = {**DEAD_MAN, "remaining": "left"}
+    return Scene(compiled(tmp_path, {**BATTERY, "left": left}, control=CONTROL, dead_man=dead_man))
+
+
+def test_a_timer_that_never_counts_gets_no_power(timed: Scene) -> None:
+    timed.ask(10)
+    for _ in range(10):
+        decision = timed.cycle(left=0.0)
+        assert decision.setpoint == 0.0
+    assert decision.state is GuardState.HOLD
+    assert "dead_man_idle" in [condition.code for condition in timed.guard.active]
+
+
+def test_a_timer_that_counts_gets_power_and_loses_it_when_it_stops(timed: Scene) -> None:
+    timed.ask(10)
+    for _ in range(5):
+        timed.cycle(left=18.0)
+    timed.expect(GuardState.NORMAL, 10.0, left=15.0)
+    for _ in range(4):
+        decision = timed.cycle(left=0.0)
+    assert (decision.state, decision.setpoint) == (GuardState.HOLD, 0.0)
+    assert timed.command is not None
+    assert timed.command.kind == "zero"
+    for _ in range(6):
+        decision = timed.cycle(left=19.0)
+    assert (decision.state, decision.setpoint) == (GuardState.NORMAL, 10.0)
+
+
+def test_an_unreadable_timer_is_no_proof(timed: Scene) -> None:
+    timed.ask(10)
+    for _ in range(8):
+        assert timed.cycle(left=Quality.NOT_AVAILABLE).setpoint == 0.0
+    assert "dead_man_unseen" in [condition.code for condition in timed.guard.active]

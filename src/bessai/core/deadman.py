@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from bessai.model import Write
+from bessai.model import ProcessImage, Write
 from bessai.registry import CompiledProfile
 from bessai.registry.schema import (
     DurationDeadMan,
@@ -18,6 +18,11 @@ from bessai.registry.schema import (
     RewriteDeadMan,
     TimeoutDeadMan,
 )
+
+_SEEN_AFTER = 1.0
+"""Seconds after a feed in which the device need not show it yet."""
+_IDLE = 2
+"""Readings without time left after which the timer is not believed to run."""
 
 
 class DeadMan:
@@ -37,6 +42,9 @@ class DeadMan:
         self._last_fed: float | None = None
         self._last_written: dict[str, float] = {}
         self._beat = 0
+        self._counts = False
+        self._idle = 0
+        self._first_fed: float | None = None
         interval = getattr(self._spec, "feed_interval", 0.0)
         self.interval = max(heartbeat, interval)
 
@@ -55,9 +63,36 @@ class DeadMan:
             )
         return None
 
+    def observe(self, image: ProcessImage) -> None:
+        """Compare the timer that the device shows with what it was told; one that stands at 0 is not believed."""
+        name = getattr(self._spec, "remaining", None)
+        left = image.good(name) if name else None
+        if left is None or self._last_fed is None or not self._proved:
+            return
+        since = self._last_fed if self._counts else self._first_fed or self._last_fed
+        age = image.times[image.layout.index[name or ""]] - since
+        if 0 < left <= self.time:
+            self._counts, self._idle = True, 0
+        elif age > _SEEN_AFTER:
+            self._idle += 1
+
+    @property
+    def idle(self) -> bool:
+        """True when the device shows that its timer does not run although it was just fed."""
+        return self._idle >= _IDLE
+
+    @property
+    def unseen(self) -> bool:
+        """True when it was fed and the device has not shown yet that its timer runs."""
+        waits = getattr(self._spec, "remaining", None) is not None and not self._counts
+        return waits and self._proved and not self.idle
+
     def armed(self, now: float) -> bool:
-        """True while the device is known to be counting down: proved, and fed within its time."""
-        return self._proved and self._last_fed is not None and now - self._last_fed < self.time
+        """True while the device is known to be counting down: proved, fed within its time, and not seen standing."""
+        if not self._proved or self._last_fed is None or self.idle:
+            return False
+        counts = self._counts or getattr(self._spec, "remaining", None) is None
+        return counts and now - self._last_fed < self.time
 
     @property
     def time(self) -> float:
@@ -101,11 +136,13 @@ class DeadMan:
         feeds = getattr(self._spec, "feed", None) or [getattr(self._spec, "point", None)]
         if verified and any(write.point in feeds for write in writes):
             self._last_fed = now
+            self._first_fed = self._first_fed or now
 
     def disarm(self) -> None:
         """The device may have forgotten everything."""
-        self._proved = False
-        self._last_fed = None
+        self._proved = self._counts = False
+        self._last_fed = self._first_fed = None
+        self._idle = 0
 
     def _next_beat(self, spec: HeartbeatDeadMan) -> tuple[Write, ...]:
         self._beat = (self._beat + 1) % spec.modulo

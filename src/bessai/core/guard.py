@@ -102,6 +102,7 @@ class SafetyGuard:
     def decide(self, image: ProcessImage, book: RequestBook, *, fresh: bool = True) -> Decision:
         """The setpoint of this cycle, and why. `fresh`: the evidence was read since the last cycle."""
         self._image = image
+        self._dead_man.observe(image)
         envelope = self._check.check(image)
         evidence = self._profile.control.evidence if self._profile.control else ()
         self._known = self._known or any(image.good(name) is not None for name in evidence)
@@ -113,6 +114,12 @@ class SafetyGuard:
         if self._refusals:
             why = "; ".join(f"{kind} refused: {r.why}" for kind, r in self._refusals.items())
             conditions.append(Condition(code="write_failed", severity=Severity.ALARM, message=why))
+        if self._dead_man.idle:
+            message = "the device shows no time left right after it was fed: its dead-man does not run"
+            conditions.append(Condition(code="dead_man_idle", severity=Severity.ALARM, message=message))
+        elif self._dead_man.unseen:
+            message = "the device has not shown yet that its dead-man runs: no power"
+            conditions.append(Condition(code="dead_man_unseen", severity=Severity.WARNING, message=message))
         coming = [c for c in envelope.conditions if self._may_come(c, image)]
         conditions += [] if waiting else [c for c in envelope.conditions if c not in coming]
         refusal = self._dead_man.refusal if self._control else None
@@ -130,7 +137,7 @@ class SafetyGuard:
         elif waiting:
             self._state = GuardState.STARTING
         else:
-            safe = envelope.safe and not effect.disobeys
+            safe = envelope.safe and not effect.disobeys and not self._dead_man.idle
             self._state = self._next_state(envelope, safe=safe, ready=armed and not coming, fresh=fresh)
         reasons = tuple(c.message for c in conditions if c.severity >= Severity.WARNING)
         if self._state is GuardState.MONITOR:

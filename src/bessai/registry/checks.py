@@ -177,6 +177,9 @@ def _dead_man(profile: Profile) -> Iterator[Problem]:
             yield from _dead_man_time(profile, dead_man, point)
             if point.access != "rw":
                 yield "dead_man.point", f"{name!r} must be readable: an unproved dead-man is none"
+    remaining = profile.points.get(dead_man.remaining or "")
+    if dead_man.remaining is not None and (remaining is None or remaining.poll != "fast"):
+        yield "dead_man.remaining", f"{dead_man.remaining!r} must be a point with poll `fast`"
     if 2 * dead_man.feed_interval > dead_man.time:
         yield "dead_man.feed_interval", "must be at most half of `time`, so that one lost feed does no harm"
     for field in ("charge", "discharge", "zero") if profile.control is not None else ():

@@ -271,6 +271,11 @@ class _TimedDeadMan(_DeadMan):
     feed_interval: float = Field(
         default=0.0, ge=0, description="Shortest time in seconds between feeds, to spare the device."
     )
+    remaining: Name | None = Field(
+        default=None,
+        description="Point that shows the seconds left, poll `fast`. Where a device has one, a timer that shows none "
+        "soon after a feed is not running, whatever its registers hold: no power is granted.",
+    )
 
 
 class DurationDeadMan(_TimedDeadMan):

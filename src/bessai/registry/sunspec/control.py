@@ -73,6 +73,7 @@ def control_sections(models: Mapping[int, int], points: Mapping[str, Any], sourc
         "point": "m704_w_set_rvrt_tms",
         "feed": ["m704_w_set_rvrt_tms"],
         "time": DEAD_MAN_TIME,
+        "remaining": TIMER,
         "fallback": "the active power function is disabled and the device follows its own settings",
         "sources": [source],
     }

@@ -226,7 +226,7 @@ def _outwards(path: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 
 def _poll(model: int, name: str, *, writable: bool, deep: bool) -> str:
-    if name in FAST:
+    if name in FAST or name == TIMER:
         return "fast"
     if name.endswith("_power_max"):
         return "normal"
