@@ -1,10 +1,12 @@
 # Two commands: `make run` shows the gateway on a simulated plant, `make test` proves it. Both set up all they need.
-# PYTHON chooses the interpreter (3.11 or newer); everything installed goes into .venv.
+# JOBS is how many tests run at once: most of them wait for something. PYTHON chooses the interpreter (3.11 or newer);
+# everything installed goes into .venv.
 
 export UV_PYTHON_DOWNLOADS = never
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
+JOBS ?= 4
 export VIRTUAL_ENV := $(abspath $(VENV))
 SUPPORTED := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -25,7 +27,7 @@ run: $(VENV)/.runtime
 
 test: $(VENV)/.development
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest; code=$$?; \
+	@$(BIN)/coverage run -m pytest -n $(JOBS); code=$$?; \
 	$(BIN)/coverage combine -q && $(BIN)/coverage report --skip-empty -m | tail -n 40; exit $$code
 
 soak: $(VENV)/.development
