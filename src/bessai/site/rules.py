@@ -38,6 +38,11 @@ class Rule(Protocol):
         """The column that it fills."""
         ...
 
+    @property
+    def inputs(self) -> frozenset[int]:
+        """The columns that it looks at."""
+        ...
+
     def apply(
         self, values: NDArray[np.float64], quality: NDArray[np.uint8], times: NDArray[np.float64]
     ) -> None:
@@ -59,6 +64,11 @@ class Aggregation:
     """Constant weights instead."""
     skip: bool = False
     """True when inputs that are not good are left out, as long as one is left."""
+
+    @property
+    def inputs(self) -> frozenset[int]:
+        """The columns that it looks at."""
+        return frozenset(self.sources.tolist() + ([] if self.weights is None else self.weights.tolist()))
 
     def apply(
         self, values: NDArray[np.float64], quality: NDArray[np.uint8], times: NDArray[np.float64]
@@ -93,6 +103,11 @@ class Computation:
     sources: NDArray[np.intp]
     """Columns of the inputs, in the order that the formula takes them; may be empty."""
     evaluate: Callable[[Sequence[float]], float]
+
+    @property
+    def inputs(self) -> frozenset[int]:
+        """The columns that it looks at."""
+        return frozenset(self.sources.tolist())
 
     def apply(
         self, values: NDArray[np.float64], quality: NDArray[np.uint8], times: NDArray[np.float64]
