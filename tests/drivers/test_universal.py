@@ -297,10 +297,7 @@ def test_writes_in_order_and_reads_back(tmp_path: Path) -> None:
     async def body() -> None:
         async with ScriptedDevice(dict(REGISTERS)) as device:
             driver = UniversalDriver(battery(tmp_path), "127.0.0.1", device.port)
-            await driver.read_fast()
-            await driver.close()
             await driver.client.connect()
-            device.requests.clear()
             outcome = await driver.write(_command(("charge_setpoint", 2.5), ("duration", 20), ("mode", 1)))
             assert outcome.verified
             assert [pdu[0] for pdu in device.requests] == [16, 6, 6, 3, 3, 3]

@@ -97,6 +97,22 @@ def test_control_sees_the_plants_batteries_and_its_own_device(folder: Path) -> N
     }
 
 
+def test_a_mean_with_others_is_no_evidence_of_the_commanded_battery(folder: Path) -> None:
+    text = """
+devices:
+  a: {profile: pcs.json, role: inverter, endpoint: "10.0.0.1", control: true}
+  b: {profile: pcs.json, role: inverter, endpoint: "10.0.0.2"}
+"""
+    site = _site(folder, text)
+    layout, columns = site.view
+    assert site.layout.names[columns[layout.index["soc"]]] == "a.soc"
+    assert "soc" not in site.foreign
+    assert "cell_temperature_max" in site.foreign, "the worst of all is told by the plant"
+    assert [device.name for device in site.behind("cell_temperature_max")] == ["a", "b"]
+    given = _site(folder, text + "points: {soc: {min: soc}}\n")
+    assert "soc" in given.foreign, "what the site file says counts, where it is on the safe side"
+
+
 def test_rules_run_after_what_they_need(folder: Path) -> None:
     site = _site(
         folder,
@@ -171,6 +187,8 @@ points:
             "goes in a circle",
         ),
         (("points:", "points:\n  active_power: {formula: grid_power, unit: W}"), "is in kW"),
+        (("points:", "points:\n  soc: {mean: soc, missing: skip}"), "no device may be skipped"),
+        (("points:", "points:\n  soc: {formula: '50', unit: '%'}"), "a number is no evidence"),
         (("site: atacama-1", "site: a\nsite: b"), "given twice"),
         (("site: atacama-1", "site: [a"), "not YAML"),
         (("devices:", "devises:"), "did you mean `devices`?"),

@@ -37,6 +37,17 @@ def test_one_bad_input_spoils_the_result() -> None:
     assert quality is S
 
 
+@pytest.mark.parametrize("mark", [Quality.ABSENT, Quality.NOT_AVAILABLE])
+def test_one_device_without_the_point_excuses_nobody(mark: Quality) -> None:
+    rule = _aggregation("max", [1, 2, 3])
+    assert _apply(rule, [10, 20, 30], [mark, G, G])[1] is M
+    assert _apply(rule, [10, 20, 30], [mark, S, G])[1] is S, "the lost one shows, wherever it stands"
+    assert _apply(rule, [10, 20, 30], [mark] * 3)[1] is mark
+    formula = Computation(column=0, sources=np.array([1, 2], np.intp), evaluate=parse("a + b").evaluate)
+    assert _apply(formula, [10, 20], [mark, G])[1] is M
+    assert _apply(formula, [10, 20], [mark, mark])[1] is mark
+
+
 def test_skip_leaves_out_what_is_not_good_but_not_everything() -> None:
     rule = _aggregation("sum", [1, 2, 3], skip=True)
     assert _apply(rule, [10, 20, 30], [G, S, G])[:2] == (40.0, G)

@@ -119,7 +119,7 @@ class ControlCycle:
         self._reading: asyncio.Task[bool] | None = None
         self._writing: asyncio.Task[WriteOutcome] | None = None
         self._command: Command | None = None
-        self._connections = (0, 0)
+        self._connections: tuple[tuple[int, int], bool] = ((0, 0), False)
         self._overtaken = False
         self._failed = ""
         self._cycle_failed = ""
@@ -290,7 +290,12 @@ class ControlCycle:
             return None
         writing, command = self._writing, self._command
         self._writing = self._command = None
-        outcome = writing.result()
+        if (error := writing.exception()) is None:
+            outcome = writing.result()
+        else:  # nobody knows how far it came
+            log.error("writing failed", exc_info=error)
+            why = f"{command.kind}: {type(error).__name__}: {error}"
+            outcome = WriteOutcome(verified=False, written=(), error=why)
         if self._overtaken:  # it speaks of a connection that is gone
             self._overtaken = False
             outcome = replace(outcome, verified=False, error=outcome.error or "the connection changed")
@@ -307,14 +312,16 @@ class ControlCycle:
 
     def _connection_changed(self) -> bool:
         """Notice a new or lost connection, and tell the guard."""
-        if self._driver is None or self._driver.generation == self._connections:
+        if self._driver is None:
             return False
-        self._connections = self._driver.generation
+        before, self._connections = self._connections, (self._driver.generation, self._driver.connected)
+        if self._connections == before:
+            return False
         self._guard.connection_changed()
         self._overtaken = self._writing is not None
         if self._driver.connected:
             self.note(self._event("device_connected", Severity.INFO, "connected to the device"))
-        else:
+        elif before[1] or not self._driver.client.connected:
             why = self._driver.problem or "connection lost"
             self.note(self._event("device_disconnected", Severity.WARNING, why))
         return True

@@ -150,27 +150,39 @@ class EnvelopeCheck:
         self._blocked.discard(key)
         return curve(value)
 
+    def _limit_points(self, own: str | None, shared: str, image: ProcessImage) -> Iterator[str]:
+        """The device's own limit, and the one that the plant's batteries tell where the device has no such point."""
+        if own is not None:
+            yield own
+        if shared != own and shared in image.layout.index and shared not in self._profile.layout.index:
+            yield shared
+
     def _rated(self, control: Control, image: ProcessImage) -> tuple[Bounds, list[Condition]]:
-        """The plant's power limits: the smaller of the site's and the device's own."""
+        """The plant's power limits: the smallest of the site's, the device's own and its batteries'."""
         found: list[float] = []
         unknown: list[Condition] = []
         for direction, own, point in (
             ("charge", self._limits.charge_power_max, control.charge_power_max),
             ("discharge", self._limits.discharge_power_max, control.discharge_power_max),
         ):
-            device = image.good(point) if point else None
-            known = [value for value in (own, device) if value is not None]
-            if point and device is not None:
-                self._seen.add(point)
-            elif point and not (image.quality_of(point) in _NONE and point not in self._seen):
-                known = []  # the device has a limit of its own, and it is not known now
+            known = [] if own is None else [own]
+            lost: str | None = None
+            for name in self._limit_points(point, f"{direction}_power_max", image):
+                device = image.good(name)
+                if device is not None:
+                    self._seen.add(name)
+                    known.append(device)
+                elif not (image.quality_of(name) in _NONE and name not in self._seen):
+                    lost = name  # there is a limit, and it is not known now
+            if lost is not None:
+                known = []
             if not known:
                 unknown.append(
                     Condition(
                         code="power_limit_unknown",
                         severity=Severity.WARNING,
                         message=f"highest {direction} power unknown: no {direction}",
-                        point=point or direction,
+                        point=lost or point or direction,
                     )
                 )
             found.append(max(0.0, min(known)) if known else 0.0)

@@ -79,6 +79,7 @@ class Gateway:
             ),
             DeadMan(profile, settings.watchdog_timeout, settings.cycle_time),
             control=settings.control_mode == "control" and device is not None,
+            foreign=() if site.whole_view else site.foreign,
         )
         self.cycle = ControlCycle(
             self.plant, self.guard, self.book, self.journal, self.clock, settings.cycle_time
@@ -139,6 +140,9 @@ class Gateway:
         journal = self.journal.stats()
         if journal.last_error is not None:
             problems.append(f"journal: {journal.last_error}")
+        devices = self.plant.status()
+        if driver is None and not devices["well"]:
+            problems.append("no device delivers")
         return {
             "site": self.settings.site_id,
             "version": __version__,
@@ -147,7 +151,7 @@ class Gateway:
             "healthy": not problems,
             "problems": problems,
             "device": self.plant.device_status(self.site.controlled.name) if self.site.controlled else None,
-            "devices": self.plant.status(),
+            "devices": devices,
             "control": self._control(),
             "cycle": self.cycle.stats.as_dict(),
             "conditions": [
@@ -219,6 +223,25 @@ def missing_power_limits(profile: CompiledProfile, settings: Settings) -> list[s
             ("DISCHARGE_POWER_MAX", control.discharge_power_max, settings.discharge_power_max),
         )
         if point is None and own is None
+    ]
+
+
+def slow_evidence(site: Site, stale_after: float) -> list[str]:
+    """Devices that control judges the battery by, and that are read too seldom for it."""
+    control = site.controlled.compiled.control if site.controlled is not None else None
+    if control is None or site.whole_view:
+        return []
+    looked_at = {"soc", *control.evidence, *(limit.point for limit in Limits().states)} & site.foreign
+    slow = {
+        device.name: (device, point)
+        for point in sorted(looked_at)
+        for device in site.behind(point)
+        if not device.control and (device.period or 0.0) > stale_after
+    }
+    return [
+        f"{site.file}: devices.{name}.period={device.period:g}: control judges the battery by its part in {point}; "
+        f"read it at least every {stale_after:g} s, or set STALE_AFTER to {device.period:g} or more"
+        for name, (device, point) in slow.items()
     ]
 
 

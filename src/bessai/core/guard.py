@@ -7,6 +7,7 @@ into the writes of the profile. Unsafe or unproved means the safe state: zero po
 from __future__ import annotations
 
 import math
+from collections.abc import Container
 from dataclasses import dataclass
 
 from bessai.core.alarms import Alarms, Condition
@@ -67,14 +68,24 @@ class SafetyGuard:
         limits: the plant's envelope.
         dead_man: the device's dead-man; power is granted only while it is armed.
         control: False to monitor only.
+        foreign: points that are measured by other devices than the commanded one.
     """
 
     def __init__(
-        self, profile: CompiledProfile, limits: Limits, dead_man: DeadMan, *, control: bool = True
+        self,
+        profile: CompiledProfile,
+        limits: Limits,
+        dead_man: DeadMan,
+        *,
+        control: bool = True,
+        foreign: Container[str] = (),
     ) -> None:
         self._profile = profile
         self._dead_man = dead_man
         self._control = control
+        evidence = profile.control.evidence if profile.control else ()
+        self._foreign = foreign
+        self._own_evidence = tuple(name for name in evidence if name not in foreign)
         self._check = EnvelopeCheck(profile, limits)
         self._effect = EffectCheck(profile.control)
         self._alarms = Alarms()
@@ -104,8 +115,7 @@ class SafetyGuard:
         self._image = image
         self._dead_man.observe(image)
         envelope = self._check.check(image)
-        evidence = self._profile.control.evidence if self._profile.control else ()
-        self._known = self._known or any(image.good(name) is not None for name in evidence)
+        self._known = self._known or any(image.good(name) is not None for name in self._own_evidence)
         effect = self._effect.check(image, self.standing, envelope.rated)
         if effect.repeat:
             self._standing = None
@@ -245,7 +255,11 @@ class SafetyGuard:
         return kind in self._refusals and now < self._refusals[kind].retry_at
 
     def _waits_for_first_values(self, image: ProcessImage, envelope: Envelope) -> bool:
-        """True shortly after the start, while all that is wrong is that values were never read yet."""
+        """True shortly after the start, while all that is wrong is that values were not read yet.
+
+        A plant's first round may take some seconds, in which the first values already age. Until the evidence was
+        whole for the first time no power is granted anyway.
+        """
         if self._began is None:
             self._began = self._first = image.monotonic
         if envelope.safe:
@@ -256,10 +270,13 @@ class SafetyGuard:
             and bool(lost)
             and all(
                 c.severity < Severity.ALARM
-                or (c.point is not None and image.quality_of(c.point) is Quality.MISSING)
+                or (c.point is not None and self._not_yet(c.point, image.quality_of(c.point)))
                 for c in envelope.conditions
             )
         )
+
+    def _not_yet(self, point: str, quality: Quality) -> bool:
+        return quality is Quality.MISSING or (quality is Quality.STALE and point in self._foreign)
 
     def _may_come(self, condition: Condition, image: ProcessImage) -> bool:
         """True for a power limit that is still on its way: slower classes are read after the fast one."""

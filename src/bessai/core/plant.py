@@ -19,10 +19,13 @@ from numpy.typing import NDArray
 from bessai.core.alarms import Condition
 from bessai.drivers import Arrays, Link, Pace, UniversalDriver
 from bessai.drivers.universal import manners_of
-from bessai.model import Clock, Endpoint, Layout, ProcessImage, Severity
+from bessai.model import Clock, Endpoint, Layout, ProcessImage, Quality, Severity
 from bessai.site import Device, Site
 
 log = logging.getLogger("bessai.plant")
+
+FIRST_ROUND = 3.0
+"""Seconds within which every device is read for the first time, also those with a long period."""
 
 PERIOD = 1.0
 """Seconds between readings of a device, unless the site or a longer cycle says otherwise."""
@@ -67,6 +70,7 @@ class Plant:
         firsts = [m.device.columns.start + _first_column(m.device) for m in self._members]
         self._first_columns = np.array(firsts, np.intp)
         self._bad_since: dict[str, float] = {}
+        self._failed: set[int] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -78,9 +82,8 @@ class Plant:
         """Begin to read every device that the control cycle does not read itself."""
         others = [member for member in self._members if member is not self._controlled]
         for i, member in enumerate(others):
-            delay = member.period * i / len(others)
             self._tasks.append(
-                asyncio.create_task(self._follow(member, delay), name=f"read {member.device.name}")
+                asyncio.create_task(self._follow(member, i / len(others)), name=f"read {member.device.name}")
             )
 
     async def read_controlled(self) -> bool:
@@ -94,7 +97,13 @@ class Plant:
         for member in self._counting:
             member.driver.mark_frozen(quality[member.device.columns], now)
         for rule in self.site.rules:
-            rule.apply(values, quality, times)
+            try:
+                rule.apply(values, quality, times)
+            except Exception:  # one wrong rule must not keep the device from its safe state
+                values[rule.column], quality[rule.column] = np.nan, Quality.INVALID
+                if rule.column not in self._failed:
+                    self._failed.add(rule.column)
+                    log.exception("the rule of %s failed", self.site.layout.names[rule.column])
         return ProcessImage(
             layout=self.site.layout,
             cycle=cycle,
@@ -116,9 +125,13 @@ class Plant:
     def conditions(self) -> Iterator[Condition]:
         """Devices that have not delivered for longer than evidence lasts, and registers that wear."""
         now = self._clock.monotonic()
-        for member in self._members:
+        first = self._first_columns
+        late = now - self.arrays.times[first] > self.arrays.stale_after[first]
+        late &= self.arrays.quality[first] != Quality.ABSENT
+        for member, overdue in zip(self._members, late.tolist(), strict=True):
             name, driver = member.device.name, member.driver
-            if driver.problem is None:
+            problem = driver.problem or ("delivers nothing new" if overdue else None)
+            if problem is None:
                 self._bad_since.pop(name, None)
             elif member is not self._controlled and (
                 now - self._bad_since.setdefault(name, now) > max(self._stale_after, 2 * member.period)
@@ -126,7 +139,7 @@ class Plant:
                 yield Condition(
                     code="device_unavailable",
                     severity=Severity.WARNING,
-                    message=f"{name}: {driver.problem}",
+                    message=f"{name}: {problem}",
                     point=name,
                 )
             for point in driver.worn() if driver.writes else ():
@@ -189,20 +202,31 @@ class Plant:
         )
         return _Member(device=device, driver=driver, period=own)
 
-    async def _follow(self, member: _Member, delay: float) -> None:
-        """Read one device in its rhythm, for ever. A reading that takes longer than the period skips some."""
+    async def _follow(self, member: _Member, place: float) -> None:
+        """Read one device in its rhythm, for ever. A reading that takes longer than the period skips some.
+
+        `place` (0 … 1) is the device's place in the period. Its first reading does not wait for a long one.
+        """
         loop = asyncio.get_running_loop()
-        planned = loop.time() + delay
+        planned = loop.time() + member.period * place
+        if member.period > FIRST_ROUND:
+            await asyncio.sleep(FIRST_ROUND * place)
+            await _read(member)
+            planned += 0.0 if planned - loop.time() > 0.5 * member.period else member.period
         while True:
             await asyncio.sleep(planned - loop.time())
-            try:
-                await member.driver.read_fast()
-            except Exception:
-                log.exception("reading %s failed", member.device.name)
+            await _read(member)
             planned += member.period
             behind = loop.time() - planned
             if behind > 0:
                 planned += member.period * (behind // member.period + 1)
+
+
+async def _read(member: _Member) -> None:
+    try:
+        await member.driver.read_fast()
+    except Exception:
+        log.exception("reading %s failed", member.device.name)
 
 
 def _project(image: ProcessImage, layout: Layout, columns: NDArray[np.intp]) -> ProcessImage:

@@ -11,7 +11,13 @@ from pathlib import Path
 
 import uvloop
 
-from bessai.core.gateway import Gateway, data_directory_problem, missing_power_limits, too_large_to_publish
+from bessai.core.gateway import (
+    Gateway,
+    data_directory_problem,
+    missing_power_limits,
+    slow_evidence,
+    too_large_to_publish,
+)
 from bessai.core.settings import Settings, SettingsError, given_value, load_settings, readable
 from bessai.journal import JournalError
 from bessai.model import Endpoint
@@ -51,6 +57,7 @@ def checked() -> tuple[Settings, Site]:
             )
         if site.controlled is not None:
             problems += missing_power_limits(site.controlled.compiled, settings)
+            problems += slow_evidence(site, settings.stale_after)
         if settings.gcp_pubsub_topic and (problem := too_large_to_publish(site)) is not None:
             problems.append(problem)
     if problems or settings is None or site is None:

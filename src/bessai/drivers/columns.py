@@ -111,8 +111,16 @@ class Columns:
         if before is not None:
             self._judge(columns, *before, now)
         arrays.times[columns] = now
-        if self._beat >= 0 and arrays.values[self._beat] != self._beat_value:
-            self._beat_value, self._beat_since = float(arrays.values[self._beat]), now
+        if self._beat >= 0:
+            self._listen(now)
+
+    def _listen(self, now: float) -> None:
+        """Note when the counter moved. One that was never read, or no longer is, counts as standing still."""
+        value = float(self.arrays.values[self._beat])
+        good = self.arrays.quality[self._beat] == Quality.GOOD
+        if math.isnan(self._beat_since) or (good and value != self._beat_value):
+            self._beat_since = now
+            self._beat_value = value if good else math.nan
 
     def absent(self, column: int, now: float) -> None:
         """The device has no such register."""

@@ -21,6 +21,7 @@ from bessai.model import Command, Endpoint, Quality, WriteOutcome
 from bessai.registry import CompiledProfile
 from bessai.registry.schema import Connection
 
+_NEVER = (-1, -1)
 _RECHECK = 30.0
 """Seconds until a device that is another one than expected is looked at again."""
 
@@ -82,7 +83,7 @@ class UniversalDriver:
         self._well = False
         """True while the last reading was complete: nothing need be looked at before the next one."""
         self._rest_until = 0.0
-        self._generation = (-1, -1)
+        self._generation = _NEVER
         self._identity = [check for check in profile.fingerprint if check.identity]
         self._known = not self._identity
         self._slow: asyncio.Task[None] | None = None
@@ -94,8 +95,11 @@ class UniversalDriver:
 
     @property
     def connected(self) -> bool:
-        """True while there is a connection to a device that is not known to be another one."""
-        return self.client.connected and self._known
+        """True while there is a connection, and this driver has seen that the expected device is behind it.
+
+        Another unit's driver may have made it anew; then this one must look first.
+        """
+        return self.client.connected and self._known and self.link.generation == self._generation
 
     @property
     def generation(self) -> tuple[int, int]:
@@ -158,7 +162,8 @@ class UniversalDriver:
         """
         if not isinstance(command, Command):
             raise TypeError("a driver writes only what the SafetyGuard issued")
-        if not self._known:
+        looked = self._generation != _NEVER
+        if not self._known or (looked and self.link.generation != self._generation):
             return WriteOutcome(
                 verified=False, written=(), error=self.problem or "the device is not known yet"
             )
@@ -266,7 +271,7 @@ class UniversalDriver:
         """Every class that is due. What goes wrong here is left to the fast class to judge."""
         for poll, poller in self._pollers.items():
             now = asyncio.get_running_loop().time()
-            if now < self._due.get(poll, math.inf) or not self.client.connected:
+            if now < self._due.get(poll, math.inf) or not self.connected:
                 continue
             self._due[poll] = now + self._pace.normal
             error = await poller.poll(self.client, Urgency.SLOW)

@@ -71,7 +71,12 @@ class Writer:
             encoded = [(step, self._encode(step)) for step in command.writes]
         except (KeyError, ValueError, NotKnownError) as error:
             return WriteOutcome(verified=False, written=(), error=f"{command.kind}: {error}")
-        due = [(step, data) for step, data in encoded if not self._spared(step.point, data)]
+        due: list[tuple[Write, bytes]] = []
+        will_hold = dict(self._held)
+        for step, data in encoded:
+            if not self._spared(step.point, data, will_hold):
+                due.append((step, data))
+            will_hold[step.point] = data
         connection = self._link.generation
         written: list[Write] = []
         problem = await self._send(due, written)
@@ -90,10 +95,10 @@ class Writer:
         point = self._profile.points[step.point]
         return self._profile.encode(step.point, step.value, exponent_of(point, self._good, step.value))
 
-    def _spared(self, name: str, data: bytes) -> bool:
-        """True for a register that wears and already holds the value, by the last read-back."""
+    def _spared(self, name: str, data: bytes, held: Mapping[str, bytes]) -> bool:
+        """True for a register that wears and will hold the value anyway when its turn comes."""
         feeds = getattr(self._profile.dead_man, "feed", ())
-        return self._profile.points[name].persistent and name not in feeds and self._held.get(name) == data
+        return self._profile.points[name].persistent and name not in feeds and held.get(name) == data
 
     async def _send(self, due: list[tuple[Write, bytes]], written: list[Write]) -> str | None:
         """Write what is due; fills `written`. Returns what went wrong, in words."""

@@ -14,7 +14,10 @@ from bessai.model import SHARED_POINTS
 from bessai.site.formula import Formula, FormulaError, parse
 from bessai.site.rules import Aggregation, Computation, Kind, Rule
 from bessai.site.schema import ROLES, PointEntry
-from bessai.site.site import Device
+from bessai.site.site import BATTERY_STATE, Device
+
+_EVIDENCE = BATTERY_STATE | {"battery_temperature", "charge_power_max", "discharge_power_max"}
+"""Points of the plant by which control judges the battery."""
 
 _STORAGE = ("battery", "inverter")
 _CONVERTERS = ("pcs", "inverter")
@@ -122,6 +125,13 @@ class Points:
         return None
 
     def _given(self, name: str, entry: PointEntry, entries: Mapping[str, PointEntry | None]) -> _Plan | None:
+        if name in _EVIDENCE and entry.missing == "skip" and any(d.control for d in self._devices):
+            self.problems.append(
+                (
+                    f"points.{name}.missing",
+                    f"control judges the battery by {name!r}: no device may be skipped",
+                )
+            )
         if entry.formula is not None:
             return self._computed(name, entry, entries)
         kind, point = next(
@@ -184,6 +194,10 @@ class Points:
                 unknown.append(used)
         for used in unknown:
             self.problems.append((f"points.{name}.formula", f"there is no point {used!r}"))
+        if name in _EVIDENCE and not formula.names:
+            self.problems.append(
+                (f"points.{name}.formula", f"{name!r} must be measured: a number is no evidence")
+            )
         shared = SHARED_POINTS.get(name)
         unit = entry.unit if shared is None or entry.unit is not None else shared.unit
         self._check_unit(name, unit)

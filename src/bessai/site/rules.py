@@ -1,7 +1,8 @@
 """Points of the plant: sums, weighted means, extremes and formulas over the devices' columns.
 
 Evidence, not absence: a result is good only when every input is, unless the rule says that the others are enough.
-Its time is that of its oldest input.
+Only when every input is absent (or not available) is the result; where one device of several has no such point,
+the result is missing, because control excuses what no device ever had. Its time is that of its oldest input.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from bessai.model import Quality
 
 Kind = Literal["sum", "mean", "min", "max"]
 
+_EXCUSED = (Quality.ABSENT, Quality.NOT_AVAILABLE)
+"""What control excuses in a point that never had a value."""
+
 _REDUCE: dict[str, Callable[[NDArray[np.float64]], float]] = {
     "sum": lambda values: float(values.sum()),
     "mean": lambda values: float(values.mean()),
@@ -32,6 +36,11 @@ class Rule(Protocol):
     @property
     def column(self) -> int:
         """The column that it fills."""
+        ...
+
+    @property
+    def inputs(self) -> frozenset[int]:
+        """The columns that it looks at."""
         ...
 
     def apply(
@@ -56,6 +65,11 @@ class Aggregation:
     skip: bool = False
     """True when inputs that are not good are left out, as long as one is left."""
 
+    @property
+    def inputs(self) -> frozenset[int]:
+        """The columns that it looks at."""
+        return frozenset(self.sources.tolist() + ([] if self.weights is None else self.weights.tolist()))
+
     def apply(
         self, values: NDArray[np.float64], quality: NDArray[np.uint8], times: NDArray[np.float64]
     ) -> None:
@@ -65,8 +79,7 @@ class Aggregation:
         if marks.any():
             good = marks == Quality.GOOD
             if not (self.skip and good.any()):
-                worst = int(marks[np.argmin(good)])
-                _place(self.column, math.nan, worst, _oldest(times, sources), values, quality, times)
+                _place(self.column, math.nan, _worst(marks), _oldest(times, sources), values, quality, times)
                 return
             sources = sources[good]
             weights = None if weights is None else weights[good]
@@ -91,6 +104,11 @@ class Computation:
     """Columns of the inputs, in the order that the formula takes them; may be empty."""
     evaluate: Callable[[Sequence[float]], float]
 
+    @property
+    def inputs(self) -> frozenset[int]:
+        """The columns that it looks at."""
+        return frozenset(self.sources.tolist())
+
     def apply(
         self, values: NDArray[np.float64], quality: NDArray[np.uint8], times: NDArray[np.float64]
     ) -> None:
@@ -98,13 +116,21 @@ class Computation:
         marks = quality[self.sources]
         oldest = _oldest(times, self.sources)
         if marks.any():
-            worst = int(marks[np.argmax(marks != Quality.GOOD)])
-            _place(self.column, math.nan, worst, oldest, values, quality, times)
+            _place(self.column, math.nan, _worst(marks), oldest, values, quality, times)
             return
         result = self.evaluate(values[self.sources].tolist())
         mark = Quality.GOOD if math.isfinite(result) else Quality.INVALID
         result = result if math.isfinite(result) else math.nan
         _place(self.column, result, mark, oldest, values, quality, times)
+
+
+def _worst(marks: NDArray[np.uint8]) -> int:
+    """The quality of a result whose inputs are not all good."""
+    for mark in _EXCUSED:
+        if (marks == mark).all():
+            return int(mark)
+    telling = marks[(marks != Quality.GOOD) & (marks != Quality.ABSENT) & (marks != Quality.NOT_AVAILABLE)]
+    return int(telling[0]) if len(telling) else int(Quality.MISSING)
 
 
 def _oldest(times: NDArray[np.float64], sources: NDArray[np.intp]) -> float:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bessai.model import Endpoint, Layout
 from bessai.registry import CompiledProfile, Profile
-from bessai.site.rules import Rule
+from bessai.site.rules import Aggregation, Rule
 from bessai.site.schema import Role
 
 BATTERY_STATE = frozenset(
@@ -69,14 +69,18 @@ class Site:
         """What control looks at, and its columns in the site's layout.
 
         The plant's points and the commanded device's without prefix. Where both have a name, the device's own
-        counts, except for the battery's state, which the plant knows of every battery.
+        counts, except for the battery's state, which the plant knows of every battery. A mean over it and others is
+        no evidence of what it has itself, though: there its own counts as well.
         """
+        rules = {rule.column: rule for rule in self.rules}
         columns = {name: self.layout.index[name] for name in self.plant}
         device = self.controlled
         if device is not None:
             for i, name in enumerate(device.compiled.layout.names):
-                if name not in columns or name not in BATTERY_STATE:
-                    columns[name] = device.columns.start + i
+                own = device.columns.start + i
+                plants = columns.get(name)
+                if plants is None or name not in BATTERY_STATE or _averages(rules.get(plants), own):
+                    columns[name] = own
         names = tuple(columns)
         layout = Layout(
             names=names,
@@ -85,6 +89,14 @@ class Site:
             bits=device.compiled.layout.bits if device else {},
         )
         return layout, np.array(list(columns.values()), np.intp)
+
+    @cached_property
+    def foreign(self) -> frozenset[str]:
+        """Names in the view that the plant tells: good values there say nothing of the commanded device."""
+        layout, columns = self.view
+        return frozenset(
+            name for name, column in zip(layout.names, columns, strict=True) if column < len(self.plant)
+        )
 
     @cached_property
     def part(self) -> tuple[Layout, NDArray[np.intp]]:
@@ -101,10 +113,26 @@ class Site:
         )
         return layout, np.array(columns, np.intp)
 
+    def behind(self, name: str) -> list[Device]:
+        """The devices whose values one of the plant's points is made of."""
+        rules = {rule.column: rule for rule in self.rules}
+        found: set[int] = set()
+        ahead = [self.layout.index[name]]
+        while ahead:
+            column = ahead.pop()
+            new = (rules[column].inputs if column in rules else frozenset()) - found
+            found |= new
+            ahead += new
+        return [d for d in self.devices if any(d.columns.start <= c < d.columns.stop for c in found)]
+
     @property
     def whole_view(self) -> bool:
         """True when control looks at everything there is: a site of one device."""
         return len(self.devices) == 1 and not self.plant
+
+
+def _averages(rule: Rule | None, column: int) -> bool:
+    return isinstance(rule, Aggregation) and rule.kind == "mean" and column in rule.sources
 
 
 def single_device_site(compiled: CompiledProfile, endpoint: Endpoint, unit: int | None = None) -> Site:
