@@ -100,7 +100,7 @@ class Rig:
         await self.until(lambda r: r.decision.setpoint == setpoint and r.verified)
 
     def quality(self, name: str) -> Quality:
-        return self.plant.freeze(0).quality_of(name)
+        return self.plant.images.whole(0).quality_of(name)
 
     def said(self, code: str, *, active: bool = True) -> list[str]:
         return [event.message for event in self.events if event.code == code and event.active is active]
@@ -397,10 +397,13 @@ def test_a_counter_that_stands_still_freezes_its_rack_and_what_is_made_of_it(fol
 def test_an_image_does_not_change_any_more(folder: Path) -> None:
     async def body(rig: Rig, pcs: ScriptedDevice, racks: Units) -> None:
         await rig.until(lambda _: rig.quality("soc") is Quality.GOOD)
-        image = rig.plant.freeze(1)
-        view, part = rig.plant.view(image), rig.plant.part(image)
+        image = rig.plant.images.whole(1)
+        view, (quick, part) = rig.plant.images.view(image), rig.plant.images.quick(1)
+        assert quick.layout is view.layout
+        assert np.array_equal(quick.values, view.values, equal_nan=True)
+        assert np.array_equal(quick.quality, view.quality)
         racks.units[1][0] = 400
-        await rig.until(lambda _: rig.plant.freeze(2).good("rack_1.soc") == 40.0)
+        await rig.until(lambda _: rig.plant.images.whole(2).good("rack_1.soc") == 40.0)
         assert (image.good("rack_1.soc"), image.good("soc"), view.good("soc")) == (50.0, 50.0, 50.0)
         assert "rack_1.soc" not in part.layout.index
         assert part.good("pcs.soc") == 55.5
@@ -481,7 +484,7 @@ def test_a_write_that_breaks_is_not_taken_for_done(folder: Path) -> None:
         async def broken(_: Any) -> Any:
             raise RuntimeError("bug")
 
-        driver.write = broken  # type: ignore[method-assign]
+        driver.write = broken  # type: ignore[method-assign, assignment]
         rig.ask(7.0)
         record = await rig.until(lambda r: r.outcome is not None and not r.outcome.verified)
         assert record.outcome is not None
@@ -501,7 +504,7 @@ def test_two_hundred_devices(folder: Path) -> None:
 
     async def body(rig: Rig, pcs: ScriptedDevice, racks: Units) -> None:
         await rig.until(lambda _: rig.plant.status()["well"] == 200)
-        image = rig.plant.freeze(0)
+        image = rig.plant.images.whole(0)
         assert image.good("soc") == pytest.approx(np.mean(range(1, 201)) / 10)
         assert image.good("rack_137.soc") == pytest.approx(13.7)
         assert rig.plant.status()["oldest_value"] is not None

@@ -14,7 +14,6 @@ from bessai.model import Endpoint
 from bessai.registry import load_profile
 from bessai.twin.server import TwinServer
 from bessai.twin.site import TwinBus, TwinSite, TwinUnit
-
 from support.gateway import GatewayProcess, bessai, power
 
 PCS = load_profile("huawei_sun2000")

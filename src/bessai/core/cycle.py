@@ -167,8 +167,8 @@ class ControlCycle:
         complete = await self._read()
         if self._connection_changed():
             complete = False
-        whole = self._plant.freeze(self.stats.cycles)
-        image = self.view = self._plant.view(whole)
+        image, kept = self._freeze()
+        self.view = image
         frozen = image.monotonic
         decision = self._decide(image, fresh=complete)
         decided = self._clock.monotonic()
@@ -181,13 +181,13 @@ class ControlCycle:
             fed = feed is not None and feed.verified
             outcome = outcome or feed
             verified = self._writing is None and (feed is None or feed.verified)
-        events = (*self._pending, *self._guard.take_events(), *self._device_events(frozen, whole.wall_ns))
+        events = (*self._pending, *self._guard.take_events(), *self._device_events(frozen, image.wall_ns))
         self._pending = []
         for event in events:
             log.log(_LEVELS[event.severity], "%s: %s", event.code, event.message)
         end = self._clock.monotonic()
         record = CycleRecord(
-            image=whole if self._is_whole_due(frozen) else self._plant.part(whole),
+            image=kept,
             decision=decision,
             outcome=outcome,
             verified=verified,
@@ -254,11 +254,14 @@ class ControlCycle:
         self._failed = ""
         return decision
 
-    def _is_whole_due(self, now: float) -> bool:
-        if now - self._whole_at < _WHOLE - 0.5 * self._period:
-            return False
+    def _freeze(self) -> tuple[ProcessImage, ProcessImage]:
+        """What control looks at, and what is recorded: everything once a second, the plant's part in between."""
+        now, images = self._clock.monotonic(), self._plant.images
+        if now - self._whole_at < _WHOLE - 0.5 * self._period and not self._plant.site.whole_view:
+            return images.quick(self.stats.cycles)
         self._whole_at = now
-        return True
+        whole = images.whole(self.stats.cycles)
+        return images.view(whole), whole
 
     def _device_events(self, now: float, wall_ns: int) -> list[Event]:
         """What began or ended with the devices, looked at once a second."""

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bessai.core.alarms import Condition
+from bessai.core.images import Images
 from bessai.drivers import Arrays, Link, Pace, UniversalDriver
 from bessai.drivers.universal import manners_of
-from bessai.model import Clock, Endpoint, Layout, ProcessImage, Quality, Severity
+from bessai.model import Clock, Endpoint, Quality, Severity
 from bessai.site import Device, Site
 
 log = logging.getLogger("bessai.plant")
@@ -66,11 +66,11 @@ class Plant:
         self._links: dict[Endpoint, Link] = {}
         self._members = [self._member(device, rng) for device in site.devices]
         self._controlled = next((m for m in self._members if m.device.control), None)
-        self._counting = [m for m in self._members if m.device.compiled.alive is not None]
+        counting = [m for m in self._members if m.device.compiled.alive is not None]
+        self.images = Images(site, self.arrays, [(m.driver, m.device.columns) for m in counting], clock)
         firsts = [m.device.columns.start + _first_column(m.device) for m in self._members]
         self._first_columns = np.array(firsts, np.intp)
         self._bad_since: dict[str, float] = {}
-        self._failed: set[int] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -89,38 +89,6 @@ class Plant:
     async def read_controlled(self) -> bool:
         """Read the commanded device once. True when all of it was read, or when there is none."""
         return await self._controlled.driver.read_fast() if self._controlled else True
-
-    def freeze(self, cycle: int) -> ProcessImage:
-        """Everything that is known now: stale and frozen values marked, the plant's own points computed."""
-        now = self._clock.monotonic()
-        values, quality, times = self.arrays.frozen(now)
-        for member in self._counting:
-            member.driver.mark_frozen(quality[member.device.columns], now)
-        for rule in self.site.rules:
-            try:
-                rule.apply(values, quality, times)
-            except Exception:  # one wrong rule must not keep the device from its safe state
-                values[rule.column], quality[rule.column] = np.nan, Quality.INVALID
-                if rule.column not in self._failed:
-                    self._failed.add(rule.column)
-                    log.exception("the rule of %s failed", self.site.layout.names[rule.column])
-        return ProcessImage(
-            layout=self.site.layout,
-            cycle=cycle,
-            monotonic=now,
-            wall_ns=self._clock.wall_ns(),
-            values=values,
-            quality=quality,
-            times=times,
-        )
-
-    def view(self, image: ProcessImage) -> ProcessImage:
-        """The part of an image that control looks at: the plant's points, and the commanded device's as its own."""
-        return image if self.site.whole_view else _project(image, *self.site.view)
-
-    def part(self, image: ProcessImage) -> ProcessImage:
-        """The part of an image that is recorded in every cycle, under the site's names."""
-        return image if self.site.whole_view else _project(image, *self.site.part)
 
     def conditions(self) -> Iterator[Condition]:
         """Devices that have not delivered for longer than evidence lasts, and registers that wear."""
@@ -227,18 +195,6 @@ async def _read(member: _Member) -> None:
         await member.driver.read_fast()
     except Exception:
         log.exception("reading %s failed", member.device.name)
-
-
-def _project(image: ProcessImage, layout: Layout, columns: NDArray[np.intp]) -> ProcessImage:
-    return ProcessImage(
-        layout=layout,
-        cycle=image.cycle,
-        monotonic=image.monotonic,
-        wall_ns=image.wall_ns,
-        values=image.values[columns],
-        quality=image.quality[columns],
-        times=image.times[columns],
-    )
 
 
 def _first_column(device: Device) -> int:

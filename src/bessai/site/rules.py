@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -43,6 +43,10 @@ class Rule(Protocol):
         """The columns that it looks at."""
         ...
 
+    def moved(self, place: NDArray[np.intp]) -> Rule:
+        """The same rule over other columns: `place` holds the new column of each old one."""
+        ...
+
     def apply(
         self, values: NDArray[np.float64], quality: NDArray[np.uint8], times: NDArray[np.float64]
     ) -> None:
@@ -69,6 +73,11 @@ class Aggregation:
     def inputs(self) -> frozenset[int]:
         """The columns that it looks at."""
         return frozenset(self.sources.tolist() + ([] if self.weights is None else self.weights.tolist()))
+
+    def moved(self, place: NDArray[np.intp]) -> Aggregation:
+        """The same rule over other columns."""
+        weights = None if self.weights is None else place[self.weights]
+        return replace(self, column=int(place[self.column]), sources=place[self.sources], weights=weights)
 
     def apply(
         self, values: NDArray[np.float64], quality: NDArray[np.uint8], times: NDArray[np.float64]
@@ -108,6 +117,10 @@ class Computation:
     def inputs(self) -> frozenset[int]:
         """The columns that it looks at."""
         return frozenset(self.sources.tolist())
+
+    def moved(self, place: NDArray[np.intp]) -> Computation:
+        """The same rule over other columns."""
+        return replace(self, column=int(place[self.column]), sources=place[self.sources])
 
     def apply(
         self, values: NDArray[np.float64], quality: NDArray[np.uint8], times: NDArray[np.float64]
