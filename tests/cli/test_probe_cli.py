@@ -92,6 +92,18 @@ def test_the_next_command_works_and_a_near_miss_is_told() -> None:
     assert "--draft my_device.json" in text
 
 
+def test_a_profile_of_ones_own_is_named_by_its_file(tmp_path: Path) -> None:
+    own = tmp_path / "own_meter.json"
+    document = load_profile("eastron_sdm630").model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    own.write_text(json.dumps({"schema_version": 1, **document, "id": "own_meter"}))
+    with serving(meter) as twin:
+        both = run(twin.endpoint, "--unit", "1", "-p", "eastron_sdm630", "-p", str(own), *QUICK)
+        alone = run(twin.endpoint, "--unit", "1", "-p", str(own), *QUICK)
+    assert both[0] == alone[0] == 0
+    assert "own_meter fits equally (weight" in both[1]
+    assert f"--profile {own} --unit 1" in alone[1]
+
+
 def test_units_on_one_port_are_listed_and_the_absent_too() -> None:
     def site() -> TwinServer:
         profile = load_profile("eastron_sdm630")

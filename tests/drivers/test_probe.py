@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from bessai.drivers.modbus import write
 from bessai.drivers.probe import (
@@ -28,12 +29,17 @@ from bessai.model import Endpoint, parse_endpoint
 from bessai.registry import CompiledProfile, compile_profile, list_profiles, load_profile
 from bessai.twin import TwinDevice, TwinSerial, TwinServer
 from bessai.twin.plant import Plant
+from bessai.twin.server import server_tls
 from support.modbus_device import ScriptedDevice, frame
 from support.profiles import BATTERY, compiled
 from support.sunspec import demo_profile
 
 _BLIND = {"huawei_smartlogger_meter", "huawei_smartlogger_weather"}
 """Their fingerprints are measurements that the twin does not make up."""
+
+
+_WEAK = {"huawei_smartlogger", "janitza_umg", "sinexcel_pws2", "soltaro_rack"}
+"""Nothing in their fingerprints is what few other devices would answer."""
 
 
 def _quick(profile: CompiledProfile) -> CompiledProfile:
@@ -83,6 +89,7 @@ def test_every_twin_is_recognised_before_all_others(
     assert best.complete
     assert len(best.held) == len(profile.fingerprint)
     assert all(other.score < best.score for other in others)
+    assert best.sure is (name not in _WEAK)
     assert found.reading is not None
     assert found.reading.good > 0
     assert found.reading.points == sum(point.poll != "never" for point in profile.points.values())
@@ -118,6 +125,24 @@ def test_a_serial_line_is_probed() -> None:
     (found,) = probed.units
     assert (found.unit, found.fits[0].profile.id) == (2, "eastron_sdm630")
     assert "no reply" in probed.silent[1]
+
+
+def test_a_device_behind_tls_is_probed(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    for who, name in (("device", "127.0.0.1"), ("gateway", "gateway")):
+        issued = authority.issue_cert(name)
+        issued.cert_chain_pems[0].write_to_path(tmp_path / f"{who}.pem")
+        issued.private_key_pem.write_to_path(tmp_path / f"{who}.key")
+    tls = server_tls(cert=tmp_path / "device.pem", key=tmp_path / "device.key", ca=tmp_path / "ca.pem")
+
+    async def run() -> Probed:
+        async with TwinServer(load_profile("eastron_sdm630"), transport="tls", tls=tls) as twin:
+            files = "?ca=ca.pem&cert=gateway.pem&key=gateway.key"
+            return await _probe(parse_endpoint(twin.endpoint + files, folder=tmp_path), [1])
+
+    (found,) = asyncio.run(run()).units
+    assert found.fits[0].profile.id == "eastron_sdm630"
 
 
 def test_silence_costs_one_request_a_unit() -> None:

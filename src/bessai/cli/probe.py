@@ -90,8 +90,9 @@ def probe(
     profile of the registers that can be read, as raw numbers without meaning, to be completed from the maker's
     document. A SunSpec device describes itself: its draft is complete.
 
-    Gentle: a pause before each request, nothing asked twice, a bound on requests and time. Devices that serve one
-    connection at a time drop the others while they are probed: stop a gateway that runs on them first.
+    Gentle: a pause before each request, no register asked anew for each profile, a bound on requests and time.
+    Devices that serve one connection at a time drop the others while they are probed: stop a gateway that runs on
+    them first.
 
     Exit codes: 0 a profile or SunSpec fits, 3 something answers and nothing known fits, 1 no answer, 2 wrong arguments
     or a draft that is refused.
@@ -126,10 +127,11 @@ def probe(
     probed, written, refusal = _run(endpoint, profiles, asked, bounds, job)
     from bessai.cli.probe_view import as_document, show
 
+    names = {compiled.id: name for compiled, name in zip(profiles, profile, strict=False)}
     if as_json:
-        print_json({**as_document(endpoint, probed), "draft": str(draft) if written else None})
+        print_json({**as_document(endpoint, probed, names), "draft": str(draft) if written else None})
     else:
-        show(endpoint, probed)
+        show(endpoint, probed, names)
         if written:
             typer.echo(f"\n{written}")
     if refusal is not None:

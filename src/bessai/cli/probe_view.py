@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from bessai.registry import load_profile
 
 if TYPE_CHECKING:
     from bessai.drivers.probe import Fit, Probed, Reading, UnitFound
@@ -24,22 +27,22 @@ _ROLES = {
 _FITS = 4
 
 
-def as_document(endpoint: Endpoint, probed: Probed) -> dict[str, Any]:
-    """Everything as JSON."""
+def as_document(endpoint: Endpoint, probed: Probed, names: Mapping[str, str]) -> dict[str, Any]:
+    """Everything as JSON. `names` says how the user called a profile, where it is not its id."""
     return {
         "endpoint": endpoint_text(endpoint),
         "requests": probed.requests,
         "ended_early": probed.exhausted,
-        "units": [_unit(endpoint, found) for found in probed.units],
+        "units": [_unit(endpoint, found, names) for found in probed.units],
         "silent": {str(unit): why for unit, why in probed.silent.items()},
     }
 
 
-def show(endpoint: Endpoint, probed: Probed) -> None:
-    """Print a page for people."""
+def show(endpoint: Endpoint, probed: Probed, names: Mapping[str, str]) -> None:
+    """Print a page for people. `names` as in `as_document`."""
     console = Console(soft_wrap=True, highlight=False)
     for found in probed.units:
-        _show_unit(console, endpoint, found)
+        _show_unit(console, endpoint, found, names)
     if not probed.units:
         console.print(f"[red]no unit answers at {escape(str(endpoint))}[/]")
     if probed.silent:
@@ -77,7 +80,7 @@ def quoted(endpoint: Endpoint) -> str:
     return f"'{text}'" if "?" in text or "[" in text else text
 
 
-def next_steps(endpoint: Endpoint, found: UnitFound) -> list[str]:
+def next_steps(endpoint: Endpoint, found: UnitFound, names: Mapping[str, str]) -> list[str]:
     """What to type and to write next, for the best that fits."""
     where = endpoint_text(endpoint)
     shown = quoted(endpoint)
@@ -88,13 +91,13 @@ def next_steps(endpoint: Endpoint, found: UnitFound) -> list[str]:
             f"bessai probe {shown} --unit {found.unit} --draft my_device.json",
             f"bessai read {shown} --profile my_device.json --unit {found.unit}",
         ]
-    profile = found.fits[0].profile
-    kinds = _kinds(profile.id)
+    profile = names.get(found.fits[0].profile.id, found.fits[0].profile.id)
+    kinds = load_profile(profile).kinds
     role = next((role for kind, role in _ROLES.items() if kind in kinds), "inverter")
     site = [
         "# or in the site file, under `devices`:",
         f"  {role}_{found.unit}:",
-        f"    profile: {profile.id}",
+        f"    profile: {profile}",
         f"    role: {role}",
         f"    endpoint: {where}",
         f"    unit: {found.unit}",
@@ -104,22 +107,13 @@ def next_steps(endpoint: Endpoint, found: UnitFound) -> list[str]:
         f"INVERTER_IP={endpoint.host}",
         f"INVERTER_PORT={endpoint.port}",
         f"INVERTER_UNIT={found.unit}",
-        f"DRIVER_PROFILE_PATH={profile.id}",
+        f"DRIVER_PROFILE_PATH={profile}",
     ]
-    steps = [f"bessai read {shown} --profile {profile.id} --unit {found.unit}"]
+    steps = [f"bessai read {shown} --profile {profile} --unit {found.unit}"]
     return [*steps, *(env if endpoint.transport == "tcp" else []), *site, "bessai config check"]
 
 
-def _kinds(profile_id: str) -> list[str]:
-    from bessai.registry import ProfileError, load_profile
-
-    try:
-        return list(load_profile(profile_id).kinds)
-    except ProfileError:  # a file of the user's own
-        return []
-
-
-def _unit(endpoint: Endpoint, found: UnitFound) -> dict[str, Any]:
+def _unit(endpoint: Endpoint, found: UnitFound, names: Mapping[str, str]) -> dict[str, Any]:
     sunspec = found.sunspec
     return {
         "unit": found.unit,
@@ -133,7 +127,7 @@ def _unit(endpoint: Endpoint, found: UnitFound) -> dict[str, Any]:
         "profiles": [_fit(fit) for fit in found.fits],
         "near_misses": [_fit(fit) for fit in found.near],
         "reading": _reading(found.reading),
-        "next": next_steps(endpoint, found),
+        "next": next_steps(endpoint, found, names),
     }
 
 
@@ -143,6 +137,7 @@ def _fit(fit: Fit) -> dict[str, Any]:
         "manufacturer": fit.profile.manufacturer,
         "model": fit.profile.model,
         "score": fit.score,
+        "sure": fit.sure,
         "held": list(fit.held),
         "missed": list(fit.missed),
     }
@@ -165,7 +160,7 @@ def _reading(reading: Reading | None) -> dict[str, Any] | None:
     }
 
 
-def _show_unit(console: Console, endpoint: Endpoint, found: UnitFound) -> None:
+def _show_unit(console: Console, endpoint: Endpoint, found: UnitFound, names: Mapping[str, str]) -> None:
     console.print(f"[bold green]unit {found.unit} answers[/] at {escape(str(endpoint))}")
     if found.identification:
         told = ", ".join(f"{name} {text!r}" for name, text in found.identification.items())
@@ -179,15 +174,18 @@ def _show_unit(console: Console, endpoint: Endpoint, found: UnitFound) -> None:
         if sunspec.problem:
             console.print(f"  [yellow]SunSpec chain not whole: {escape(sunspec.problem)}[/]")
     for place, fit in enumerate(found.fits[:_FITS]):
-        tie = len([other for other in found.fits if other.score == fit.score]) > 1
-        word = "fits as well" if place else "fits"
-        style = "bold" if fit.score == found.fits[0].score else "dim"
+        best = fit.score == found.fits[0].score
+        word = "fits" if not place else "fits equally" if best else "fits as well"
         console.print(
-            f"  [{style}]{escape(fit.profile.id)}[/] {word}{' equally' if tie and place else ''} "
-            f"(weight {fit.score}): {escape(fit.profile.manufacturer)}, {escape(fit.profile.model)}"
+            f"  [{'bold' if best else 'dim'}]{escape(fit.profile.id)}[/] {word} (weight {fit.score}): "
+            f"{escape(fit.profile.manufacturer)}, {escape(fit.profile.model)}"
         )
         for line in fit.held:
             console.print(f"    [green]✓[/] {escape(line)}")
+        if not fit.sure:
+            console.print(
+                "    [yellow]other devices could answer like this: compare the model on its plate[/]"
+            )
     for fit in found.near:
         console.print(f"  [dim]{escape(fit.profile.id)} does not fit[/]")
         for mark, lines in (("[green]✓[/]", fit.held), ("[red]✗[/]", fit.missed)):
@@ -198,7 +196,7 @@ def _show_unit(console: Console, endpoint: Endpoint, found: UnitFound) -> None:
     if found.reading is not None:
         _show_reading(console, found.reading)
     console.print("  next:")
-    for line in next_steps(endpoint, found):
+    for line in next_steps(endpoint, found, names):
         console.print(f"    {escape(line)}")
 
 

@@ -31,6 +31,9 @@ class Fit:
     score: int
     """Weight of what fitted, less that of what did not: strong evidence counts more than plausible values."""
 
+    sure: bool
+    """Something held that few other devices would answer."""
+
     @property
     def complete(self) -> bool:
         """Whether every entry of the fingerprint held."""
@@ -91,6 +94,7 @@ async def fit(
     missed: list[str] = []
     score = 0
     empty = True
+    sure = False
     for check, point in entries:
         value = weight(check, point)
         if missed and value < _STRONG:
@@ -107,12 +111,15 @@ async def fit(
         else:
             missed.append(text)
         score += value if ok else -value
+        sure = sure or (ok and value >= _STRONG)
         if not answered:
             break
     if held and empty:
         missed.append("every register asked for holds 0, as empty memory does")
         score = 0
-    return Fit(profile=profile, held=tuple(held), missed=tuple(missed), score=score) if held else None
+    if not held:
+        return None
+    return Fit(profile=profile, held=tuple(held), missed=tuple(missed), score=score, sure=sure)
 
 
 def ranked(fits: Sequence[Fit]) -> tuple[list[Fit], list[Fit]]:

@@ -24,7 +24,8 @@ READING = frozenset({1, 2, 3, 4, 43})
 
 _NOBODY = frozenset({10, 11})
 """Exceptions by which a gateway says that the unit is not there."""
-_BUSY_TRIES = 2
+_AGAIN = {4: 1, 5: 2, 6: 2}
+"""How often a request is repeated that was answered with such an exception; 4 is a refusal of some devices."""
 _SILENCES = 3
 """Silences after which a unit that has answered before is left alone; one that never did gets one."""
 _CONNECTS = 5
@@ -116,7 +117,8 @@ class GentleClient(ModbusClient):
         if self._until is None:
             self._until = loop.time() + self._seconds
         standing = self.of(unit)
-        for _ in range(1 + _BUSY_TRIES):
+        tries = 0
+        while True:
             if standing.given_up:
                 return NotSent(f"unit {unit} is left alone: {standing.why}")
             if self.share is not None and self.stats.requests >= self.share:
@@ -127,10 +129,9 @@ class GentleClient(ModbusClient):
             self.notice(self.stats.requests)
             (reply,) = await super().transact(unit, [request], urgency)
             self._free_at = loop.time() + max(self.shortest_pause, self.breath)
-            if not isinstance(reply, DeviceException):
+            if not isinstance(reply, DeviceException) or tries >= _AGAIN.get(reply.code, 0):
                 break
-            if reply.code in _NOBODY or not reply.busy:
-                break
+            tries += 1
         nobody = isinstance(reply, DeviceException) and reply.code in _NOBODY
         if nobody or isinstance(reply, NoReply | ConnectionFailed):
             standing.silences += 1
