@@ -285,9 +285,12 @@ def test_a_sunspec_device_tells_its_models() -> None:
     models = dict(found.sunspec.models)
     assert list(models) == [1, 701, 702, 703, 704, 713, 714, 715, 802]
     assert models[1] == "Common"
-    if not found.fits:
-        assert found.reading is not None
-        assert found.reading.values["soc"].quality == "good"
+    assert found.fits == ()
+    assert found.reading is not None
+    assert found.reading.values["soc"].quality == "good"
+    (near,) = found.near  # zeros, and the SunSpec marker taken for a date
+    assert near.profile.id == "huawei_smartlogger"
+    assert "SunSpec" in near.missed[0]
     document = sunspec_document("own", Endpoint(host="10.0.0.1", port=1502), 126, found.sunspec.profile)
     assert (document["connection"]["port"], document["connection"]["unit"]) == (1502, 126)
 

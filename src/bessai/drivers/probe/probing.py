@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bessai.drivers.modbus import Manners, ModbusError, identify
 from bessai.drivers.probe.fit import Answers, Fit, fit, ranked
@@ -18,6 +18,9 @@ TCP_UNITS = (1, 0, 255, 247, 2, 3, 4, 5, 71, 100, 126)
 Fox ESS; 2 to 5 are the next ones on a bus, 3 is SMA's; 71 Kostal's, 100 Victron's, 126 SMA's SunSpec."""
 SERIAL_UNITS = (1, 2, 3, 4, 5, 10, 100, 126, 247)
 """The same without 0, which is everybody on a serial line, and without those that only TCP devices use."""
+
+
+_SELF_TOLD = "it describes itself by SunSpec, and nothing sure speaks for this profile"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +138,8 @@ async def _look(
         for profile in by_identity
         if (one := await fit(profile, answers, unit, identification)) is not None
     ]
+    if sunspec is not None:
+        fits = [one if one.sure or not one.complete else replace(one, missed=(_SELF_TOLD,)) for one in fits]
     complete, near = ranked(fits)
     best = complete[0].profile if complete else compile_profile(sunspec.profile) if sunspec else None
     return UnitFound(
