@@ -239,9 +239,12 @@ def test_a_sunspec_device_writes_its_own_profile(tmp_path: Path) -> None:
         code, out, _ = run(
             twin.endpoint, "--unit", "1", "-p", "eastron_sdm630", "--draft", str(file), "--json", *QUICK
         )
-    document = json.loads(out)
+        document = json.loads(out)
+        following = document["units"][0]["next"]
+        assert CliRunner().invoke(app, following[0].split()[1:]).exit_code in {0, 3}
     assert code == 0
     assert document["draft"] == str(file)
+    assert "--draft" in following[-1]
     assert {"id": 802, "name": "Battery Base Model"} in document["units"][0]["sunspec"]["models"]
     profile = load_profile(file)
     assert profile.id == "my_inverter"

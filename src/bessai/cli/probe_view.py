@@ -88,8 +88,9 @@ def next_steps(endpoint: Endpoint, found: UnitFound, names: Mapping[str, str]) -
         if found.sunspec is None:
             return [f"bessai probe {shown} --unit {found.unit} --draft my_device.json --registers 0-500"]
         return [
+            f"bessai read {shown} --profile sunspec --unit {found.unit}",
+            "# then, for a profile that the gateway can run on:",
             f"bessai probe {shown} --unit {found.unit} --draft my_device.json",
-            f"bessai read {shown} --profile my_device.json --unit {found.unit}",
         ]
     profile = names.get(found.fits[0].profile.id, found.fits[0].profile.id)
     kinds = load_profile(profile).kinds
