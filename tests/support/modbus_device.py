@@ -64,6 +64,8 @@ class ScriptedDevice:
             writer.close()
 
     def answer(self, pdu: bytes) -> bytes:
+        if len(pdu) < 5:
+            return bytes((pdu[0] | 0x80, 1))
         code, address, count = struct.unpack(">BHH", pdu[:5])
         if code == 3:
             wanted = range(address, address + count)

@@ -5,13 +5,27 @@ from __future__ import annotations
 import typer
 
 from bessai import __version__
-from bessai.cli import config, demo, fault, journal, profile, read, request, run, schema, simulate, status
+from bessai.cli import (
+    config,
+    demo,
+    fault,
+    journal,
+    probe,
+    profile,
+    read,
+    request,
+    run,
+    schema,
+    simulate,
+    status,
+)
 
 app = typer.Typer(
     name="bessai",
     help="BESSAI Edge Gateway: reads a battery plant, keeps it safe, records and publishes it.\n\n"
     "New here? `bessai demo` shows a simulated plant, no configuration needed. With a device: "
-    "`bessai read HOST:PORT --profile NAME`, then `bessai config check`, then `bessai run`.",
+    "`bessai probe HOST` tells what it is, "
+    "`bessai read HOST:PORT --profile NAME` reads it, then `bessai config check`, then `bessai run`.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
@@ -34,5 +48,5 @@ def _root(
     """Options of every command."""
 
 
-for module in (run, demo, simulate, fault, read, request, status, profile, config, journal, schema):
+for module in (run, demo, simulate, fault, probe, read, request, status, profile, config, journal, schema):
     module.register(app)

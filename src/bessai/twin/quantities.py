@@ -86,6 +86,7 @@ COMMON_QUANTITIES: Mapping[str, tuple[str, Callable[[Plant], float]]] = MappingP
         "charge_cutoff_soc": ("%", lambda p: p.config.battery.soc_max),
         "discharge_cutoff_soc": ("%", lambda p: p.config.battery.soc_min),
         "load_power": ("kW", lambda p: p.load.active_power),
+        "ac_heat_sink_temperature": ("°C", lambda p: p.pcs.temperature),
     }
 )
 """Names that are not shared but mean the same wherever a profile adds them in this unit."""

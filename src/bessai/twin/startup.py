@@ -6,9 +6,9 @@
 * A writable point is a setting: what the profile's `stop` sequence writes, the device's maximum for limits,
   otherwise 0 (or the number nearest to it that the point allows).
 * A text names the twin.
-* A point with a fingerprint that `equals` something holds that; a scale factor holds the smallest exponent with
-  which what the plant can show fits; the counter of `alive` counts simulated seconds,
-  and `…_rvrt_rem` what is left of the time in `…_rvrt_tms` since that was written.
+* A scale factor holds the smallest exponent with which what the plant can show fits; the counter of `alive` counts
+  simulated seconds, and `…_rvrt_rem` what is left of the time in `…_rvrt_tms` since that was written.
+* Where a fingerprint of the profile asks for something else, that is shown (`likeness`).
 * Anything else is answered as *not available*: the type's sentinel, or NaN. A point that has neither does not
   exist on the twin, and reading it fails with exception 2. 0 would be a measurement that nobody made.
 """
@@ -21,6 +21,7 @@ from functools import partial
 
 from bessai.registry.schema import Point, Profile
 from bessai.twin.control import limit_points, steps_of
+from bessai.twin.likeness import impersonate
 from bessai.twin.plant import Plant
 from bessai.twin.quantities import quantity_of
 from bessai.twin.registers import Registers, pack_text
@@ -40,13 +41,7 @@ def fill(registers: Registers, profile: Profile, plant: Plant) -> dict[str, Call
     }
     registers.clock = lambda: plant.time
     settings = _settings(registers, profile, plant)
-    running = profile.control.running_states if profile.control else {}
-    fixed = {
-        check.point: next((v for v in check.equals if v in running.get(check.point, ())), check.equals[0])
-        for check in profile.fingerprint
-        if check.point and check.equals
-    }
-    fixed |= _exponents(profile, plant)
+    fixed = _exponents(profile, plant)
     for name, value in fixed.items():
         registers.show(name, value)
     for name, point in profile.points.items():
@@ -74,6 +69,8 @@ def fill(registers: Registers, profile: Profile, plant: Plant) -> dict[str, Call
         else:
             raw = _running(profile, name, point) if point.enum else 0 if point.bits else None
             registers.show(name, math.nan if raw is None else raw * point.gain + point.offset)
+    shown = {name: texts.get(name, "twin") for name, point in profile.points.items() if point.type == "text"}
+    impersonate(registers, profile, plant.seed, shown, live)
     return live
 
 
