@@ -51,10 +51,11 @@ class Scene:
         heartbeat: float = 5.0,
         cycle: float = 1.0,
         limits: Limits | None = None,
+        foreign: frozenset[str] = frozenset(),
     ) -> None:
         self.profile = profile
         self.dead_man = DeadMan(profile, heartbeat, cycle)
-        self.guard = SafetyGuard(profile, limits or Limits(), self.dead_man, control=control)
+        self.guard = SafetyGuard(profile, limits or Limits(), self.dead_man, control=control, foreign=foreign)
         self.book = RequestBook()
         self.now = 1000.0
         self.measured: float | None = None
@@ -583,6 +584,33 @@ def test_monitor_mode_writes_nothing_and_still_alarms(tmp_path: Path) -> None:
     scene.expect(GuardState.MONITOR, None, soc=Quality.STALE)
     assert scene.command is None
     assert [e.code for e in scene.guard.take_events()] == ["evidence_lost"]
+
+
+def test_a_plants_slow_first_round_is_waited_for_but_not_for_long(tmp_path: Path) -> None:
+    """The first rack's value ages before the last rack was read for the first time."""
+    scene = Scene(battery(tmp_path), foreign=frozenset({"soc"}))
+    scene.ask(10)
+    for quality in (Quality.MISSING, Quality.STALE, Quality.MISSING, Quality.STALE):
+        scene.expect(GuardState.STARTING, 0.0, soc=quality)
+    assert scene.guard.take_events() == []
+    for _ in range(10):
+        scene.cycle(soc=Quality.STALE)
+    scene.expect(GuardState.HOLD, 0.0, soc=Quality.STALE)
+    assert [event.code for event in scene.guard.take_events()] == ["evidence_lost"]
+    scene.running().expect(GuardState.NORMAL, 10.0)
+    scene.expect(GuardState.HOLD, 0.0, soc=Quality.STALE)
+
+
+def test_values_of_others_make_no_device_known(tmp_path: Path) -> None:
+    scene = Scene(battery(tmp_path), foreign=frozenset({"soc"}))
+    nothing: dict[str, Any] = dict.fromkeys(
+        ("battery_power", "battery_temperature", "device_status"), Quality.MISSING
+    )
+    for _ in range(20):
+        scene.cycle(**nothing)
+        assert scene.command is None
+    scene.cycle()
+    assert scene.command is not None
 
 
 def test_release_hands_control_back(scene: Scene) -> None:

@@ -484,7 +484,7 @@ def test_a_write_that_breaks_is_not_taken_for_done(folder: Path) -> None:
         async def broken(_: Any) -> Any:
             raise RuntimeError("bug")
 
-        driver.write = broken  # type: ignore[method-assign, assignment]
+        driver.write = broken  # type: ignore[method-assign,assignment]
         rig.ask(7.0)
         record = await rig.until(lambda r: r.outcome is not None and not r.outcome.verified)
         assert record.outcome is not None

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import pytest
+
 from bessai.drivers import UniversalDriver
 from bessai.drivers.link import Link
 from bessai.drivers.universal import manners_of
@@ -45,16 +47,54 @@ def test_a_connection_that_another_driver_made_is_looked_at_before_it_is_written
             device.registers[7] = 99  # the address was given to another device
             assert await _until(lambda: asyncio.sleep(0, not link.connected))
             assert await _until(other.read_fast)
-            assert link.connected
-            assert not mine.connected
+            states = (link.connected, mine.connected)
+            assert states == (True, False)
             outcome = await mine.write(_command(("mode", 1)))
             assert not outcome.verified
             assert device.registers[20] == 0
             assert not await mine.read_fast()
             assert "another device" in (mine.problem or "")
-            assert not mine.connected
             await mine.close()
             await other.close()
+
+    asyncio.run(run())
+
+
+def test_whatever_keeps_a_link_from_connecting_is_told_and_not_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        driver = UniversalDriver(battery(tmp_path), "127.0.0.1", 1)
+
+        async def broken(**_: object) -> None:
+            raise OSError("the certificate is gone")
+
+        monkeypatch.setattr(driver.client, "connect", broken)
+        assert not await driver.read_fast()
+        assert "the certificate is gone" in (driver.problem or "")
+        monkeypatch.undo()
+        assert not await driver.read_fast(), "the next attempt has to wait"
+        assert "the certificate is gone" in (driver.problem or "")
+        await driver.close()
+
+    asyncio.run(run())
+
+
+def test_a_link_survives_the_driver_that_gave_up_waiting(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with ScriptedDevice(dict(REGISTERS)) as device:
+            link = Link(Endpoint(host="127.0.0.1", port=device.port))
+            first = UniversalDriver(battery(tmp_path), link, unit=1)
+            second = UniversalDriver(battery(tmp_path), link, unit=2)
+            impatient = asyncio.create_task(first.read_fast())
+            await asyncio.sleep(0)
+            patient = asyncio.create_task(second.read_fast())
+            await asyncio.sleep(0)
+            impatient.cancel()
+            assert await patient
+            assert device.connections == 1
+            assert await first.read_fast()
+            await first.close()
 
     asyncio.run(run())
 

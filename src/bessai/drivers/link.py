@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 
 from bessai.drivers.modbus import ConnectionFailed, Manners, ModbusClient
 from bessai.model import Endpoint
+
+log = logging.getLogger("bessai.link")
 
 _BACKOFF_FIRST = 0.5
 _BACKOFF_MAX = 8.0
@@ -112,6 +115,10 @@ class Link:
             await self.client.connect()
         except ConnectionFailed as error:
             self.failed(str(error))
+            return False
+        except Exception as error:
+            log.exception("connecting to %s failed", self.endpoint)
+            self.failed(f"cannot connect to {self.endpoint}: {error}")
             return False
         else:
             self.problem = "connected, no answer yet"
