@@ -21,7 +21,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _run_once(self) -> None:
         if not self._ready:
-            if not self._scheduled:
+            due = min((timer.when() for timer in self._scheduled if not timer.cancelled()), default=None)
+            if due is None:
                 raise AssertionError("everything waits, and nothing will ever happen: a hang")
-            self._now = max(self._now, self._scheduled[0].when())
+            self._now = max(self._now, due)
         super()._run_once()  # type: ignore[misc]
