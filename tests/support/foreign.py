@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,18 +63,34 @@ def modbus_serial_server(cache: Path) -> Iterator[int]:
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         pytest.skip("node and npm are not installed (Debian packages nodejs, npm)")
-    modules = cache / "node_modules"
-    if not (modules / "modbus-serial" / "package.json").is_file():
-        cache.mkdir(parents=True, exist_ok=True)
-        command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(cache)]
+    modules = cache / _MODBUS_SERIAL / "node_modules"
+    if not modules.is_dir():
+        _install(npm, cache)
+    script = str(Path(__file__).with_name("foreign_modbus_serial.js"))
+    with serving([node, script, str(modules), str(SIZE), str(HOLE.start), str(HOLE.stop)]) as port:
+        yield port
+
+
+def _install(npm: str, cache: Path) -> None:
+    """Install aside, then move there at once: tests may run in several processes."""
+    with tempfile.TemporaryDirectory(dir=cache) as aside:
+        command = [
+            npm,
+            "install",
+            "--no-audit",
+            "--no-fund",
+            "--ignore-scripts",
+            "--prefix",
+            aside,
+            _MODBUS_SERIAL,
+        ]
         try:
-            done = subprocess.run(
-                [*command, _MODBUS_SERIAL], capture_output=True, text=True, timeout=60, check=False
-            )
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         except subprocess.TimeoutExpired:
             pytest.skip(f"npm could not install {_MODBUS_SERIAL} within a minute")
         if done.returncode:
             pytest.skip(f"npm cannot install {_MODBUS_SERIAL}: {done.stderr.strip().splitlines()[-1:]}")
-    script = str(Path(__file__).with_name("foreign_modbus_serial.js"))
-    with serving([node, script, str(modules), str(SIZE), str(HOLE.start), str(HOLE.stop)]) as port:
-        yield port
+        target = cache / _MODBUS_SERIAL
+        target.mkdir(exist_ok=True)
+        with contextlib.suppress(OSError):  # another process was quicker
+            (Path(aside) / "node_modules").rename(target / "node_modules")
