@@ -393,6 +393,17 @@ def test_sentinels_by_type_by_point_and_none() -> None:
     assert missing([32768, 32768, 1, 1, 0]) == {"own"}
 
 
+@pytest.mark.parametrize(("kind", "sentinel"), [("u64", 2**64 - 1), ("i64", -(2**63)), ("i64", 2**63 - 1)])
+def test_a_sentinel_of_64_bits_is_seen_on_the_short_way_too(kind: str, sentinel: int) -> None:
+    """One less than it is the same floating-point number."""
+    (plan,) = _compile({"x": {"address": 0, "type": kind, "sentinel": sentinel}}).plans.values()
+    values, quality = np.zeros(1), np.zeros(1, np.uint8)
+    plan.place(np.array([sentinel], np.float64), values, quality)
+    assert (math.isnan(values[0]), quality[0]) == (True, Quality.NOT_AVAILABLE)
+    plan.place(np.array([5.0]), values, quality)
+    assert (values[0], quality[0]) == (5.0, Quality.GOOD)
+
+
 def test_a_sentinel_is_not_available_even_where_it_is_out_of_range() -> None:
     ((_, quality),) = _scaled(
         {"x": {"address": 0, "type": "u16", "sentinel": 65535, "valid": [0, 10]}}, [65535]

@@ -74,8 +74,13 @@ class Poller:
             for station, part in groupby(blocks, lambda block: block.station)
         ]
 
-    async def poll(self, client: ModbusClient, urgency: Urgency) -> ModbusError | None:
-        """Read everything once. Returns the error that kept something from being read, or None."""
+    async def poll(
+        self, client: ModbusClient, urgency: Urgency, *, patient: bool = True
+    ) -> ModbusError | None:
+        """Read everything once. Returns the error that kept something from being read, or None.
+
+        What was not answered is asked again when `patient`; what is read slowly never is.
+        """
         blocks, parts = self._blocks, self._parts
         start = asyncio.get_running_loop().time()
         if self._shunned and urgency is Urgency.SLOW:
@@ -93,7 +98,7 @@ class Poller:
         found = dict(zip(blocks, replies, strict=True))
         if urgency is Urgency.SLOW and connected:
             self._shun(found)
-        return await self._recover(client, urgency, found, start)
+        return await self._recover(client, urgency, found, start, patient and urgency is not Urgency.SLOW)
 
     def _stored(self, blocks: list[Block], replies: list[bytes | ModbusError], start: float) -> bool:
         """Keep what was read, when all of the plan was."""
@@ -152,6 +157,7 @@ class Poller:
         urgency: Urgency,
         replies: dict[Block, bytes | ModbusError],
         start: float,
+        patient: bool,
     ) -> ModbusError | None:
         """Repeat, split and give up, block by block; keep everything that was read."""
         connection = self._profile.connection
@@ -171,8 +177,8 @@ class Poller:
                 pending[:0] = halves
                 del replies[block]
                 continue
-            patient = urgency is not Urgency.SLOW or isinstance(reply, DeviceException)
-            if tries[block] >= connection.retries or not patient or not client.connected:
+            again = patient or isinstance(reply, DeviceException)
+            if tries[block] >= connection.retries or not again or not client.connected:
                 worst = reply
                 if isinstance(reply, NoReply):
                     break

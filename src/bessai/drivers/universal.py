@@ -128,7 +128,8 @@ class UniversalDriver:
         """
         if not (self._well and self.client.stats.connects == self._generation[0]) and not await self._ready():
             return False
-        error = await self._fast.poll(self.client, Urgency.FAST) if self._fast else None
+        patient = self._well or not self._backoff.failing  # one question shows that a silent unit still is
+        error = await self._fast.poll(self.client, Urgency.FAST, patient=patient) if self._fast else None
         if error is not None or not self._well:
             self._note(error)
         slower_due = asyncio.get_running_loop().time() >= self._next_due

@@ -109,7 +109,7 @@ def split_address(address: str, default_port: int, *, whole: str | None = None) 
         raise ValueError(f"{shown}: give HOST:PORT, for example 192.168.8.1:502")
     if not port:
         return host, default_port
-    if not port.isdigit() or not 1 <= int(port) <= 65535:
+    if not port.isdecimal() or len(port) > 5 or not 1 <= int(port) <= 65535:
         raise ValueError(f"{shown}: port {port!r} is not a number from 1 to 65535")
     return host, int(port)
 
@@ -124,7 +124,7 @@ def _serial(text: str, path: str, options: dict[str, str]) -> Endpoint:
         allowed = _SERIAL.get(name)
         if allowed is None:
             raise ValueError(f"{text!r}: unknown option {name!r}; use {', '.join(_SERIAL)}")
-        given: int | str = int(value) if value.isdigit() else value.upper()
+        given: int | str = int(value) if value.isdecimal() and len(value) < 9 else value.upper()
         if given not in allowed:
             raise ValueError(f"{text!r}: {name}={value} must be one of {', '.join(map(str, allowed))}")
         values[name] = given
@@ -149,6 +149,10 @@ def _file(text: str, name: str, value: str, folder: Path | None) -> Path:
     if not value:
         raise ValueError(f"{text!r}: {name} is missing; TLS is mutual: give ?ca=FILE&cert=FILE&key=FILE")
     file = Path(value) if folder is None else folder / value
-    if not file.is_file():
+    try:
+        found = file.is_file()
+    except OSError:  # no file can have that name
+        found = False
+    if not found:
         raise ValueError(f"{text!r}: {name}: there is no file {file}")
     return file

@@ -149,7 +149,8 @@ class ReadPlan:
 
         Values that are not available or invalid are NaN. Values out of range are kept, marked.
         """
-        values = raw * (self.gain * factor) + self.offset
+        with np.errstate(over="ignore", invalid="ignore"):  # what is no number is marked below
+            values = raw * (self.gain * factor) + self.offset
         quality = np.zeros(len(raw), np.uint8)
         good = (values >= self.low) & (values <= self.high)  # false for NaN and infinity as well
         for sentinel in self.sentinels:
@@ -335,8 +336,11 @@ def _certain(point: Point, sentinels: frozenset[int]) -> tuple[float, float]:
     margin = 1e-12 * max(1.0, *(abs(end) for end in ends if abs(end) < 1e300), 0.0)
     low, high = max(ends[0] + margin, -_LARGEST), min(ends[1] - margin, _LARGEST)
     for raw in sentinels:
-        if low <= raw <= high:  # cut at the sentinel, and keep the larger side
-            low, high = (low, raw - 0.5) if raw - low >= high - raw else (raw + 0.5, high)
+        if (
+            low <= raw <= high
+        ):  # cut at the sentinel, and keep the larger side; 64 bits are more than a float holds
+            below, above = math.nextafter(raw, -math.inf), math.nextafter(raw, math.inf)
+            low, high = (low, below) if raw - low >= high - raw else (above, high)
     return (1.0, 0.0) if point.scale is not None else (low, high)
 
 

@@ -72,12 +72,20 @@ def find_profile(name: str | Path) -> Path:
     packed = directory / (path.name if path.suffix == ".json" else f"{path.name}.json")
     named = len(path.parts) == 1 or path.parts[:-1] == ("registry",)
     for candidate in (path, packed) if named else (path,):
-        if candidate.is_file():
+        if is_file(candidate):
             return candidate
     known = [profile.stem for profile in list_profiles()]
     near = difflib.get_close_matches(path.stem, known, 1)
     hint = f"did you mean {near[0]}?" if near else f"the registry has: {', '.join(known) or 'none'}"
     raise ProfileError([Problem(str(name), "", "", f"no such profile; {hint}")])
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; no for what cannot be the name of one."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def load_profile(name: str | Path) -> Profile:
@@ -102,6 +110,8 @@ def load_profile(name: str | Path) -> Profile:
         raise ProfileError([problem]) from None
     except _DuplicateKeyError as error:
         raise ProfileError([Problem(str(path), str(error), "", "given twice; keep one")]) from None
+    except ValueError:
+        raise ProfileError([Problem(str(path), "", "", "holds a number of thousands of digits")]) from None
     try:
         profile = Profile.model_validate(document)
     except ValidationError as error:

@@ -25,7 +25,8 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.file}: {self.field}" if self.field else self.file
-        return f"{where} = {self.value}: {self.mend}" if self.value else f"{where}: {self.mend}"
+        text = f"{where} = {self.value}: {self.mend}" if self.value else f"{where}: {self.mend}"
+        return text.encode("utf-8", "backslashreplace").decode()  # half of a surrogate pair cannot be printed
 
 
 def explain(error: ValidationError, file: str, document: Any, fields: Sequence[str]) -> list[Problem]:
@@ -46,7 +47,7 @@ def explain(error: ValidationError, file: str, document: Any, fields: Sequence[s
             mend = "must be duration, timeout, heartbeat, rewrite or none"
         elif item["type"] == "string_pattern_mismatch":
             mend = "use lower-case letters, digits and _, beginning with a letter"
-        field = ".".join(path)
+        field = ".".join(part or '""' for part in path)
         # one field may fail once for each type that it may have
         if field in found and found[field].value == value:
             mend = f"{found[field].mend}, or: {mend}"
@@ -72,7 +73,7 @@ def at(document: Any, path: list[str]) -> Any:
     for part in path:
         if isinstance(document, dict):
             document = document.get(part)
-        elif isinstance(document, list) and part.isdigit() and int(part) < len(document):
+        elif isinstance(document, list) and part.isdecimal() and int(part) < len(document):
             document = document[int(part)]
         elif isinstance(document, BaseModel):
             document = getattr(document, part, None)
@@ -85,5 +86,8 @@ def shorten(value: Any) -> str:
     """A value as it stands in the file, cut to a readable length; empty for nothing and for large ones."""
     if value is None or (isinstance(value, dict | list) and len(value) > 4):
         return ""
-    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except (ValueError, TypeError, RecursionError):  # YAML can name a value inside itself, or by a list
+        return ""
     return text if len(text) <= 60 else text[:57] + "…"

@@ -91,7 +91,10 @@ def _compile(node: ast.expr, names: dict[str, int], depth: int) -> _Function:
 
     match node:
         case ast.Constant(value=value) if isinstance(value, int | float) and not isinstance(value, bool):
-            number = float(value)
+            try:
+                number = float(value)
+            except OverflowError:
+                raise FormulaError("holds a number of more than 300 digits; that is no quantity") from None
             return lambda _: number
         case ast.Name() | ast.Attribute():
             i = names.setdefault(_name(node), len(names))

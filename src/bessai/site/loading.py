@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from bessai.model import Endpoint, parse_endpoint
 from bessai.registry import CompiledProfile, Problem, Profile, ProfileError, compile_profile, load_profile
+from bessai.registry.loading import is_file
 from bessai.registry.problems import at, explain, shorten
 from bessai.site.formula import FormulaError, parse
 from bessai.site.points import Points
@@ -141,7 +142,7 @@ class _Loader:
         if unit is None:
             return -1
         text = _numbered(str(unit), n)
-        if text.isdigit() and int(text) <= 255:
+        if text.isdecimal() and len(text) <= 3 and int(text) <= 255:
             return int(text)
         self._problem(f"devices.{key}.unit", f"{text!r} is no unit id; give 0 … 255")
         return None
@@ -153,9 +154,9 @@ class _Loader:
             beside = self._path.parent / entry.profile
             self._profiles[key] = None
             try:
-                profile = load_profile(beside if beside.is_file() else entry.profile)
+                profile = load_profile(beside if is_file(beside) else entry.profile)
             except ProfileError as error:
-                self._problems += error.problems if beside.is_file() else [
+                self._problems += error.problems if is_file(beside) else [
                     replace(problem, file=str(self._path), field=field, value=entry.profile)
                     for problem in error.problems
                 ]  # fmt: skip
