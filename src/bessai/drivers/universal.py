@@ -126,7 +126,7 @@ class UniversalDriver:
         The slower classes follow by themselves behind it, in the background. Returns True when every
         block was read.
         """
-        if not (self._well and self.client.stats.connects == self._generation[0]) and not await self._ready():
+        if not (self._well and self.connected) and not await self._ready():
             return False
         patient = self._well or not self._backoff.failing  # one question shows that a silent unit still is
         error = await self._fast.poll(self.client, Urgency.FAST, patient=patient) if self._fast else None
