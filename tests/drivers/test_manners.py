@@ -93,6 +93,10 @@ def test_a_dead_unit_costs_the_others_little(tmp_path: Path, transport: Literal[
         device.silent = set()
         before = good[3]
         await rounds(70)
+        device.asked.clear()
+        device.hook = lambda unit, _: None if device.asked[unit] == 5 else b""  # one lost reply of each
+        await rounds(20)
+        assert device.asked == dict.fromkeys(drivers, 21)  # is asked for again at once
         assert good[3] > before  # healed by itself, on the same connection
         assert state(drivers[3], "p0") == (300, Quality.GOOD)
         assert drivers[3].problem is None

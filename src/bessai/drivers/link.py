@@ -27,11 +27,6 @@ class Backoff:
         self._failures += 1
         return pause * self._rng.uniform(0.5, 1.0)
 
-    @property
-    def failing(self) -> bool:
-        """True from a failure to the next success."""
-        return self._failures > 0
-
     def reset(self) -> None:
         """After a success."""
         self._failures = 0

@@ -121,8 +121,7 @@ class UniversalDriver:
         if not await self._ready():
             return False
         poller = self._pollers.get("fast")
-        patient = not self._backoff.failing  # one question is enough to see that a silent unit still is
-        error = await poller.poll(self.client, Urgency.FAST, patient=patient) if poller else None
+        error = await poller.poll(self.client, Urgency.FAST) if poller else None
         self._note(error)
         slower_due = asyncio.get_running_loop().time() >= min(self._due.values(), default=math.inf)
         if self.client.connected and slower_due and (self._slow is None or self._slow.done()):
