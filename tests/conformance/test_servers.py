@@ -72,14 +72,16 @@ _FUNCTIONS = {
 
 
 @pytest.fixture(scope="module", params=_FUNCTIONS)
-def peer(request: pytest.FixtureRequest) -> Iterator[Peer]:
+def peer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
     name: str = request.param
+    cache = getattr(request.config, "cache", None)  # the plug-in may be off
+    modules = cache.mkdir("modbus-serial") if cache else tmp_path_factory.mktemp("modbus-serial")
     servers: dict[str, Callable[[], AbstractContextManager[int]]] = {
         "pymodbus": pymodbus_server,
         "pymodbus rtu+tcp": lambda: pymodbus_server("rtu"),
         "libmodbus": libmodbus_or_skip,
         "modbus_tk": modbus_tk_server,
-        "modbus-serial": lambda: modbus_serial_server(Path(request.config.cache.mkdir("modbus-serial"))),
+        "modbus-serial": lambda: modbus_serial_server(modules),
     }
     with servers[name]() as port:
         transport: Any = "rtu+tcp" if "rtu" in name else "tcp"

@@ -726,3 +726,22 @@ def test_an_unreadable_timer_is_no_proof(timed: Scene) -> None:
     for _ in range(8):
         assert timed.cycle(left=Quality.NOT_AVAILABLE).setpoint == 0.0
     assert "dead_man_unseen" in [condition.code for condition in timed.guard.active]
+
+
+def test_a_mean_hides_neither_a_full_nor_an_empty_battery(tmp_path: Path) -> None:
+    extremes = {
+        f"soc_{name}": {"address": 30 + i, "type": "u16", "unit": "%", "poll": "fast"}
+        for i, name in enumerate(("highest", "lowest"))
+    }
+    scene = Scene(compiled(tmp_path, {**BATTERY, **extremes}, control=CONTROL, dead_man=DEAD_MAN))
+    scene.ask(-10)
+    for _ in range(4):
+        scene.cycle(soc=50.0, soc_highest=60.0, soc_lowest=40.0)
+    scene.expect(GuardState.NORMAL, -10.0, soc=50.0, soc_highest=60.0, soc_lowest=40.0)
+    decision = scene.expect(GuardState.DERATED, 0.0, soc=50.0, soc_highest=95.0, soc_lowest=40.0)
+    assert "soc_high" in decision.limited_by
+    scene.ask(10)
+    scene.expect(GuardState.DERATED, 10.0, soc=50.0, soc_highest=95.0, soc_lowest=40.0)
+    decision = scene.expect(GuardState.HOLD, 0.0, soc=50.0, soc_highest=95.0, soc_lowest=10.0)
+    assert {"soc_high", "soc_low"} <= {condition.code for condition in scene.guard.active}
+    scene.expect(GuardState.HOLD, 0.0, soc=50.0, soc_highest=60.0, soc_lowest=Quality.STALE)

@@ -93,6 +93,10 @@ def test_a_dead_unit_costs_the_others_little(tmp_path: Path, transport: Literal[
         device.silent = set()
         before = good[3]
         await rounds(70)
+        device.asked.clear()
+        device.hook = lambda unit, _: None if device.asked[unit] == 5 else b""  # one lost reply of each
+        await rounds(20)
+        assert device.asked == dict.fromkeys(drivers, 21)  # is asked for again at once
         assert good[3] > before  # healed by itself, on the same connection
         assert state(drivers[3], "p0") == (300, Quality.GOOD)
         assert drivers[3].problem is None
@@ -318,7 +322,9 @@ def test_another_device_is_neither_trusted_nor_written_to(tmp_path: Path, kind: 
         assert (await driver.write(command(("mode", 1)))).verified
         device.units[1] = right | {10: 0x5858, 12: 8}  # exchanged, while the cable was out
         driver.client.close("unplugged")
-        assert not await driver.read_fast()
+        for _ in range(5):
+            assert not await driver.read_fast()
+            await asyncio.sleep(1)
         assert qualities(driver) == {Quality.MISSING}
         assert not (await driver.write(command(("mode", 0)))).verified
         assert device.written == [(1, 1, 1)]
@@ -359,7 +365,10 @@ def test_a_register_that_wears_is_written_when_it_changes(tmp_path: Path) -> Non
         assert driver.worn() == []
         driver.client.close("rebooted")
         await asyncio.sleep(10)
-        assert await driver.read_fast()
+        for _ in range(10):
+            if await driver.read_fast():
+                break
+            await asyncio.sleep(1)
         await write(70, 2)  # who knows what it remembers
         assert driver.writes["limit"] == 4
         assert driver.worn() == ["limit"]

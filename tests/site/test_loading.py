@@ -74,7 +74,7 @@ def test_a_plant(folder: Path) -> None:
     index = site.layout.index
     assert set(site.plant) == {
         "soc", "cell_voltage_max", "cell_voltage_min", "cell_temperature_max", "cell_temperature_min",
-        "grid_power", "grid_frequency", "load", "soc_min",
+        "soc_highest", "soc_lowest", "grid_power", "grid_frequency", "load", "soc_min",
     }  # fmt: skip
     for device in site.devices:
         assert index[f"{device.name}.{device.compiled.layout.names[0]}"] == device.columns.start

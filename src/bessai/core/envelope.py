@@ -74,7 +74,7 @@ class EnvelopeCheck:
         Such a point is excused only while the device refuses its address and always has.
         """
         names = image.layout.index
-        looked_at = ("soc", *(limit.point for limit in self._limits.states))
+        looked_at = ("soc", "soc_highest", "soc_lowest", *(limit.point for limit in self._limits.states))
         further = [name for name in looked_at if name in names and name not in control.evidence]
         for name in (*control.evidence, *further):
             value = image.good(name)
@@ -104,23 +104,20 @@ class EnvelopeCheck:
                 )
 
     def _shares(self, image: ProcessImage) -> Iterator[tuple[str, Condition | None, float, float]]:
-        soc = image.good("soc")
-        if soc is not None:
-            limits = self._limits
-            self._full = soc >= limits.soc_max - (limits.soc_hysteresis if self._full else 0.0)
-            self._empty = soc <= limits.soc_min + (limits.soc_hysteresis if self._empty else 0.0)
-            if self._full or self._empty:
-                code = "soc_high" if self._full else "soc_low"
-                text = f"at or {'above' if self._full else 'below'} its limit"
-                outside = not limits.soc_min <= soc <= limits.soc_max
-                edge = Condition(
-                    code=code,
-                    severity=Severity.ALARM if outside else Severity.WARNING,
-                    message=f"state of charge {text}: no {'charge' if self._full else 'discharge'}",
-                    point="soc",
-                    value=soc,
-                )
-                yield code, edge, 0.0 if self._full else 1.0, 0.0 if self._empty else 1.0
+        limits, soc = self._limits, image.good("soc")
+        highest, lowest = (
+            image.good(name) for name in ("soc_highest", "soc_lowest")
+        )  # of a plant's batteries
+        if (fullest := soc if highest is None else highest) is not None:
+            self._full = fullest >= limits.soc_max - (limits.soc_hysteresis if self._full else 0.0)
+            if self._full:
+                beyond = fullest > limits.soc_max
+                yield "soc_high", _edge("soc_high", "above", "charge", fullest, beyond=beyond), 0.0, 1.0
+        if (emptiest := soc if lowest is None else lowest) is not None:
+            self._empty = emptiest <= limits.soc_min + (limits.soc_hysteresis if self._empty else 0.0)
+            if self._empty:
+                beyond = emptiest < limits.soc_min
+                yield "soc_low", _edge("soc_low", "below", "discharge", emptiest, beyond=beyond), 1.0, 0.0
         for limit in self._limits.states:
             value = image.good(limit.point)
             if value is None:
@@ -187,3 +184,13 @@ class EnvelopeCheck:
                 )
             found.append(max(0.0, min(known)) if known else 0.0)
         return Bounds(-found[0], found[1]), unknown
+
+
+def _edge(code: str, where: str, stopped: str, soc: float, *, beyond: bool) -> Condition:
+    return Condition(
+        code=code,
+        severity=Severity.ALARM if beyond else Severity.WARNING,
+        message=f"state of charge at or {where} its limit: no {stopped}",
+        point="soc",
+        value=soc,
+    )

@@ -32,6 +32,8 @@ from bessai.site import Site
 
 log = logging.getLogger("bessai.gateway")
 
+_CONDITIONS = 50
+"""Conditions that the status lists, most severe first."""
 _QUEUED_BYTES = 64 << 20
 """Memory that records waiting for the disk may take."""
 _BYTES_PER_COLUMN = 17
@@ -65,7 +67,7 @@ class Gateway:
             layout=site.layout,
             device={"profile": profile.id, "manufacturer": profile.manufacturer, "model": profile.model},
             max_bytes=settings.journal_max_mb << 20,
-            queue=max(16, min(QUEUE, _QUEUED_BYTES // (_BYTES_PER_COLUMN * max(1, len(site.layout))))),
+            queue=max(4, min(QUEUE, _QUEUED_BYTES // (_BYTES_PER_COLUMN * max(1, len(site.layout))))),
         )
         self.plant = Plant(site, self.clock, cycle=settings.cycle_time, stale_after=settings.stale_after)
         self.book = RequestBook()
@@ -156,7 +158,7 @@ class Gateway:
             "cycle": self.cycle.stats.as_dict(),
             "conditions": [
                 {"code": c.code, "severity": c.severity.label, "point": c.point, "message": c.message}
-                for c in self.cycle.active
+                for c in self.cycle.active[:_CONDITIONS]
             ],
             "points": self._points(),
             "journal": {name: getattr(journal, name) for name in journal.__dataclass_fields__},

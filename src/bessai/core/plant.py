@@ -24,6 +24,9 @@ from bessai.site import Device, Site
 
 log = logging.getLogger("bessai.plant")
 
+_REST, _REST_CONTROLLED = 60.0, 5.0
+"""Seconds that a silent device is left alone at most on a shared link; control must come back soon."""
+
 FIRST_ROUND = 3.0
 """Seconds within which every device is read for the first time, also those with a long period."""
 
@@ -167,6 +170,7 @@ class Plant:
             stations=device.stations,
             pace=Pace(stale_fast=max(self._stale_after, 0 if device.control else 3 * own), cycle=own),
             arrays=self.arrays.part(device.columns),
+            longest_rest=_REST_CONTROLLED if device.control else _REST,
         )
         return _Member(device=device, driver=driver, period=own)
 

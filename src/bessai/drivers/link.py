@@ -30,11 +30,6 @@ class Backoff:
         self._failures += 1
         return pause * self._rng.uniform(0.5, 1.0)
 
-    @property
-    def failing(self) -> bool:
-        """True from a failure to the next success."""
-        return self._failures > 0
-
     def reset(self) -> None:
         """After a success."""
         self._failures = 0
@@ -77,11 +72,11 @@ class Link:
         """Changes with every connection made or lost."""
         return self.client.stats.connects, self.client.stats.disconnects
 
-    def join(self, unit: int, manners: Manners) -> Backoff:
-        """Add a driver's unit. Returns the pauses that it takes when it alone is silent."""
+    def join(self, unit: int, manners: Manners, *, longest_rest: float = _REST_MAX) -> Backoff:
+        """Add a driver's unit. Returns the pauses that it takes when it alone is silent, `longest_rest` s at most."""
         self.members += 1
         self.client.register(unit, manners)
-        return Backoff(_REST_FIRST, _REST_MAX, self._rng)
+        return Backoff(_REST_FIRST, longest_rest, self._rng)
 
     async def ensure(self) -> bool:
         """Connect when there is no connection and the backoff allows it. Drivers wait for one attempt together."""

@@ -46,6 +46,8 @@ class Poller:
         self.absent: dict[str, Block] = {}
         """Points that the device refused one by one; asked again from time to time."""
         self.splits = 0
+        self._silent = self._was_silent = False
+        """This reading, and the one before, found nobody: then one question shows whether that is still so."""
         self._profile = profile
         self._units = units
         self._columns = columns
@@ -74,13 +76,9 @@ class Poller:
             for station, part in groupby(blocks, lambda block: block.station)
         ]
 
-    async def poll(
-        self, client: ModbusClient, urgency: Urgency, *, patient: bool = True
-    ) -> ModbusError | None:
-        """Read everything once. Returns the error that kept something from being read, or None.
-
-        What was not answered is asked again when `patient`; what is read slowly never is.
-        """
+    async def poll(self, client: ModbusClient, urgency: Urgency) -> ModbusError | None:
+        """Read everything once. Returns the error that kept something from being read, or None."""
+        self._was_silent, self._silent = self._silent, False
         blocks, parts = self._blocks, self._parts
         start = asyncio.get_running_loop().time()
         if self._shunned and urgency is Urgency.SLOW:
@@ -98,7 +96,7 @@ class Poller:
         found = dict(zip(blocks, replies, strict=True))
         if urgency is Urgency.SLOW and connected:
             self._shun(found)
-        return await self._recover(client, urgency, found, start, patient and urgency is not Urgency.SLOW)
+        return await self._recover(client, urgency, found, start)
 
     def _stored(self, blocks: list[Block], replies: list[bytes | ModbusError], start: float) -> bool:
         """Keep what was read, when all of the plan was."""
@@ -157,12 +155,12 @@ class Poller:
         urgency: Urgency,
         replies: dict[Block, bytes | ModbusError],
         start: float,
-        patient: bool,
     ) -> ModbusError | None:
         """Repeat, split and give up, block by block; keep everything that was read."""
         connection = self._profile.connection
         pending = [block for block, reply in replies.items() if not isinstance(reply, bytes)]
         tries = dict.fromkeys(pending, 0)
+        patience = 0 if urgency is Urgency.SLOW or self._was_silent else connection.retries
         worst: ModbusError | None = None
         while pending:
             block = pending.pop(0)
@@ -177,8 +175,8 @@ class Poller:
                 pending[:0] = halves
                 del replies[block]
                 continue
-            again = patient or isinstance(reply, DeviceException)
-            if tries[block] >= connection.retries or not again or not client.connected:
+            limit = connection.retries if isinstance(reply, DeviceException) else patience
+            if tries[block] >= limit or not client.connected:
                 worst = reply
                 if isinstance(reply, NoReply):
                     break
@@ -189,6 +187,7 @@ class Poller:
             replies[block] = await self._once(client, urgency, block)
             pending.insert(0, block)
         self._keep({b: reply for b, reply in replies.items() if isinstance(reply, bytes)}, start)
+        self._silent = isinstance(worst, NoReply) and not any(isinstance(r, bytes) for r in replies.values())
         return worst
 
     async def _once(self, client: ModbusClient, urgency: Urgency, block: Block) -> bytes | ModbusError:

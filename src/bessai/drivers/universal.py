@@ -40,6 +40,7 @@ class UniversalDriver:
         stations: unit ids of the profile's stations, when they are not the profile's.
         pace: poll periods and age limits.
         arrays: memory for the columns, when it is part of a plant's.
+        longest_rest: seconds that the device is left alone at most when it alone is silent on a shared link.
         rng: source of the jitter of reconnects.
     """
 
@@ -53,6 +54,7 @@ class UniversalDriver:
         stations: Mapping[str, int] | None = None,
         pace: Pace | None = None,
         arrays: Arrays | None = None,
+        longest_rest: float = 60.0,
         rng: random.Random | None = None,
     ) -> None:
         connection = profile.connection
@@ -65,7 +67,7 @@ class UniversalDriver:
             endpoint = where if isinstance(where, Endpoint) else Endpoint(host=where, port=port)
             where = Link(endpoint, manners, rng=rng)
         self.link = where
-        self._backoff = where.join(self.unit, manners)
+        self._backoff = where.join(self.unit, manners, longest_rest=longest_rest)
         units: dict[str | None, int] = {None: self.unit}
         units.update(connection.stations)
         units.update(stations or {})
@@ -128,8 +130,7 @@ class UniversalDriver:
         """
         if not (self._well and self.connected) and not await self._ready():
             return False
-        patient = self._well or not self._backoff.failing  # one question shows that a silent unit still is
-        error = await self._fast.poll(self.client, Urgency.FAST, patient=patient) if self._fast else None
+        error = await self._fast.poll(self.client, Urgency.FAST) if self._fast else None
         if error is not None or not self._well:
             self._note(error)
         slower_due = asyncio.get_running_loop().time() >= self._next_due

@@ -38,6 +38,8 @@ SHARED_POINTS: dict[str, SharedPoint] = {
     "phase_current_c": SharedPoint("A", "Current of phase C"),
     "device_status": SharedPoint(None, "Operating state of the inverter"),
     "soc": SharedPoint("%", "State of charge of the battery"),
+    "soc_highest": SharedPoint("%", "State of charge of the fullest battery of a plant"),
+    "soc_lowest": SharedPoint("%", "State of charge of the emptiest battery of a plant"),
     "soh": SharedPoint("%", "State of health of the battery"),
     "battery_power": SharedPoint("kW", "Power of the battery, + = discharge"),
     "battery_voltage": SharedPoint("V", "Voltage at the battery's terminals"),

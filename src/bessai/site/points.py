@@ -27,6 +27,8 @@ _USUAL: dict[str, tuple[Kind, tuple[str, ...], tuple[str, ...]]] = {
     "reactive_power": ("sum", ("reactive_power",), _CONVERTERS),
     "battery_power": ("sum", ("battery_power",), _STORAGE),
     "soc": ("mean", ("soc",), _STORAGE),
+    "soc_highest": ("max", ("soc",), _STORAGE),
+    "soc_lowest": ("min", ("soc",), _STORAGE),
     "soh": ("mean", ("soh",), _STORAGE),
     "energy_capacity": ("sum", ("energy_capacity",), _STORAGE),
     "energy_charged_total": ("sum", ("energy_charged_total",), _STORAGE),
@@ -98,6 +100,8 @@ class Points:
             found = [(d, p) for d, p in found if d.role == role]
         if not found or (roles == ("meter",) and len(found) > 1):
             return None
+        if name in {"soc_highest", "soc_lowest"} and len(found) == 1:
+            return None  # it is the plant's soc
         inputs = tuple(f"{d.name}.{p}" for d, p in found)
         unit = found[0][0].compiled.points[found[0][1]].unit
         if name not in {"soc", "soh"} or len(found) == 1:

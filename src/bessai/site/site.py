@@ -17,7 +17,16 @@ from bessai.site.rules import Aggregation, Rule
 from bessai.site.schema import Role
 
 BATTERY_STATE = frozenset(
-    {"soc", "soh", "cell_voltage_max", "cell_voltage_min", "cell_temperature_max", "cell_temperature_min"}
+    {
+        "soc",
+        "soc_highest",
+        "soc_lowest",
+        "soh",
+        "cell_voltage_max",
+        "cell_voltage_min",
+        "cell_temperature_max",
+        "cell_temperature_min",
+    }
 )
 """What the plant's aggregate says better than the commanded device: it looks at every battery."""
 
