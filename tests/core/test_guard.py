@@ -742,6 +742,6 @@ def test_a_mean_hides_neither_a_full_nor_an_empty_battery(tmp_path: Path) -> Non
     assert "soc_high" in decision.limited_by
     scene.ask(10)
     scene.expect(GuardState.DERATED, 10.0, soc=50.0, soc_highest=95.0, soc_lowest=40.0)
-    decision = scene.expect(GuardState.HOLD, 0.0, soc=50.0, soc_highest=95.0, soc_lowest=10.0)
+    scene.expect(GuardState.DERATED, 0.0, soc=50.0, soc_highest=95.0, soc_lowest=10.0)
     assert {"soc_high", "soc_low"} <= {condition.code for condition in scene.guard.active}
     scene.expect(GuardState.HOLD, 0.0, soc=50.0, soc_highest=60.0, soc_lowest=Quality.STALE)
