@@ -11,7 +11,7 @@ import pytest
 
 from bessai.model import Quality
 from bessai.registry import CompiledProfile
-from bessai.registry.schema import WriteStep
+from bessai.registry.commands import WriteStep
 from bessai.registry.sequences import NotKnownError, exponent_of, fill
 from support.profiles import compiled
 

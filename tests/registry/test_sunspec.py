@@ -10,7 +10,7 @@ import pytest
 from bessai.model import Quality
 from bessai.registry import Profile, compile_profile
 from bessai.registry.checks import cross_check
-from bessai.registry.schema import DurationDeadMan
+from bessai.registry.commands import DurationDeadMan
 from bessai.registry.sunspec import Chain, ModelAt, discover_chain, known_models, load_model, sunspec_profile
 from bessai.registry.sunspec.discovery import BASES, MODELS_MAX
 from bessai.registry.sunspec.types import snake

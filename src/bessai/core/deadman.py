@@ -11,7 +11,7 @@ import math
 
 from bessai.model import ProcessImage, Write
 from bessai.registry import CompiledProfile
-from bessai.registry.schema import (
+from bessai.registry.commands import (
     DurationDeadMan,
     HeartbeatDeadMan,
     NoDeadMan,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bessai.core.alarms import Condition
 from bessai.model import Bounds, ProcessImage, Severity
-from bessai.registry.schema import Control
+from bessai.registry.commands import Control
 
 _FLOOR = 0.5
 """kW that are never called a difference: a device's own consumption, and noise."""

@@ -9,7 +9,7 @@ from bessai.core.alarms import Condition
 from bessai.core.limits import Curve, Limits, StateLimit
 from bessai.model import Bounds, ProcessImage, Quality, Severity
 from bessai.registry import CompiledProfile
-from bessai.registry.schema import Control
+from bessai.registry.commands import Control
 
 _NONE = {Quality.NOT_AVAILABLE, Quality.ABSENT}
 

@@ -30,7 +30,7 @@ from bessai.model import (
 )
 from bessai.model.command import _issue
 from bessai.registry import CompiledProfile
-from bessai.registry.schema import WriteStep
+from bessai.registry.commands import WriteStep
 from bessai.registry.sequences import NotKnownError, fill
 
 VALID_CYCLES = 3

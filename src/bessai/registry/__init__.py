@@ -11,15 +11,8 @@ A profile says how a device is addressed, which points it has, how it is command
 back by itself when the gateway stops. A new model needs a new file and no code.
 """
 
-from bessai.registry.compiled import (
-    NO_DEVICE,
-    Block,
-    CompiledProfile,
-    ReadPlan,
-    build_block,
-    compile_profile,
-    group_points,
-)
+from bessai.registry.blocks import Block, build_block, group_points
+from bessai.registry.compiled import NO_DEVICE, CompiledProfile, ReadPlan, compile_profile
 from bessai.registry.golden import Golden, check_golden, golden_path, load_golden
 from bessai.registry.loading import (
     ProfileError,

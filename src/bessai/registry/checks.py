@@ -6,8 +6,9 @@ import difflib
 from collections.abc import Iterable, Iterator
 
 from bessai.model import SHARED_POINTS
+from bessai.registry.commands import Control, DurationDeadMan, NoDeadMan, TimeoutDeadMan
 from bessai.registry.compiled import encode
-from bessai.registry.schema import Control, DurationDeadMan, NoDeadMan, Point, Profile, TimeoutDeadMan
+from bessai.registry.schema import Point, Profile
 
 Problem = tuple[str, str]
 """Path of the field, and the mend."""

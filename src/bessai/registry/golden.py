@@ -16,15 +16,16 @@ import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 from bessai.model import Quality
-from bessai.registry.compiled import CompiledProfile, build_block
-from bessai.registry.schema import Name, SourceId, _Strict
+from bessai.registry.base import Name, SourceId, Strict
+from bessai.registry.blocks import build_block
+from bessai.registry.compiled import CompiledProfile
 from bessai.registry.sequences import exponent_of, fill
 
 Words = str
 """Registers as hexadecimal words (`09C4 FFFF`), or bits as 0 and 1 (`1 0`), separated by blanks."""
 
 
-class GoldenRead(_Strict):
+class GoldenRead(Strict):
     """Registers, and what they mean."""
 
     name: str
@@ -36,7 +37,7 @@ class GoldenRead(_Strict):
     """Point to its value in its unit, its text, the name of its state, the names of its bits; null: not available."""
 
 
-class GoldenWrite(_Strict):
+class GoldenWrite(Strict):
     """A setpoint, and what goes to the device for it."""
 
     name: str
@@ -63,7 +64,7 @@ class GoldenWrite(_Strict):
         return self
 
 
-class Golden(_Strict):
+class Golden(Strict):
     """The golden vectors of one profile."""
 
     profile: Name

@@ -11,20 +11,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from bessai.registry.checks import cross_check
+from bessai.registry.commands import Control, DurationDeadMan, WriteStep
 from bessai.registry.problems import Problem, at, explain, shorten
-from bessai.registry.schema import (
-    Alive,
-    Caveat,
-    Connection,
-    Control,
-    DurationDeadMan,
-    FieldTest,
-    Fingerprint,
-    Point,
-    Profile,
-    Source,
-    WriteStep,
-)
+from bessai.registry.schema import Alive, Caveat, Connection, FieldTest, Fingerprint, Point, Profile, Source
 
 _MODELS = (
     Profile, Connection, Point, Control, WriteStep, Source, Caveat, DurationDeadMan, Alive, Fingerprint, FieldTest,

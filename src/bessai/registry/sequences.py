@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 
-from bessai.registry.schema import Point, WriteStep
+from bessai.registry.commands import WriteStep
+from bessai.registry.schema import Point
 
 
 class NotKnownError(LookupError):

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from bessai.registry.base import Name, Strict
 from bessai.registry.schema import close
 
 Role = Literal["battery", "inverter", "pcs", "meter", "weather"]
 ROLES: tuple[Role, ...] = ("battery", "inverter", "pcs", "meter", "weather")
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 Pattern = Annotated[
     str, Field(pattern=r"^[a-z][a-z0-9_]*(\{n([+-]\d+)?(:0\d)?\}[a-z0-9_]*)*$", max_length=64)
 ]
 """A name, or one with `{n}` for a device that is there `count` times."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
-
-
-class Manners(_Strict):
+class Manners(Strict):
     """Where this site's device wants other manners than its profile says."""
 
     timeout: float | None = Field(default=None, gt=0, le=60)
@@ -37,7 +31,7 @@ class Manners(_Strict):
     outstanding: int | None = Field(default=None, ge=1, le=32)
 
 
-class DeviceEntry(_Strict):
+class DeviceEntry(Strict):
     """One device, or `count` alike: then `{n}`, `{n+100}` and `{n:03}` stand for its number, from 1."""
 
     profile: str
@@ -69,7 +63,7 @@ class DeviceEntry(_Strict):
         return self
 
 
-class PointEntry(_Strict):
+class PointEntry(Strict):
     """A point of the plant: one aggregation over devices, or a formula."""
 
     sum: Name | None = None
@@ -110,7 +104,7 @@ class PointEntry(_Strict):
         return self
 
 
-class SiteFile(_Strict):
+class SiteFile(Strict):
     """A plant of many devices."""
 
     site: str | None = None

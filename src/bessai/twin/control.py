@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bessai.registry import CompiledProfile
-from bessai.registry.schema import Control, WriteStep
+from bessai.registry.commands import Control, WriteStep
 from bessai.twin.pcs import Side
 
 Kind = Literal["charge", "discharge", "zero", "stop"]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from bessai.registry.schema import (
+from bessai.registry.commands import (
     DeadMan,
     DurationDeadMan,
     HeartbeatDeadMan,
     NoDeadMan,
-    Point,
     RewriteDeadMan,
     TimeoutDeadMan,
 )
+from bessai.registry.schema import Point
 
 
 class DeadManTimer:
