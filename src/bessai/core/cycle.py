@@ -20,6 +20,7 @@ from bessai.core.alarms import Alarms, Condition
 from bessai.core.guard import SafetyGuard
 from bessai.core.plant import Plant
 from bessai.core.requests import RequestBook
+from bessai.drivers.link import NO_ANSWER_YET
 from bessai.model import (
     Bounds,
     Clock,
@@ -325,7 +326,8 @@ class ControlCycle:
         if self._driver.connected:
             self.note(self._event("device_connected", Severity.INFO, "connected to the device"))
         elif before[1] or not self._driver.client.connected:
-            why = self._driver.problem or "connection lost"
+            why = self._driver.link.problem or self._driver.problem or "connection lost"
+            why = "the connection was lost before any answer" if why == NO_ANSWER_YET else why
             self.note(self._event("device_disconnected", Severity.WARNING, why))
         return True
 

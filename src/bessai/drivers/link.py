@@ -11,6 +11,8 @@ from bessai.model import Endpoint
 
 log = logging.getLogger("bessai.link")
 
+NO_ANSWER_YET = "connected, no answer yet"
+
 _BACKOFF_FIRST = 0.5
 _BACKOFF_MAX = 8.0
 _REST_FIRST = 1.0
@@ -121,7 +123,7 @@ class Link:
             self.failed(f"cannot connect to {self.endpoint}: {error}")
             return False
         else:
-            self.problem = "connected, no answer yet"
+            self.problem = NO_ANSWER_YET
             return True
         finally:
             self._connecting = None

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bessai.drivers.columns import Arrays, Columns, Pace
-from bessai.drivers.link import Link
+from bessai.drivers.link import NO_ANSWER_YET, Link
 from bessai.drivers.modbus import Manners, ModbusClient, ModbusError, NoReply, Urgency
 from bessai.drivers.polling import Poller
 from bessai.drivers.writing import Writer
@@ -208,7 +208,7 @@ class UniversalDriver:
 
     def _connected_anew(self) -> None:
         """The device may have forgotten everything, and may be another one."""
-        self.problem = "connected, no answer yet"
+        self.problem = NO_ANSWER_YET
         self._well = False
         self._due = dict.fromkeys(self._due, 0.0)
         self._next_due = 0.0
