@@ -68,10 +68,10 @@ def test_a_time_out_doubles_patience_up_to_the_longest() -> None:
     unit = _unit(timeout=3.0, timeout_min=0.5)
     unit.heard(0.01, 0.0)
     found = []
-    for i in range(4):
+    for i in range(3):
         unit.silent(float(i), unit.patience, float(i))
         found.append(unit.patience)
-    assert found == pytest.approx([1.0, 2.0, 3.0, 3.0])
+    assert found == pytest.approx([1.0, 2.0, 3.0])
 
 
 def test_a_late_reply_teaches_how_slow_the_unit_can_be() -> None:
@@ -231,3 +231,18 @@ def test_the_counters_tell_bytes() -> None:
         assert (client.stats.bytes_out, client.stats.bytes_in) == (12, 13)
 
     _with_device(scene)
+
+
+def test_a_dead_unit_gets_little_time_and_now_and_then_all_of_it() -> None:
+    unit = _unit(timeout=3.0, timeout_min=0.1)
+    _steady(unit, 0.05, 0.0, 60)
+    granted = []
+    for i in range(20):
+        unit.silent(60.0 + 10 * i, unit.patience, 60.0 + 10 * i)
+        granted.append(unit.patience)
+    assert granted[2] == pytest.approx(1.6)  # doubled at each of the first silences
+    later = granted[4:]
+    assert sum(abs(patience - 0.2) < 1e-6 for patience in later) > len(later) / 2
+    assert max(later) == 3.0  # a unit that has become slow is still found
+    unit.heard(0.05, 300.0)
+    assert unit.silences == 0

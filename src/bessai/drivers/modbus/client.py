@@ -155,7 +155,7 @@ class ModbusClient:
             del self._in_flight[transaction]
             batch, index, sent, _ = waiting
             unit = batch.unit
-            if now - sent > unit.worst or now > unit.ages_at:
+            if now - sent > unit.worst or now > unit.ages_at or unit.silences:
                 unit.heard(now - sent, now)
             if unit.pause:
                 unit.not_before = now + unit.pause

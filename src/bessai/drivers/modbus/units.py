@@ -14,6 +14,8 @@ _MARGIN = 4.0
 """Patience is this many times the worst recent latency."""
 _HALF_LIFE = 300.0
 """Seconds in which the memory of a slow reply halves: a device that stalls every few minutes stays known."""
+_DEAD = 3
+"""Silences in a row after which a unit is taken for dead."""
 _AGE_EVERY = 5.0
 
 
@@ -23,6 +25,7 @@ class Unit:
     __slots__ = (
         "_aged_at",
         "_given_up",
+        "_needed",
         "ages_at",
         "manners",
         "not_before",
@@ -30,6 +33,7 @@ class Unit:
         "patience",
         "pause",
         "queues",
+        "silences",
         "window",
         "worst",
     )
@@ -51,6 +55,9 @@ class Unit:
         """When `worst` may fade a little again; loop time."""
         self._aged_at = 0.0
         self._given_up = 0.0
+        self._needed = manners.timeout
+        self.silences = 0
+        """Requests in a row that were not answered in time."""
         self.queues: tuple[deque[Batch], deque[Batch], deque[Batch]] = (deque(), deque(), deque())
 
     def adopt(self, manners: Manners, *, one_at_a_time: bool) -> None:
@@ -62,17 +69,27 @@ class Unit:
 
     def heard(self, latency: float, now: float) -> None:
         """A reply came after `latency` seconds. Needed only beyond `worst` or after `ages_at`."""
+        self.silences = 0
         faded = self.worst * 2.0 ** ((self._aged_at - now) / _HALF_LIFE)
         self.worst = max(latency, faded)
         self._measure(now)
 
     def silent(self, sent: float, waited: float, now: float) -> None:
-        """No reply came in `waited` seconds: wait twice as long, up to `timeout`, and forget that slowly."""
+        """No reply came in `waited` seconds: wait twice as long, up to `timeout`, and forget that slowly.
+
+        A unit that stays silent is probably dead, and must not hold its bus up again and again: then it gets as long
+        as it needed while it was well, and only now and then all of `timeout`, in case it has become slow.
+        """
+        if not self.silences:
+            self._needed = self.patience
+        self.silences += 1
         if not self._given_up or sent - self._given_up > self.manners.timeout:
             self._given_up = sent
         if self.worst:
             self.worst = max(self.worst, min(2 * waited, self.manners.timeout) / _MARGIN)
             self._measure(now)
+        if self.silences > _DEAD and self.silences % _DEAD:
+            self.patience = self._needed
 
     def late(self, now: float) -> None:
         """A reply came that nobody waits for any more: it tells how slow the unit can be, and that it is done."""
