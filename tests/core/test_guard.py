@@ -745,3 +745,16 @@ def test_a_mean_hides_neither_a_full_nor_an_empty_battery(tmp_path: Path) -> Non
     scene.expect(GuardState.DERATED, 0.0, soc=50.0, soc_highest=95.0, soc_lowest=10.0)
     assert {"soc_high", "soc_low"} <= {condition.code for condition in scene.guard.active}
     scene.expect(GuardState.HOLD, 0.0, soc=50.0, soc_highest=60.0, soc_lowest=Quality.STALE)
+
+
+def test_no_battery_is_commanded_that_nobody_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    points = {name: point for name, point in BATTERY.items() if name != "soc"}
+    evidence = [name for name in CONTROL["evidence"] if name != "soc"]
+    scene = Scene(compiled(tmp_path, points, control={**CONTROL, "evidence": evidence}, dead_man=DEAD_MAN))
+    monkeypatch.delitem(GOOD, "soc")
+    scene.ask(10)
+    for _ in range(5):
+        decision = scene.cycle()
+    assert decision.state is GuardState.MONITOR
+    assert "state of charge" in decision.reasons[0]
+    assert scene.command is None

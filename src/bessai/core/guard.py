@@ -56,6 +56,13 @@ class _Refusal:
     retry_at: float
 
 
+def _blind(image: ProcessImage) -> str | None:
+    """Why nobody here knows the battery that would be commanded, or None."""
+    if "soc" in image.layout.index:
+        return None
+    return "no device here tells a state of charge; describe the battery (BMS) as a device of a site file"
+
+
 def _kind(setpoint: float) -> str:
     return "zero" if setpoint == 0 else "charge" if setpoint < 0 else "discharge"
 
@@ -132,7 +139,7 @@ class SafetyGuard:
             conditions.append(Condition(code="dead_man_unseen", severity=Severity.WARNING, message=message))
         coming = [c for c in envelope.conditions if self._may_come(c, image)]
         conditions += [] if waiting else [c for c in envelope.conditions if c not in coming]
-        refusal = self._dead_man.refusal if self._control else None
+        refusal = (self._dead_man.refusal or _blind(image)) if self._control else None
         if refusal is not None:
             conditions.append(
                 Condition(
