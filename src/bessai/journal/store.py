@@ -31,6 +31,8 @@ MIN_BYTES = 1 << 20
 CHECKED_BYTES = 16 << 20
 """A database up to this size is checked page by page when it is opened; a larger one at its ends only."""
 
+_RECENT = 8
+"""Layouts that are recognised without describing them."""
 _CHUNK = 64
 _CHUNKS = 64
 """Records dropped in one step, and steps in one transaction: lowering the bound must not stall a commit."""
@@ -97,7 +99,8 @@ class Store:
         """What was wrong with the database that was found, None when nothing was."""
         self._reservation = Reservation(directory)
         self._layouts: dict[str, int] = {}
-        self._latest: tuple[Layout, int] | None = None
+        self._recent: dict[Layout, int] = {}
+        """By identity: describing a layout of a large plant takes a tenth of a second."""
         if self.path.exists() and not self.path.is_file():
             raise JournalError(
                 f"{self.path} is not a file: move it away, or set DATA_DIR to another directory"
@@ -213,13 +216,15 @@ class Store:
 
     def layout_id(self, layout: Layout, device: Mapping[str, str]) -> int:
         """The id of a layout, written when it is new."""
-        if self._latest is not None and self._latest[0] is layout:
-            return self._latest[1]
+        if (known := self._recent.get(layout)) is not None:
+            return known
         body = layout_to_json(layout, device)
         if body not in self._layouts:
             self._connection.execute("INSERT INTO layout (body) VALUES (?)", (body,))
             self._layouts[body] = self._connection.last_insert_rowid()
-        self._latest = layout, self._layouts[body]
+        if len(self._recent) >= _RECENT:
+            self._recent.clear()
+        self._recent[layout] = self._layouts[body]
         return self._layouts[body]
 
     def write(self, rows: Sequence[Row], *, lost_records: int = 0, lost_events: int = 0) -> None:
