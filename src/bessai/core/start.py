@@ -24,6 +24,9 @@ from bessai.model import Endpoint
 from bessai.registry import ProfileError, compile_profile, load_profile
 from bessai.site import Site, SiteError, load_site, single_device_site
 
+_SWITCH = 0.0005
+"""Seconds that the journal's thread may keep the interpreter from the control loop: a tenth of Python's default."""
+
 
 def checked() -> tuple[Settings, Site]:
     """Settings, and the site with its profiles, that fit together.
@@ -90,6 +93,7 @@ def main() -> int:
     logging.basicConfig(
         level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
+    sys.setswitchinterval(_SWITCH)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:  # a device needs a socket
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
