@@ -68,7 +68,11 @@ def test_tail_for_programs(data: Path) -> None:
 
 
 def test_tail_follows(data: Path) -> None:
-    code = "import typer; from bessai.cli import journal; a = typer.Typer(); journal.register(a); a()"
+    code = (
+        # a background job would ignore SIGINT
+        "import signal, typer; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from bessai.cli import journal; a = typer.Typer(); journal.register(a); a()"
+    )
     command = [
         sys.executable,
         "-c",

@@ -54,6 +54,8 @@ QUANTITIES: Mapping[str, Callable[[Plant], float]] = MappingProxyType(
         "phase_current_b": _phase_current,
         "phase_current_c": _phase_current,
         "soc": lambda p: p.battery.soc,
+        "soc_highest": lambda p: p.battery.soc,
+        "soc_lowest": lambda p: p.battery.soc,
         "soh": lambda p: p.config.battery.soh,
         "battery_power": lambda p: p.battery.power,
         "battery_voltage": lambda p: p.battery.voltage,
