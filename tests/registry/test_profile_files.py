@@ -23,6 +23,7 @@ from bessai.registry import (
     profile_directory,
     profile_json_schema,
 )
+from bessai.registry.docs import registry_markdown
 
 PROFILES = list_profiles()
 
@@ -268,3 +269,8 @@ def test_huawei_texts(huawei: CompiledProfile) -> None:
     assert texts["model_name"] == "SUN2000-8KTL-M1"
     assert texts["serial_number"] == "HV0000000000"
     assert texts["part_number"] == ""
+
+
+def test_the_page_of_devices_is_the_generated_one() -> None:
+    page = Path(__file__).parents[2] / "docs" / "registry.md"
+    assert page.read_text(encoding="utf-8") == registry_markdown()
