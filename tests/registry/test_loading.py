@@ -346,3 +346,8 @@ def test_a_missing_profile_suggests_one(name: str, hint: str, tmp_path: Path, mo
 
 def test_the_schema_is_not_a_profile() -> None:
     assert "profile.schema" not in {path.stem for path in list_profiles()}
+
+
+def test_a_sunspec_device_needs_its_description_saved() -> None:
+    with pytest.raises(ProfileError, match="bessai probe HOST:PORT --draft"):
+        load_profile("sunspec")

@@ -66,6 +66,8 @@ def find_profile(name: str | Path) -> Path:
     known = [profile.stem for profile in list_profiles()]
     near = difflib.get_close_matches(path.stem, known, 1)
     hint = f"did you mean {near[0]}?" if near else f"the registry has: {', '.join(known) or 'none'}"
+    if path.stem == "sunspec":
+        hint = "save what the SunSpec device says of itself, and name that: bessai probe HOST:PORT --draft FILE.json"
     raise ProfileError([Problem(str(name), "", "", f"no such profile; {hint}")])
 
 
