@@ -193,12 +193,13 @@ def test_what_was_learned_of_the_echo_outlives_the_connection() -> None:
         return [(0.0, request + (answer(request) if request[1] == 3 else b""))]
 
     async def scene(line: ScriptedLine, client: ModbusClient) -> None:
-        await client.transact(1, [read("holding", 4, 1)])
+        (reply,) = await client.transact(1, [read("holding", 4, 1)])
+        assert isinstance(reply, bytes)
         await client.connect()
         (reply,) = await client.transact(1, [write("holding", 4, b"\0\1")])
         assert isinstance(reply, NoReply)
 
-    _on_line(scene, script, timeout=0.3, timeout_min=0.3)
+    _on_line(scene, script, timeout=5.0, timeout_min=0.3)
 
 
 def test_more_than_the_line_takes_at_once_is_sent_later() -> None:
