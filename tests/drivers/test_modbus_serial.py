@@ -185,7 +185,7 @@ def test_an_echo_alone_is_no_write() -> None:
         (reply,) = await client.transact(1, [write("holding", 4, b"\0\1")])
         assert isinstance(reply, NoReply)
 
-    _on_line(scene, script, timeout=0.3, timeout_min=0.3)
+    _on_line(scene, script, timeout=5.0, timeout_min=0.3)
 
 
 def test_what_was_learned_of_the_echo_outlives_the_connection() -> None:
