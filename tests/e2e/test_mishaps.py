@@ -24,7 +24,7 @@ HUAWEI = load_profile("huawei_sun2000")
 
 def test_the_demo_hears_nothing_of_a_real_site(tmp_path: Path) -> None:
     done = bessai(
-        "demo", "--plain", "--for", "7", "--data-dir", str(tmp_path / "demo"),
+        "demo", "--plain", "--for", "20", "--data-dir", str(tmp_path / "demo"),
         GCP_PROJECT_ID="real", LOG_LEVEL="verbose", INVERTER_UNIT="9", SITE_ID="real", DATA_DIR="/nowhere",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
