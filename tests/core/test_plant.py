@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from bessai.core import plant as plant_module
-from bessai.core.alarms import Condition
+from bessai.core.conditions import Condition
 from bessai.core.cycle import ControlCycle
 from bessai.core.deadman import DeadMan
 from bessai.core.guard import SafetyGuard

@@ -3,20 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from bessai.core.conditions import Condition
 from bessai.model import Event, Severity
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
-    """Something that is true of the plant in this cycle."""
-
-    code: str
-    severity: Severity
-    message: str
-    point: str | None = None
-    value: float | None = None
 
 
 class Alarms:

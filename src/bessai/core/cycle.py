@@ -16,7 +16,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bessai.core.alarms import Alarms, Condition
+from bessai.core.alarms import Alarms
+from bessai.core.conditions import Condition
 from bessai.core.guard import SafetyGuard
 from bessai.core.plant import Plant
 from bessai.core.requests import RequestBook

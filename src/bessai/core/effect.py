@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from bessai.core.alarms import Condition
+from bessai.core.conditions import Condition
 from bessai.model import Bounds, ProcessImage, Severity
 from bessai.registry.commands import Control
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bessai.core.alarms import Condition
+from bessai.core.conditions import Condition
 from bessai.core.limits import Curve, Limits, StateLimit
 from bessai.model import Bounds, ProcessImage, Quality, Severity
 from bessai.registry import CompiledProfile

@@ -10,7 +10,8 @@ import math
 from collections.abc import Container
 from dataclasses import dataclass
 
-from bessai.core.alarms import Alarms, Condition
+from bessai.core.alarms import Alarms
+from bessai.core.conditions import Condition
 from bessai.core.deadman import DeadMan
 from bessai.core.effect import EffectCheck
 from bessai.core.envelope import Envelope, EnvelopeCheck

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from bessai.core.alarms import Condition
+from bessai.core.conditions import Condition
 from bessai.core.images import Images
 from bessai.drivers import Arrays, Link, Pace, UniversalDriver
 from bessai.drivers.universal import manners_of

@@ -72,6 +72,47 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="Highest discharge power in kW; unset: what the device reports.",
     )
+    limits_file: Path | None = Field(
+        default=None, description="The battery's limits (YAML); unset: those of an LFP battery."
+    )
+    ramp_up: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Fastest rise of the setpoint, % of rated power per minute; unset: none.",
+    )
+    ramp_down: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Fastest fall of the setpoint, % of rated power per minute; unset: none.",
+    )
+    ramp_start: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Fastest change after a start, % of rated power per minute; unset: as usual.",
+    )
+    ramp_recovery: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Fastest change after a hold or trip, % of rated power per minute; unset: as usual.",
+    )
+    min_on_time: float = Field(
+        default=0.0, ge=0, le=3600, description="Seconds that power flows at least once it flows."
+    )
+    min_off_time: float = Field(
+        default=0.0, ge=0, le=3600, description="Seconds of zero power before power flows again."
+    )
+    schedule_file: Path | None = Field(default=None, description="Schedule of power (CSV or JSON).")
+    black_box_before: float = Field(
+        default=120.0, ge=10, le=3600, description="Seconds kept before an event, at full rate."
+    )
+    black_box_after: float = Field(default=60.0, ge=5, le=3600, description="Seconds kept after an event.")
+    black_box_max_mb: int = Field(
+        default=256, ge=8, description="Largest size of all black-box records in MB."
+    )
     data_dir: Path = Field(default=Path("data"), description="Journal and state.")
     journal_max_mb: int = Field(default=1024, ge=16, description="Largest size of the journal in MB.")
     gcp_project_id: str | None = Field(default=None, description="Google Cloud project of the topic.")

@@ -14,7 +14,17 @@ are what the journal keeps.
 
 from bessai.model.clock import Clock, SystemClock
 from bessai.model.command import Command, Write, WriteOutcome
-from bessai.model.control import Bounds, Decision, GuardState, Priority, Request
+from bessai.model.control import (
+    Bounds,
+    Considered,
+    Decision,
+    GuardState,
+    Priority,
+    Request,
+    Role,
+    Trip,
+    UnitDecision,
+)
 from bessai.model.endpoint import Endpoint, parse_endpoint, split_address
 from bessai.model.event import Event, Severity
 from bessai.model.image import Layout, ProcessImage
@@ -27,6 +37,7 @@ __all__ = [
     "Bounds",
     "Clock",
     "Command",
+    "Considered",
     "CycleRecord",
     "CycleTiming",
     "Decision",
@@ -38,9 +49,12 @@ __all__ = [
     "ProcessImage",
     "Quality",
     "Request",
+    "Role",
     "Severity",
     "SharedPoint",
     "SystemClock",
+    "Trip",
+    "UnitDecision",
     "Write",
     "WriteOutcome",
     "parse_endpoint",
