@@ -72,7 +72,7 @@ class Rig:
             limits or Limits(),
             DeadMan(profile, 0.2),
             control=device is not None,
-            foreign=self.site.foreign,
+            foreign=self.site.view.foreign,
         )
         self.book = RequestBook()
         self.events: list[Event] = []

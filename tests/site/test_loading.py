@@ -84,7 +84,7 @@ def test_a_plant(folder: Path) -> None:
 
 def test_control_sees_the_plants_batteries_and_its_own_device(folder: Path) -> None:
     site = _site(folder, PLANT)
-    layout, columns = site.view
+    layout, columns = site.view.layout, site.view.columns
     seen = {name: site.layout.names[column] for name, column in zip(layout.names, columns, strict=True)}
     assert seen["soc"] == "soc", "every battery's, not the commanded device's"
     assert seen["battery_power"] == "pcs.battery_power"
@@ -104,13 +104,13 @@ devices:
   b: {profile: pcs.json, role: inverter, endpoint: "10.0.0.2"}
 """
     site = _site(folder, text)
-    layout, columns = site.view
+    layout, columns = site.view.layout, site.view.columns
     assert site.layout.names[columns[layout.index["soc"]]] == "a.soc"
-    assert "soc" not in site.foreign
-    assert "cell_temperature_max" in site.foreign, "the worst of all is told by the plant"
+    assert "soc" not in site.view.foreign
+    assert "cell_temperature_max" in site.view.foreign, "the worst of all is told by the plant"
     assert [device.name for device in site.behind("cell_temperature_max")] == ["a", "b"]
     given = _site(folder, text + "points: {soc: {min: soc}}\n")
-    assert "soc" in given.foreign, "what the site file says counts, where it is on the safe side"
+    assert "soc" in given.view.foreign, "what the site file says counts, where it is on the safe side"
 
 
 def test_rules_run_after_what_they_need(folder: Path) -> None:
@@ -173,7 +173,9 @@ points:
         (("role: pcs", "role: pc"), "devices.pcs.role"),
         (("unit: 7", "unti: 7"), "did you mean `unit`?"),
         (("control: true", "control: true, bus: line"), "either `endpoint` or `bus`"),
-        (("period: 2", "control: true"), "`control` is for one device"),
+        (("period: 2", "power_min: 2"), "go with `control: true`"),
+        (("control: true", 'control: true, batteries: ["shelf_*"]'), "there is no device 'shelf_*'"),
+        (("control: true", "control: true, batteries: [meter]"), "none of them tells a state of charge"),
         (("bus: line, unit: 7", 'endpoint: "10.0.0.1", unit: 1'), "where 'pcs' is already"),
         (("bus: line, unit: 7", "bus: line, stations: {x: 4}"), "no such station"),
         (("pcs.battery_power", "pcs.batery_power"), "there is no point 'pcs.batery_power'"),
@@ -203,11 +205,55 @@ def test_one_mistake(folder: Path, change: tuple[str, str], said: str | None) ->
         assert said in _problems(folder, text)
 
 
-def test_two_commanded_devices_are_refused(folder: Path) -> None:
-    text = PLANT.replace(
-        "points:", '  pcs_2: {profile: pcs.json, role: pcs, endpoint: "10.0.0.2", control: true}\npoints:'
-    )
-    assert "commands one device a site, and 'pcs' has" in _problems(folder, text)
+SEVERAL = """
+devices:
+  pcs_{n}:
+    {count: 2, profile: pcs.json, role: pcs, endpoint: "10.0.0.{n}", control: true, batteries: ["rack_{n}*"], power_min: 2}
+  rack_1a: {profile: rack.json, role: battery, endpoint: "10.0.1.1", capacity: 100}
+  rack_1b: {profile: rack.json, role: battery, endpoint: "10.0.1.2", capacity: 300}
+  rack_2: {profile: rack.json, role: battery, endpoint: "10.0.1.3", capacity: 100}
+"""
+
+
+def test_several_commanded_devices_each_with_its_own_batteries(folder: Path) -> None:
+    site = _site(folder, SEVERAL)
+    assert [(d.name, d.batteries, d.power_min) for d in site.units] == [
+        ("pcs_1", ("rack_1a", "rack_1b"), 2.0),
+        ("pcs_2", ("rack_2",), 2.0),
+    ]
+    assert "pcs_1_soc_lowest" in site.plant
+    view = site.views["pcs_1"]
+    seen = {name: site.layout.names[c] for name, c in zip(view.layout.names, view.columns, strict=True)}
+    assert seen["soc"] == "pcs_1_soc"
+    assert seen["battery_power"] == "pcs_1.battery_power"
+    assert {"soc", "soc_lowest", "cell_voltage_max"} <= view.foreign
+    other = site.views["pcs_2"]
+    assert "soc_lowest" not in other.layout.index, "one battery is not two"
+    assert [d.name for d in site.behind("pcs_2_soc")] == ["rack_2"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (('batteries: ["rack_{n}*"], ', ""), None),
+        (('"rack_{n}*"', '"rack_*"'), "is behind 'pcs_1' already"),
+    ],
+)
+def test_whose_battery_is_it(folder: Path, change: tuple[str, str], said: str | None) -> None:
+    text = SEVERAL.replace(*change)
+    if said is None:
+        assert _site(folder, text).views["pcs_1"].layout.index["soc"] is not None, "its own state of charge"
+    else:
+        assert said in _problems(folder, text)
+
+
+def test_whose_battery_must_be_said_where_the_device_does_not_know(folder: Path) -> None:
+    without = {name: point for name, point in BATTERY.items() if name != "soc"}
+    control = {**CONTROL, "evidence": [name for name in CONTROL["evidence"] if name != "soc"]}
+    blind = {**document(without, control=control, dead_man=DEAD_MAN), "id": "blind"}
+    (folder / "blind.json").write_text(json.dumps(blind))
+    text = SEVERAL.replace("pcs.json", "blind.json").replace('batteries: ["rack_{n}*"], ', "")
+    assert "say which devices tell the state of its batteries" in _problems(folder, text)
 
 
 def test_a_meter_cannot_be_commanded(folder: Path) -> None:

@@ -1,16 +1,13 @@
 """The control cycle: read, freeze, decide, write, verify, feed, record; every period, whatever happens.
 
-A slow or silent device never delays a tick: reads and writes run as tasks that the cycle waits for only
-within its period, and picks up again in the next one. A write that is still under way is never overtaken.
+A slow or silent device never delays a tick: its `Hand` waits only within the period, and each device has its own.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -19,18 +16,15 @@ import numpy as np
 from bessai.core.alarms import Alarms
 from bessai.core.conditions import Condition
 from bessai.core.guard import SafetyGuard
+from bessai.core.hand import Done, Hand
 from bessai.core.plant import Plant
 from bessai.core.requests import RequestBook
-from bessai.drivers.link import NO_ANSWER_YET
 from bessai.model import (
-    Bounds,
     Clock,
-    Command,
     CycleRecord,
     CycleTiming,
     Decision,
     Event,
-    GuardState,
     ProcessImage,
     Severity,
     WriteOutcome,
@@ -107,9 +101,8 @@ class ControlCycle:
         self.stats = CycleStats()
         self.last: CycleRecord | None = None
         self.view: ProcessImage | None = None
-        """What control looked at in the last cycle."""
+        """What people look at first, as of the last whole image."""
         self._plant = plant
-        self._driver = plant.controlled
         self._whole_at = -_WHOLE
         self._looked_at = -_WHOLE
         self._alarms = Alarms()
@@ -118,19 +111,16 @@ class ControlCycle:
         self._recorder = recorder
         self._clock = clock
         self._period = period
-        self._reading: asyncio.Task[bool] | None = None
-        self._writing: asyncio.Task[WriteOutcome] | None = None
-        self._command: Command | None = None
-        self._connections: tuple[tuple[int, int], bool] = ((0, 0), False)
-        self._overtaken = False
+        self._hands = [Hand(name, driver, guard, clock) for name, driver in plant.units.items()]
         self._failed = ""
         self._cycle_failed = ""
         self._pending: list[Event] = []
+        self._devices: list[Condition] = []
 
     @property
     def active(self) -> list[Condition]:
         """The conditions that hold now, of the plant's devices and of control, most severe first."""
-        return sorted((*self._guard.active, *self._alarms.active), key=lambda c: -c.severity)
+        return self._alarms.active
 
     def note(self, event: Event) -> None:
         """Put an event of the gateway itself into the next record."""
@@ -166,24 +156,18 @@ class ControlCycle:
         """One cycle, planned for a monotonic time (default: now)."""
         start = self._clock.monotonic()
         planned = start if planned is None else planned
-        complete = await self._read()
-        if self._connection_changed():
-            complete = False
-        image, kept = self._freeze()
-        self.view = image
-        frozen = image.monotonic
-        decision = self._decide(image, fresh=complete)
+        fresh = await self._read()
+        views, kept = self._freeze()
+        frozen = kept.monotonic
+        decision = self._decide(views, kept, fresh)
         decided = self._clock.monotonic()
-        deadline = start + _WRITE_SHARE * self._period
-        outcome = await self._write(lambda: self._guard.command(decision, frozen), deadline)
-        verified = self._is_verified(complete, decision, outcome)
-        fed = False
-        if verified and decision.state is not GuardState.MONITOR:
-            feed = await self._write(lambda: self._guard.feed(self._clock.monotonic()), deadline)
-            fed = feed is not None and feed.verified
-            outcome = outcome or feed
-            verified = self._writing is None and (feed is None or feed.verified)
-        events = (*self._pending, *self._guard.take_events(), *self._device_events(frozen, image.wall_ns))
+        done = await self._act(decision, fresh, frozen, start + _WRITE_SHARE * self._period)
+        conditions = [*self._guard.conditions, *self._device_conditions(frozen)]
+        events = (
+            *self._pending,
+            *self._guard.take_events(),
+            *self._alarms.update(conditions, kept.wall_ns),
+        )
         self._pending = []
         for event in events:
             log.log(_LEVELS[event.severity], "%s: %s", event.code, event.message)
@@ -191,9 +175,9 @@ class ControlCycle:
         record = CycleRecord(
             image=kept,
             decision=decision,
-            outcome=outcome,
-            verified=verified,
-            fed=fed,
+            outcome=_together(done),
+            verified=all(one.verified for one in done.values()),
+            fed=any(one.fed for one in done.values()),
             timing=CycleTiming(
                 late=start - planned,
                 read=frozen - start,
@@ -202,135 +186,82 @@ class ControlCycle:
                 total=end - start,
             ),
             events=events,
-            texts=self._driver.texts if self._driver else {},
+            texts=self._texts(),
         )
         self._recorder.append(record)
         self._count(record)
         return record
 
     async def release(self, within: float = 0.8) -> str:
-        """End external control of the device at a clean stop. Returns in words what came of it."""
-        if self._writing is not None:
-            self._writing.cancel()
-            await asyncio.wait({self._writing}, timeout=within / 2)
-        command = self._guard.release()
-        if command is None and self._writing is None:
-            return "the device was never commanded"
-        verified = False
-        if command is not None and self._driver is not None and self._driver.connected:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(within):
-                    verified = (await self._driver.write(command)).verified
-        if verified:
-            return "control handed back to the device"
-        return "control could not be handed back: the device falls back by its dead-man"
+        """End external control of every device at a clean stop. Returns in words what came of it."""
+        problems = await asyncio.gather(*(hand.release(within) for hand in self._hands))
+        if not any(problems):
+            return "control handed back to the device" if self._hands else "the device was never commanded"
+        return "; ".join(
+            f"{hand.name}: {problem}" if hand.name else problem
+            for hand, problem in zip(self._hands, problems, strict=True)
+            if problem
+        )
 
-    async def _read(self) -> bool:
-        """Read, or go on reading, for a share of the period. True when a reading was completed meanwhile."""
-        complete = self._take_reading()  # one that ended between the ticks
-        if self._reading is None:
-            self._reading = asyncio.create_task(self._plant.read_controlled(), name="read fast points")
-        await asyncio.wait({self._reading}, timeout=_READ_SHARE * self._period)
-        return self._take_reading() or complete
+    async def _read(self) -> frozenset[str]:
+        """Read, or go on reading, for a share of the period. The units of which a reading was completed meanwhile."""
+        complete = {hand.name for hand in self._hands if hand.take_reading()}  # that ended between the ticks
+        if self._hands:
+            readings = {hand.read() for hand in self._hands}
+            await asyncio.wait(readings, timeout=_READ_SHARE * self._period)
+        complete |= {hand.name for hand in self._hands if hand.take_reading()}
+        for hand in self._hands:
+            if hand.connection_changed(self._note):
+                complete.discard(hand.name)
+        return frozenset(complete)
 
-    def _take_reading(self) -> bool:
-        if self._reading is None or not self._reading.done():
-            return False
-        reading, self._reading = self._reading, None
-        if (error := reading.exception()) is not None:
-            log.error("reading failed", exc_info=error)
-            return False
-        return reading.result()
+    async def _act(
+        self, decision: Decision, fresh: frozenset[str], frozen: float, deadline: float
+    ) -> dict[str, Done]:
+        """Let every hand do its part; a slow device costs only its own."""
+        states = {unit.unit: unit.state for unit in decision.units}
+        acts = [
+            hand.act(states[hand.name], fresh=hand.name in fresh, frozen=frozen, deadline=deadline)
+            for hand in self._hands
+        ]
+        done = [await acts[0]] if len(acts) == 1 else await asyncio.gather(*acts)
+        return {hand.name: one for hand, one in zip(self._hands, done, strict=True)}
 
-    def _decide(self, image: ProcessImage, *, fresh: bool) -> Decision:
+    def _decide(self, views: dict[str, ProcessImage], kept: ProcessImage, fresh: frozenset[str]) -> Decision:
         """The guard's decision; when it fails, the safe state."""
         try:
-            decision = self._guard.decide(image, self._book, fresh=fresh)
+            decision = self._guard.decide(views, self._book.live(kept.monotonic), fresh=fresh)
         except Exception as error:
             message = f"decision failed: {type(error).__name__}: {error}"
             if message != self._failed:
                 log.exception("decision failed")
-                self.note(self._event("cycle_failed", Severity.ALARM, message))
+                self._note("cycle_failed", Severity.ALARM, message)
             self._failed = message
-            return Decision(state=GuardState.HOLD, setpoint=0.0, bounds=Bounds(0.0, 0.0), reasons=(message,))
+            return self._guard.fall_back(message)
         self._failed = ""
         return decision
 
-    def _freeze(self) -> tuple[ProcessImage, ProcessImage]:
+    def _freeze(self) -> tuple[dict[str, ProcessImage], ProcessImage]:
         """What control looks at, and what is recorded: everything once a second, the plant's part in between."""
         now, images = self._clock.monotonic(), self._plant.images
         if now - self._whole_at < _WHOLE - 0.5 * self._period and not self._plant.site.whole_view:
             return images.quick(self.stats.cycles)
         self._whole_at = now
         whole = images.whole(self.stats.cycles)
-        return images.view(whole), whole
+        self.view = images.view(whole)
+        return images.views(whole), whole
 
-    def _device_events(self, now: float, wall_ns: int) -> list[Event]:
-        """What began or ended with the devices, looked at once a second."""
-        if now - self._looked_at < 1.0 - 0.5 * self._period:
-            return []
-        self._looked_at = now
-        return self._alarms.update(self._plant.conditions(), wall_ns)
+    def _device_conditions(self, now: float) -> list[Condition]:
+        """What is wrong with the devices, looked at once a second."""
+        if now - self._looked_at >= 1.0 - 0.5 * self._period:
+            self._looked_at = now
+            self._devices = list(self._plant.conditions())
+        return self._devices
 
-    async def _write(self, ask: Callable[[], Command | None], deadline: float) -> WriteOutcome | None:
-        """Finish the command under way, then run the one that `ask` gives; wait no longer than `deadline`."""
-        outcome = await self._finish(deadline)
-        driver = self._driver
-        if (
-            self._writing is None
-            and driver is not None
-            and driver.connected
-            and (command := ask()) is not None
-        ):
-            self._command = command
-            self._writing = asyncio.create_task(driver.write(command), name="write command")
-            outcome = await self._finish(deadline)
-        return outcome
-
-    async def _finish(self, deadline: float) -> WriteOutcome | None:
-        if self._writing is None or self._command is None:
-            return None
-        await asyncio.wait({self._writing}, timeout=max(0.0, deadline - self._clock.monotonic()))
-        if not self._writing.done():
-            return None
-        writing, command = self._writing, self._command
-        self._writing = self._command = None
-        if (error := writing.exception()) is None:
-            outcome = writing.result()
-        else:  # nobody knows how far it came
-            log.error("writing failed", exc_info=error)
-            why = f"{command.kind}: {type(error).__name__}: {error}"
-            outcome = WriteOutcome(verified=False, written=(), error=why)
-        if self._overtaken:  # it speaks of a connection that is gone
-            self._overtaken = False
-            outcome = replace(outcome, verified=False, error=outcome.error or "the connection changed")
-        self._guard.wrote(command, outcome, self._clock.monotonic())
-        return outcome
-
-    def _is_verified(self, complete: bool, decision: Decision, outcome: WriteOutcome | None) -> bool:
-        """Fresh evidence in, a decision, and the device is known to have what was decided."""
-        if not complete or self._writing is not None or (outcome is not None and not outcome.verified):
-            return False
-        return decision.state is GuardState.MONITOR or (
-            decision.state is not GuardState.HOLD and self._guard.standing == decision.setpoint
-        )
-
-    def _connection_changed(self) -> bool:
-        """Notice a new or lost connection, and tell the guard."""
-        if self._driver is None:
-            return False
-        before, self._connections = self._connections, (self._driver.generation, self._driver.connected)
-        if self._connections == before:
-            return False
-        self._guard.connection_changed()
-        self._overtaken = self._writing is not None
-        if self._driver.connected:
-            self.note(self._event("device_connected", Severity.INFO, "connected to the device"))
-        elif before[1] or not self._driver.client.connected:
-            why = self._driver.link.problem or self._driver.problem or "connection lost"
-            why = "the connection was lost before any answer" if why == NO_ANSWER_YET else why
-            self.note(self._event("device_disconnected", Severity.WARNING, why))
-        return True
+    def _texts(self) -> dict[str, str]:
+        if len(self._hands) == 1:
+            return dict(self._hands[0].driver.texts)
+        return {f"{h.name}.{key}": text for h in self._hands for key, text in h.driver.texts.items()}
 
     def _count(self, record: CycleRecord) -> None:
         self.last = record
@@ -342,5 +273,27 @@ class ControlCycle:
         stats.late.append(record.timing.late)
         stats.duration_max = max(stats.duration_max, record.timing.total)
 
+    def _note(self, code: str, severity: Severity, message: str) -> None:
+        self.note(self._event(code, severity, message))
+
     def _event(self, code: str, severity: Severity, message: str) -> Event:
         return Event(code=code, severity=severity, message=message, wall_ns=self._clock.wall_ns())
+
+
+def _together(done: dict[str, Done]) -> WriteOutcome | None:
+    """One outcome of all devices; written points carry the device's name."""
+    found = [(name, one.outcome) for name, one in done.items() if one.outcome is not None]
+    if not found:
+        return None
+    if len(found) == 1 and not found[0][0]:
+        return found[0][1]
+    errors = [f"{name}: {outcome.error}" for name, outcome in found if outcome.error]
+    return WriteOutcome(
+        verified=all(outcome.verified for _, outcome in found),
+        written=tuple(
+            replace(write, point=f"{name}.{write.point}")
+            for name, outcome in found
+            for write in outcome.written
+        ),
+        error="; ".join(errors) or None,
+    )

@@ -8,6 +8,7 @@ forgotten.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 
 from bessai.model import ProcessImage, Write
 from bessai.registry import CompiledProfile
@@ -25,6 +26,19 @@ _IDLE = 2
 """Readings without time left after which the timer is not believed to run."""
 
 
+@dataclass(slots=True)
+class Memory:
+    """What is known of the dead-man between cycles."""
+
+    proved: bool = False
+    last_fed: float | None = None
+    first_fed: float | None = None
+    last_written: dict[str, float] = field(default_factory=dict)
+    beat: int = 0
+    counts: bool = False
+    idle: int = 0
+
+
 class DeadMan:
     """State of one device's dead-man.
 
@@ -38,13 +52,7 @@ class DeadMan:
         self._profile = profile
         self._spec = profile.dead_man
         self._cycle = cycle
-        self._proved = False
-        self._last_fed: float | None = None
-        self._last_written: dict[str, float] = {}
-        self._beat = 0
-        self._counts = False
-        self._idle = 0
-        self._first_fed: float | None = None
+        self.memory = Memory()
         interval = getattr(self._spec, "feed_interval", 0.0)
         self.interval = max(heartbeat, interval)
 
@@ -67,32 +75,32 @@ class DeadMan:
         """Compare the timer that the device shows with what it was told; one that stands at 0 is not believed."""
         name = getattr(self._spec, "remaining", None)
         left = image.good(name) if name else None
-        if left is None or self._last_fed is None or not self._proved:
+        if left is None or self.memory.last_fed is None or not self.memory.proved:
             return
-        since = self._last_fed if self._counts else self._first_fed or self._last_fed
+        since = self.memory.last_fed if self.memory.counts else self.memory.first_fed or self.memory.last_fed
         age = image.times[image.layout.index[name or ""]] - since
         if 0 < left <= self.time:
-            self._counts, self._idle = True, 0
+            self.memory.counts, self.memory.idle = True, 0
         elif age > _SEEN_AFTER:
-            self._idle += 1
+            self.memory.idle += 1
 
     @property
     def idle(self) -> bool:
         """True when the device shows that its timer does not run although it was just fed."""
-        return self._idle >= _IDLE
+        return self.memory.idle >= _IDLE
 
     @property
     def unseen(self) -> bool:
         """True when it was fed and the device has not shown yet that its timer runs."""
-        waits = getattr(self._spec, "remaining", None) is not None and not self._counts
-        return waits and self._proved and not self.idle
+        waits = getattr(self._spec, "remaining", None) is not None and not self.memory.counts
+        return waits and self.memory.proved and not self.idle
 
     def armed(self, now: float) -> bool:
         """True while the device is known to be counting down: proved, fed within its time, and not seen standing."""
-        if not self._proved or self._last_fed is None or self.idle:
+        if not self.memory.proved or self.memory.last_fed is None or self.idle:
             return False
-        counts = self._counts or getattr(self._spec, "remaining", None) is None
-        return counts and now - self._last_fed < self.time
+        counts = self.memory.counts or getattr(self._spec, "remaining", None) is None
+        return counts and now - self.memory.last_fed < self.time
 
     @property
     def time(self) -> float:
@@ -117,33 +125,42 @@ class DeadMan:
             return self._next_beat(self._spec)
         if isinstance(self._spec, DurationDeadMan | TimeoutDeadMan | RewriteDeadMan):
             return tuple(
-                Write(point, self._last_written[point])
+                Write(point, self.memory.last_written[point])
                 for point in self._spec.feed
-                if point in self._last_written
+                if point in self.memory.last_written
             )
         return ()
 
+    @property
+    def kind(self) -> str:
+        """The profile's kind of dead-man; `none` where it has none."""
+        return self._spec.kind if self._spec is not None else "none"
+
+    def fed_age(self, now: float) -> float | None:
+        """Seconds since it was last fed, None when never."""
+        return None if self.memory.last_fed is None else now - self.memory.last_fed
+
     def due(self, now: float) -> bool:
         """True when the device should be fed now."""
-        return self._last_fed is None or now - self._last_fed >= self.interval - 1e-3
+        return self.memory.last_fed is None or now - self.memory.last_fed >= self.interval - 1e-3
 
     def wrote(self, writes: tuple[Write, ...], now: float, *, verified: bool, feed: bool = False) -> None:
         """Note the acknowledged writes of a command or of a feed; verified ones prove and feed the dead-man."""
         if not feed:
-            self._last_written = {}  # a feed repeats the present command, never an earlier one
-        self._last_written.update({write.point: write.value for write in writes})
-        self._proved = verified
+            self.memory.last_written = {}  # a feed repeats the present command, never an earlier one
+        self.memory.last_written.update({write.point: write.value for write in writes})
+        self.memory.proved = verified
         feeds = getattr(self._spec, "feed", None) or [getattr(self._spec, "point", None)]
         if verified and any(write.point in feeds for write in writes):
-            self._last_fed = now
-            self._first_fed = self._first_fed or now
+            self.memory.last_fed = now
+            self.memory.first_fed = self.memory.first_fed or now
 
     def disarm(self) -> None:
         """The device may have forgotten everything."""
-        self._proved = self._counts = False
-        self._last_fed = self._first_fed = None
-        self._idle = 0
+        self.memory.proved = self.memory.counts = False
+        self.memory.last_fed = self.memory.first_fed = None
+        self.memory.idle = 0
 
     def _next_beat(self, spec: HeartbeatDeadMan) -> tuple[Write, ...]:
-        self._beat = (self._beat + 1) % spec.modulo
-        return (Write(spec.point, float(self._beat)),)
+        self.memory.beat = (self.memory.beat + 1) % spec.modulo
+        return (Write(spec.point, float(self.memory.beat)),)

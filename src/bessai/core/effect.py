@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bessai.core.conditions import Condition
 from bessai.model import Bounds, ProcessImage, Severity
@@ -24,6 +23,17 @@ class Effect:
     """True when it has been doing more than it was told, or the opposite, for two response times."""
 
 
+@dataclass(slots=True)
+class Memory:
+    """What is kept between cycles."""
+
+    since: dict[str, float] = field(default_factory=dict)
+    told: float = 0.0
+    recent: list[tuple[float, float]] = field(default_factory=list)
+    """Time and setpoint (kW) of the last response time."""
+    largest: float = 0.0
+
+
 class EffectCheck:
     """Compares measured power with the standing setpoint over the profile's response time.
 
@@ -34,10 +44,7 @@ class EffectCheck:
 
     def __init__(self, control: Control | None) -> None:
         self._control = control
-        self._since: dict[str, float] = {}
-        self._told = 0.0
-        self._recent: deque[tuple[float, float]] = deque()
-        self._largest = 0.0
+        self.memory = Memory()
 
     def check(self, image: ProcessImage, standing: float | None, rated: Bounds) -> Effect:
         """The verdict for this image. `standing` is in kW; None when the device was not verifiably told."""
@@ -45,25 +52,29 @@ class EffectCheck:
         measured = None if control is None else image.good(control.measured)
         if control is None or measured is None:
             return Effect()
-        self._largest = max(self._largest, -rated.low, rated.high)
-        tolerance = max(control.tolerance * self._largest, _FLOOR)
+        memory, now = self.memory, image.monotonic
+        memory.largest = max(memory.largest, -rated.low, rated.high)
+        tolerance = max(control.tolerance * memory.largest, _FLOOR)
         if standing is not None:
-            now = image.monotonic
-            while self._recent and self._recent[0][0] < now - control.response_time:
-                self._recent.popleft()
-            self._recent.append((now, standing))  # the device may still be on its way from an earlier one
-            lowest, highest = (f(power for _, power in self._recent) for f in (min, max))
+            recent = memory.recent
+            if recent and recent[-1][1] == standing:
+                recent[-1] = (now, standing)
+            else:
+                recent.append((now, standing))  # the device may still be on its way from an earlier one
+            while recent[0][0] < now - control.response_time:
+                del recent[0]
+            lowest, highest = (f(power for _, power in recent) for f in (min, max))
             allowed = min(lowest, 0.0) - tolerance <= measured <= max(highest, 0.0) + tolerance
             reached = lowest - tolerance <= measured <= highest + tolerance
             self._keep("excess", not allowed, now)
             self._keep("short", allowed and not reached, now)
-        longest = max((image.monotonic - since for since in self._since.values()), default=0.0)
+        longest = max((now - since for since in memory.since.values()), default=0.0)
         if longest < control.response_time:
-            self._told = image.monotonic if not self._since else self._told
+            memory.told = now if not memory.since else memory.told
             return Effect()
-        repeat = image.monotonic - self._told >= control.response_time
-        self._told = image.monotonic if repeat else self._told
-        excess = image.monotonic - self._since["excess"] if "excess" in self._since else 0.0
+        repeat = now - memory.told >= control.response_time
+        memory.told = now if repeat else memory.told
+        excess = now - memory.since["excess"] if "excess" in memory.since else 0.0
         alarm = excess >= control.response_time
         condition = Condition(
             code="setpoint_not_followed" if alarm else "setpoint_not_reached",
@@ -76,6 +87,6 @@ class EffectCheck:
 
     def _keep(self, what: str, true: bool, now: float) -> None:
         if true:
-            self._since.setdefault(what, now)
+            self.memory.since.setdefault(what, now)
         else:
-            self._since.pop(what, None)
+            self.memory.since.pop(what, None)

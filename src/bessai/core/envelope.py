@@ -1,17 +1,19 @@
-"""What the plant's state allows at this moment. Evidence, not absence: an unknown value allows nothing."""
+"""What a unit's state allows at this moment. Evidence, not absence: an unknown value allows nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bessai.core.conditions import Condition
-from bessai.core.limits import Curve, Limits, StateLimit
-from bessai.model import Bounds, ProcessImage, Quality, Severity
+from bessai.core.limits import LimitCheck, Limits
+from bessai.core.limits import Memory as LimitMemory
+from bessai.model import Bounds, ProcessImage, Quality, Severity, Trip
 from bessai.registry import CompiledProfile
 from bessai.registry.commands import Control
 
 _NONE = {Quality.NOT_AVAILABLE, Quality.ABSENT}
+_NOTHING = Bounds(0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,63 +29,80 @@ class Envelope:
     limited_by: tuple[str, ...]
     """Which limits narrow the bounds."""
     conditions: tuple[Condition, ...]
+    trips: tuple[Trip, ...] = ()
+    """Violations that must latch."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """What the check keeps between cycles."""
+
+    seen: dict[str, bool] = field(default_factory=dict)
+    """Power limits that were ever good."""
+    limits: LimitMemory = field(default_factory=LimitMemory)
 
 
 class EnvelopeCheck:
-    """Computes the envelope of each cycle. Keeps what hysteresis needs, and which points it ever saw."""
+    """Computes the envelope of each cycle."""
 
     def __init__(self, profile: CompiledProfile, limits: Limits) -> None:
         self._profile = profile
         self._limits = limits
-        self._full = False
-        self._empty = False
-        self._blocked: set[tuple[str, str]] = set()
-        self._seen: set[str] = set()
+        self._check = LimitCheck(limits)
+        self._memory = Memory(limits=self._check.memory)
+
+    @property
+    def memory(self) -> Memory:
+        """What is kept between cycles."""
+        return self._memory
+
+    @memory.setter
+    def memory(self, memory: Memory) -> None:
+        self._memory, self._check.memory = memory, memory.limits
 
     def check(self, image: ProcessImage) -> Envelope:
         """The envelope that this image proves."""
         control = self._profile.control
-        if control is None:
-            return Envelope(bounds=Bounds(0, 0), rated=Bounds(0, 0), safe=True, limited_by=(), conditions=())
-        conditions = [*self._evidence(control, image)]
-        safe = not conditions
-        charge, discharge = 1.0, 1.0
-        limited: list[str] = []
-        for point, condition, charge_share, discharge_share in self._shares(image):
-            if condition is not None:
-                conditions.append(condition)
-            if min(charge_share, discharge_share) < 1.0:
-                limited.append(point)
-            charge, discharge = min(charge, charge_share), min(discharge, discharge_share)
-            safe = safe and (charge_share > 0 or discharge_share > 0)
+        report = self._check.check(image)
+        if control is None:  # nothing to command, but a battery to look after
+            return Envelope(
+                bounds=_NOTHING,
+                rated=_NOTHING,
+                safe=True,
+                limited_by=(),
+                conditions=report.conditions,
+                trips=report.trips,
+            )
+        evidence = [*self._evidence(control, image)]
+        told = {condition.point for condition in evidence}
+        conditions = [*evidence, *(c for c in report.lost if c.point not in told), *report.conditions]
+        safe = not evidence and not report.lost and (report.charge > 0 or report.discharge > 0)
         rated, unknown = self._rated(control, image)
         conditions += unknown
-        limited += [condition.code for condition in unknown]
-        bounds = Bounds(rated.low * charge, rated.high * discharge) if safe else Bounds(0.0, 0.0)
+        limited = [*report.limited_by, *(condition.code for condition in unknown)]
+        bounds = Bounds(rated.low * report.charge, rated.high * report.discharge) if safe else _NOTHING
+        if report.charge_power is not None and -bounds.low > report.charge_power:
+            bounds = Bounds(-max(0.0, report.charge_power), bounds.high)
+            limited.append("charge_current_max")
+        if report.discharge_power is not None and bounds.high > report.discharge_power:
+            bounds = Bounds(bounds.low, max(0.0, report.discharge_power))
+            limited.append("discharge_current_max")
         return Envelope(
             bounds=Bounds(bounds.low + 0.0, bounds.high + 0.0),  # no negative zero
             rated=rated,
             safe=safe,
             limited_by=tuple(limited),
             conditions=tuple(conditions),
+            trips=report.trips,
         )
 
     def _evidence(self, control: Control, image: ProcessImage) -> Iterator[Condition]:
-        """What the profile calls evidence, and every other point that a limit looks at.
-
-        Such a point is excused only while the device refuses its address and always has.
-        """
+        """What the profile calls evidence."""
         names = image.layout.index
-        looked_at = ("soc", "soc_highest", "soc_lowest", *(limit.point for limit in self._limits.states))
-        further = [name for name in looked_at if name in names and name not in control.evidence]
-        for name in (*control.evidence, *further):
+        for name in control.evidence:
             value = image.good(name)
-            if value is not None:
-                self._seen.add(name)
-            else:
+            if value is None:
                 quality = image.quality_of(name)
-                if name in further and quality is Quality.ABSENT and name not in self._seen:
-                    continue
                 known = quality is Quality.OUT_OF_RANGE
                 yield Condition(
                     code="evidence_lost",
@@ -92,8 +111,7 @@ class EnvelopeCheck:
                     point=name,
                     value=float(image.values[names[name]]) if known else None,
                 )
-                continue
-            if name in control.running_states and int(value) not in control.running_states[name]:
+            elif name in control.running_states and int(value) not in control.running_states[name]:
                 meaning = image.layout.meaning(name, value) or f"{int(value):#06x}"
                 yield Condition(
                     code="device_not_running",
@@ -103,94 +121,46 @@ class EnvelopeCheck:
                     value=value,
                 )
 
-    def _shares(self, image: ProcessImage) -> Iterator[tuple[str, Condition | None, float, float]]:
-        limits, soc = self._limits, image.good("soc")
-        highest, lowest = (
-            image.good(name) for name in ("soc_highest", "soc_lowest")
-        )  # of a plant's batteries
-        if (fullest := soc if highest is None else highest) is not None:
-            self._full = fullest >= limits.soc_max - (limits.soc_hysteresis if self._full else 0.0)
-            if self._full:
-                beyond = fullest > limits.soc_max
-                yield "soc_high", _edge("soc_high", "above", "charge", fullest, beyond=beyond), 0.0, 1.0
-        if (emptiest := soc if lowest is None else lowest) is not None:
-            self._empty = emptiest <= limits.soc_min + (limits.soc_hysteresis if self._empty else 0.0)
-            if self._empty:
-                beyond = emptiest < limits.soc_min
-                yield "soc_low", _edge("soc_low", "below", "discharge", emptiest, beyond=beyond), 1.0, 0.0
-        for limit in self._limits.states:
-            value = image.good(limit.point)
-            if value is None:
-                continue
-            charge = self._share(limit, "charge", limit.charge, value)
-            discharge = self._share(limit, "discharge", limit.discharge, value)
-            condition = None
-            if charge <= 0.0 or discharge <= 0.0:
-                both = charge <= 0.0 and discharge <= 0.0
-                stopped = "charge and discharge" if both else "charge" if charge <= 0.0 else "discharge"
-                condition = Condition(
-                    code="limit_reached",
-                    severity=Severity.ALARM if both else Severity.WARNING,
-                    message=f"{limit.point} is beyond its limit: no {stopped}",
-                    point=limit.point,
-                    value=value,
-                )
-            yield limit.point, condition, charge, discharge
-
-    def _share(self, limit: StateLimit, direction: str, curve: Curve, value: float) -> float:
-        """The curve's share; a direction that is blocked opens again only beyond the hysteresis."""
-        key = (limit.point, direction)
-        near = min(curve(value - limit.hysteresis), curve(value), curve(value + limit.hysteresis))
-        if curve(value) <= 0.0 or (key in self._blocked and near <= 0.0):
-            self._blocked.add(key)
-            return 0.0
-        self._blocked.discard(key)
-        return curve(value)
-
-    def _limit_points(self, own: str | None, shared: str, image: ProcessImage) -> Iterator[str]:
-        """The device's own limit, and the one that the plant's batteries tell where the device has no such point."""
-        if own is not None:
-            yield own
-        if shared != own and shared in image.layout.index and shared not in self._profile.layout.index:
-            yield shared
+    def caps(self, image: ProcessImage) -> tuple[list[float] | None, list[float] | None, str, str]:
+        """Known caps (kW) of charge and discharge, None where one is lost, and the point that is."""
+        control = self._profile.control
+        found: list[list[float] | None] = []
+        lost_points: list[str] = []
+        for direction, site, own in (
+            ("charge", self._limits.charge_power_max, control.charge_power_max if control else None),
+            ("discharge", self._limits.discharge_power_max, control.discharge_power_max if control else None),
+        ):
+            caps: list[float] | None = [] if site is None else [site]
+            lost = ""
+            shared = f"{direction}_power_max"
+            for name in dict.fromkeys((own, shared, f"batteries_{shared}")):
+                if name is None or (name != own and name not in image.layout.index):
+                    continue
+                value = image.good(name)
+                if value is not None:
+                    self._memory.seen[name] = True
+                    if caps is not None:
+                        caps.append(value)
+                elif not (image.quality_of(name) in _NONE and name not in self._memory.seen):
+                    lost, caps = name, None  # there is a limit, and it is not known now
+            found.append(caps)
+            lost_points.append(lost or own or direction)
+        return found[0], found[1], lost_points[0], lost_points[1]
 
     def _rated(self, control: Control, image: ProcessImage) -> tuple[Bounds, list[Condition]]:
-        """The plant's power limits: the smallest of the site's, the device's own and its batteries'."""
-        found: list[float] = []
-        unknown: list[Condition] = []
-        for direction, own, point in (
-            ("charge", self._limits.charge_power_max, control.charge_power_max),
-            ("discharge", self._limits.discharge_power_max, control.discharge_power_max),
-        ):
-            known = [] if own is None else [own]
-            lost: str | None = None
-            for name in self._limit_points(point, f"{direction}_power_max", image):
-                device = image.good(name)
-                if device is not None:
-                    self._seen.add(name)
-                    known.append(device)
-                elif not (image.quality_of(name) in _NONE and name not in self._seen):
-                    lost = name  # there is a limit, and it is not known now
-            if lost is not None:
-                known = []
-            if not known:
-                unknown.append(
-                    Condition(
-                        code="power_limit_unknown",
-                        severity=Severity.WARNING,
-                        message=f"highest {direction} power unknown: no {direction}",
-                        point=lost or point or direction,
-                    )
-                )
-            found.append(max(0.0, min(known)) if known else 0.0)
-        return Bounds(-found[0], found[1]), unknown
-
-
-def _edge(code: str, where: str, stopped: str, soc: float, *, beyond: bool) -> Condition:
-    return Condition(
-        code=code,
-        severity=Severity.ALARM if beyond else Severity.WARNING,
-        message=f"state of charge at or {where} its limit: no {stopped}",
-        point="soc",
-        value=soc,
-    )
+        """The unit's power limits: the smallest of the site's, the device's own and its batteries'."""
+        charge, discharge, *points = self.caps(image)
+        unknown = [
+            Condition(
+                code="power_limit_unknown",
+                severity=Severity.WARNING,
+                message=f"highest {direction} power unknown: no {direction}",
+                point=point,
+            )
+            for direction, caps, point in zip(
+                ("charge", "discharge"), (charge, discharge), points, strict=True
+            )
+            if not caps
+        ]
+        low = -max(0.0, min(charge)) if charge else 0.0
+        return Bounds(low, max(0.0, min(discharge)) if discharge else 0.0), unknown

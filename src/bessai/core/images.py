@@ -1,7 +1,7 @@
 """Images of a plant's columns: of all of them, or quickly of those that control looks at.
 
 A plant of a thousand devices has hundreds of thousands of columns. They are recorded once a second; a faster cycle
-in between looks only at the plant's points, what they are made of, and the commanded device.
+in between looks only at the plant's points, what they are made of, and the commanded devices.
 """
 
 from __future__ import annotations
@@ -46,12 +46,14 @@ class Images:
         self._clock = clock
         self._counting = [Counting(driver=driver, columns=columns) for driver, columns in counting]
         self._failed: set[int] = set()
-        view, part = site.view[1], site.part[1]
+        part = site.part[1]
+        views = [view.columns for view in (site.view, *site.views.values())]
         inputs = [column for rule in site.rules for column in (rule.column, *rule.inputs)]
-        self._few = np.unique(np.concatenate([view, part, np.array(inputs, np.intp)])).astype(np.intp)
+        self._few = np.unique(np.concatenate([*views, part, np.array(inputs, np.intp)])).astype(np.intp)
         place = np.full(len(site.layout), -1, np.intp)
         place[self._few] = np.arange(len(self._few))
-        self._few_view, self._few_part = place[view], place[part]
+        self._few_part = place[part]
+        self._few_views = {name: place[view.columns] for name, view in site.views.items()}
         self._few_rules = [rule.moved(place) for rule in site.rules]
         self._few_counting = [
             Counting(driver=driver, columns=kept[kept >= 0])
@@ -65,11 +67,20 @@ class Images:
             cycle, self._site.layout, *self._taken(self._arrays, self._site.rules, self._counting)
         )
 
-    def view(self, image: ProcessImage) -> ProcessImage:
-        """The part of a whole image that control looks at: the plant's points, the commanded device's as its own."""
-        return image if self._site.whole_view else _project(image, *self._site.view)
+    def views(self, image: ProcessImage) -> dict[str, ProcessImage]:
+        """The parts of a whole image that control looks at, by commanded device."""
+        if self._site.whole_view:
+            return {device.name: image for device in self._site.units} or {"": image}
+        if not self._site.views:
+            return {"": self.view(image)}
+        return {name: _project(image, view.layout, view.columns) for name, view in self._site.views.items()}
 
-    def quick(self, cycle: int) -> tuple[ProcessImage, ProcessImage]:
+    def view(self, image: ProcessImage) -> ProcessImage:
+        """The part of a whole image that people look at first."""
+        view = self._site.view
+        return image if self._site.whole_view else _project(image, view.layout, view.columns)
+
+    def quick(self, cycle: int) -> tuple[dict[str, ProcessImage], ProcessImage]:
         """What control looks at, and what is recorded of it under the site's names, without all the other columns."""
         few = self._few
         arrays = Arrays(
@@ -79,11 +90,13 @@ class Images:
             stale_after=self._arrays.stale_after[few],
         )
         now, values, quality, times = self._taken(arrays, self._few_rules, self._few_counting)
-        view, part = (
-            self._image(cycle, layout, now, values[at], quality[at], times[at])
-            for layout, at in ((self._site.view[0], self._few_view), (self._site.part[0], self._few_part))
-        )
-        return view, part
+        at = self._few_part
+        part = self._image(cycle, self._site.part[0], now, values[at], quality[at], times[at])
+        views = {
+            name: self._image(cycle, view.layout, now, values[at], quality[at], times[at])
+            for (name, view), at in zip(self._site.views.items(), self._few_views.values(), strict=True)
+        }
+        return views or {"": part}, part
 
     def _taken(
         self, arrays: Arrays, rules: Sequence[Rule], counting: Sequence[Counting]

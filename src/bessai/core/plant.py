@@ -1,6 +1,6 @@
 """The devices of a site at work: who shares a connection, who is read when, and one memory for every column.
 
-The commanded device is read by the control cycle itself. Every other device is read in its own rhythm, their
+The commanded devices are read by the control cycle itself. Every other device is read in its own rhythm, their
 starts spread evenly over the period, so that a thousand of them never come at once and never hold a cycle up.
 """
 
@@ -68,7 +68,8 @@ class Plant:
         self._stale_after = stale_after
         self._links: dict[Endpoint, Link] = {}
         self._members = [self._member(device, rng) for device in site.devices]
-        self._controlled = next((m for m in self._members if m.device.control), None)
+        self.units = {m.device.name: m.driver for m in self._members if m.device.control}
+        """The drivers of the devices that the gateway may command."""
         counting = [m for m in self._members if m.device.compiled.alive is not None]
         self.images = Images(site, self.arrays, [(m.driver, m.device.columns) for m in counting], clock)
         firsts = [m.device.columns.start + _first_column(m.device) for m in self._members]
@@ -76,22 +77,13 @@ class Plant:
         self._bad_since: dict[str, float] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
-    @property
-    def controlled(self) -> UniversalDriver | None:
-        """The driver of the device that the gateway may command."""
-        return self._controlled.driver if self._controlled else None
-
     def start(self) -> None:
         """Begin to read every device that the control cycle does not read itself."""
-        others = [member for member in self._members if member is not self._controlled]
+        others = [member for member in self._members if not member.device.control]
         for i, member in enumerate(others):
             self._tasks.append(
                 asyncio.create_task(self._follow(member, i / len(others)), name=f"read {member.device.name}")
             )
-
-    async def read_controlled(self) -> bool:
-        """Read the commanded device once. True when all of it was read, or when there is none."""
-        return await self._controlled.driver.read_fast() if self._controlled else True
 
     def conditions(self) -> Iterator[Condition]:
         """Devices that have not delivered for longer than evidence lasts, and registers that wear."""
@@ -104,7 +96,7 @@ class Plant:
             problem = driver.problem or ("delivers nothing new" if overdue else None)
             if problem is None:
                 self._bad_since.pop(name, None)
-            elif member is not self._controlled and (
+            elif (len(self.units) > 1 or not member.device.control) and (
                 now - self._bad_since.setdefault(name, now) > max(self._stale_after, 2 * member.period)
             ):
                 yield Condition(

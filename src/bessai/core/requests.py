@@ -2,7 +2,7 @@
 
     book = RequestBook()
     book.put(Request(source="operator", priority=Priority.OPERATOR, power=-20.0, expires=now + 60))
-    book.resolve(Bounds(-50, 50), now).power      # -20.0
+    resolve(book.live(now), Bounds(-50, 50)).power      # -20.0
 
 A lease that has expired, or whose bounds leave nothing of what outranks it, counts as none. Nobody asking
 means zero.
@@ -10,9 +10,10 @@ means zero.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bessai.model import Bounds, Request
+from bessai.model import Bounds, Considered, Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,11 @@ class Resolution:
     """None when nobody prefers a power."""
     limited_by: tuple[str, ...] = ()
     """Sources whose bounds clipped the winner, and `impossible:SOURCE` for requests that were left out."""
+    considered: tuple[Considered, ...] = ()
+    reactive: float | None = None
+    """In kvar, inside `reactive_bounds`; None when nobody prefers any."""
+    reactive_asked: float | None = None
+    reactive_bounds: Bounds = Bounds()
 
 
 class RequestBook:
@@ -40,6 +46,13 @@ class RequestBook:
         Raises:
             ValueError: the power or a bound is not a number, or the bounds are empty.
         """
+        if request.reactive is not None and not abs(request.reactive) < float("inf"):
+            raise ValueError(f"reactive power {request.reactive} is not a number")
+        if request.reactive_bounds.empty:
+            low, high = request.reactive_bounds.low, request.reactive_bounds.high
+            raise ValueError(f"bounds {low} … {high} allow no reactive power")
+        if request.soc_target is not None and not 0 <= request.soc_target <= 100:
+            raise ValueError(f"soc_target {request.soc_target}: give 0 … 100 %")
         if request.power is not None and not abs(request.power) < float("inf"):
             raise ValueError(f"power {request.power} is not a number")
         if request.bounds.empty:
@@ -55,24 +68,80 @@ class RequestBook:
         self._requests = {s: r for s, r in self._requests.items() if r.expires > now}
         return sorted(self._requests.values(), key=lambda r: -r.priority)
 
-    def resolve(self, envelope: Bounds, now: float) -> Resolution:
-        """Narrow the guard's envelope by every live request and choose the power."""
-        bounds = envelope
-        winner: Request | None = None
-        limited: list[str] = []
-        narrowed_by: list[tuple[str, Bounds]] = []
-        for request in self.live(now):
-            inner = bounds & request.bounds
-            if inner.empty:
-                limited.append(f"impossible:{request.source}")
-                continue
-            if inner != bounds:
-                narrowed_by.append((request.source, request.bounds))
-            bounds = inner
-            if request.power is not None:
-                winner = request
-        wanted = 0.0 if winner is None or winner.power is None else winner.power
-        power = bounds.clip(wanted)
-        if power != wanted:
-            limited += [f"request:{source}" for source, own in narrowed_by if own.clip(wanted) != wanted]
-        return Resolution(power=power, bounds=bounds, winner=winner, limited_by=tuple(limited))
+
+def resolve(
+    requests: Sequence[Request],
+    envelope: Bounds,
+    now: float,
+    reactive_envelope: Bounds | None = None,
+) -> Resolution:
+    """Narrow the guard's envelope by every live request and choose the power.
+
+    Args:
+        requests: highest priority first.
+        envelope: kW that the guard allows.
+        now: monotonic seconds; expired requests count as none.
+        reactive_envelope: kvar that the guard allows.
+    """
+    bounds, reactive_bounds = envelope, reactive_envelope or Bounds(0.0, 0.0)
+    winner: Request | None = None
+    reactive: float | None = None
+    left_out: set[str] = set()
+    narrowed_by: list[Request] = []
+    live = [request for request in requests if request.expires > now]
+    for request in live:
+        inner = bounds & request.bounds
+        reactive_inner = reactive_bounds & request.reactive_bounds
+        if inner.empty or reactive_inner.empty:
+            left_out.add(request.source)
+            continue
+        if inner != bounds:
+            narrowed_by.append(request)
+        bounds, reactive_bounds = inner, reactive_inner
+        if request.power is not None or request.soc_target is not None:
+            winner = request
+        if request.reactive is not None:
+            reactive = request.reactive
+    wanted = 0.0 if winner is None or winner.power is None else winner.power
+    power = bounds.clip(wanted)
+    clipping = [r.source for r in narrowed_by if r.bounds.clip(wanted) != wanted] if power != wanted else []
+    impossible = [f"impossible:{request.source}" for request in live if request.source in left_out]
+    return Resolution(
+        power=power,
+        bounds=bounds,
+        winner=winner,
+        limited_by=(*impossible, *(f"request:{source}" for source in clipping)),
+        considered=tuple(_considered(r, winner, left_out, clipping, now) for r in live),
+        reactive=None if reactive is None else reactive_bounds.clip(reactive) + 0.0,
+        reactive_asked=reactive,
+        reactive_bounds=reactive_bounds,
+    )
+
+
+def _considered(
+    request: Request, winner: Request | None, left_out: set[str], clipping: list[str], now: float
+) -> Considered:
+    wishes = request.power is not None or request.soc_target is not None
+    role = (
+        "impossible"
+        if request.source in left_out
+        else "won"
+        if request is winner
+        else "narrowed"
+        if request.source in clipping
+        else "outranked"
+        if wishes
+        else "bounds_only"
+    )
+    return Considered(
+        source=request.source,
+        priority=request.priority,
+        power=request.power,
+        bounds=request.bounds,
+        seconds_left=request.expires - now,
+        role=role,
+        reason=request.reason,
+        id=request.id,
+        reactive=request.reactive,
+        soc_target=request.soc_target,
+    )

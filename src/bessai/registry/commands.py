@@ -12,23 +12,24 @@ from bessai.registry.base import Name, SourceId, Strict
 class WriteStep(Strict):
     """One write of a sequence: a constant, or a quantity that the gateway computes.
 
-    `power` is the setpoint in kW with its sign, `magnitude` the same without, `dead_man_time` the dead-man's
+    `power` is the setpoint in kW with its sign, `magnitude` the same without, `reactive` the reactive power in kvar
+    with its sign, `dead_man_time` the dead-man's
     time in seconds (converted to the point's unit, `s` or `min`), `limit` the limit in kW. With `of`, the power
     is written as a percentage of that point.
     """
 
     point: Name
     value: float | None = None
-    quantity: Literal["power", "magnitude", "dead_man_time", "limit"] | None = None
+    quantity: Literal["power", "magnitude", "reactive", "dead_man_time", "limit"] | None = None
     of: Name | None = None
-    """Point in kW that is 100 %."""
+    """Point in kW (kvar for `reactive`) that is 100 %."""
 
     @model_validator(mode="after")
     def _one(self) -> WriteStep:
         if (self.value is None) == (self.quantity is None):
             raise ValueError("a write has either `value` or `quantity`")
-        if self.of is not None and self.quantity not in {"power", "magnitude", "limit"}:
-            raise ValueError("`of` goes with the quantities power, magnitude and limit")
+        if self.of is not None and self.quantity not in {"power", "magnitude", "reactive", "limit"}:
+            raise ValueError("`of` goes with the quantities power, magnitude, reactive and limit")
         return self
 
 
@@ -46,6 +47,12 @@ class Control(Strict):
     """To hold zero power: the safe state."""
     stop: Sequence
     """To end external control; the device does what its own settings say."""
+    reactive: Sequence | None = None
+    """To a reactive power, written before the active power of the same command; 0 kvar when nobody asks."""
+    reactive_power_max: Name | None = None
+    """The point in kvar with the highest reactive power, in both directions; needed with `reactive`."""
+    write_interval: float = Field(default=0.0, ge=0, le=3600)
+    """Seconds between two rises of the setpoint, to spare a device that bears few writes."""
     charge_limit: Sequence | None = None
     """Standing limit of the charge power, if the device has one."""
     discharge_limit: Sequence | None = None
@@ -64,6 +71,12 @@ class Control(Strict):
     """Seconds within which the measured power must follow a new setpoint."""
     tolerance: float = Field(default=0.05, gt=0, le=1)
     """Accepted difference of the measured power, as a share of the larger rated power."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Control:
+        if (self.reactive is None) != (self.reactive_power_max is None):
+            raise ValueError("`reactive` and `reactive_power_max` go together")
+        return self
 
 
 class _DeadMan(Strict):

@@ -19,6 +19,7 @@ def fill(
     setpoint: float,
     dead_man_time: float,
     good: Callable[[str], float | None],
+    reactive: float = 0.0,
 ) -> list[tuple[str, float]]:
     """The points to write, in order, each with its value in the point's unit.
 
@@ -28,11 +29,15 @@ def fill(
         setpoint: kW, + = discharge.
         dead_man_time: seconds.
         good: the present value of a point, None when it is no evidence.
+        reactive: kvar, + = export.
 
     Raises:
         NotKnownError: a power is written as a percentage (or with an exponent) of something that is not known.
     """
-    return [(step.point, _value(step, points[step.point], setpoint, dead_man_time, good)) for step in steps]
+    return [
+        (step.point, _value(step, points[step.point], setpoint, dead_man_time, good, reactive))
+        for step in steps
+    ]
 
 
 def exponent_of(point: Point, good: Callable[[str], float | None], value: float | None = None) -> int:
@@ -55,12 +60,14 @@ def _value(
     setpoint: float,
     dead_man_time: float,
     good: Callable[[str], float | None],
+    reactive: float,
 ) -> float:
     if step.value is not None:
         return step.value
     if step.quantity == "dead_man_time":
         return dead_man_time / 60 if point.unit == "min" else dead_man_time
-    value = setpoint if step.quantity == "power" else abs(setpoint)
+    given = {"power": setpoint, "reactive": reactive}
+    value = given.get(step.quantity or "", abs(setpoint))
     if step.of is not None and value:
         whole = good(step.of)
         if whole is None or not whole > 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -17,7 +18,7 @@ from bessai.registry import CompiledProfile, Problem, Profile, ProfileError, com
 from bessai.registry.loading import is_file
 from bessai.registry.problems import at, explain, shorten
 from bessai.site.formula import FormulaError, parse
-from bessai.site.points import Points
+from bessai.site.points import BEHIND_UNIT, Points
 from bessai.site.schema import DeviceEntry, Manners, PointEntry, SiteFile
 from bessai.site.site import Device, Site, compose_layout
 
@@ -71,6 +72,7 @@ class _Loader:
                 if device is not None:
                     devices.append(device)
         self._check(devices)
+        devices = self._with_batteries(devices)
         points = Points(self._entries.points, devices, capacities)
         if len(devices) == len(capacities):
             for field, mend in points.problems:
@@ -112,6 +114,8 @@ class _Loader:
                     stations={**compiled.connection.stations, **entry.stations},
                     period=entry.period,
                     control=entry.control,
+                    batteries=tuple(_numbered(text, n) for text in entry.batteries),
+                    power_min=entry.power_min,
                     columns=slice(0, 0),
                 )
             yield name, device
@@ -175,11 +179,6 @@ class _Loader:
 
     def _check(self, devices: list[Device]) -> None:
         controlled = [device for device in devices if device.control]
-        for device in controlled[1:]:
-            self._problem(
-                f"devices.{device.name}.control",
-                f"this version commands one device a site, and {controlled[0].name!r} has `control` already",
-            )
         for device in controlled:
             if device.compiled.control is None:
                 self._problem(
@@ -201,6 +200,40 @@ class _Loader:
                     f"profile {device.compiled.id} has no such station",
                 )
 
+    def _with_batteries(self, devices: list[Device]) -> list[Device]:
+        """The devices, each commanded one with the names of its batteries; a battery belongs to one of them."""
+        names = [device.name for device in devices]
+        several = sum(device.control for device in devices) > 1
+        owner: dict[str, str] = {}
+        done: list[Device] = []
+        for device in devices:
+            found: dict[str, None] = {}
+            for pattern in device.batteries:
+                field = f"devices.{device.name}.batteries"
+                matching = fnmatch.filter([name for name in names if name != device.name], pattern)
+                if not matching:
+                    self._problem(field, f"there is no device {pattern!r}")
+                for name in matching:
+                    if owner.setdefault(name, device.name) != device.name:
+                        self._problem(
+                            field,
+                            f"{name!r} is behind {owner[name]!r} already; a battery is behind one commanded device",
+                        )
+                    found[name] = None
+            told = {p for d in devices if d.name in found for p in d.compiled.layout.names}
+            if found and "soc" not in told:
+                self._problem(
+                    f"devices.{device.name}.batteries", "none of them tells a state of charge (`soc`)"
+                )
+            if several and device.control and not found and "soc" not in device.compiled.layout.index:
+                self._problem(
+                    f"devices.{device.name}",
+                    f"profile {device.compiled.id} tells no state of charge: say which devices tell the state of its "
+                    "batteries, for example `batteries: [rack_1, rack_2]`",
+                )
+            done.append(replace(device, batteries=tuple(found)))
+        return done
+
 
 def _compose(path: Path, entries: SiteFile, devices: list[Device], points: Points) -> Site:
     layout = compose_layout(points.units, [(device.name, device.compiled.layout) for device in devices])
@@ -218,6 +251,8 @@ def _compose(path: Path, entries: SiteFile, devices: list[Device], points: Point
         plant=tuple(points.units),
         rules=points.rules(layout.index),
         publish=entries.publish,
+        mixtures=points.mixtures,
+        behind_unit=BEHIND_UNIT,
     )
 
 

@@ -35,6 +35,13 @@ _USUAL: dict[str, tuple[Kind, tuple[str, ...], tuple[str, ...]]] = {
     "energy_discharged_total": ("sum", ("energy_discharged_total",), _STORAGE),
     "charge_power_max": ("sum", ("charge_power_max",), _STORAGE),
     "discharge_power_max": ("sum", ("discharge_power_max",), _STORAGE),
+    "battery_voltage": ("mean", ("battery_voltage",), ("battery",)),
+    "battery_current": ("sum", ("battery_current",), ("battery",)),
+    "charge_current_max": ("sum", ("charge_current_max",), ("battery",)),
+    "discharge_current_max": ("sum", ("discharge_current_max",), ("battery",)),
+    "insulation_resistance": ("min", ("insulation_resistance",), ROLES),
+    "fire_alarm": ("max", ("fire_alarm",), ROLES),
+    "gas_alarm": ("max", ("gas_alarm",), ROLES),
     "cell_voltage_max": ("max", ("cell_voltage_max",), ROLES),
     "cell_voltage_min": ("min", ("cell_voltage_min",), ROLES),
     "cell_temperature_max": ("max", ("cell_temperature_max", "battery_temperature"), ROLES),
@@ -48,6 +55,23 @@ _USUAL: dict[str, tuple[Kind, tuple[str, ...], tuple[str, ...]]] = {
 Of `_STORAGE` and `_CONVERTERS` the first role with such a device is taken, so that nothing is counted twice; a
 meter only where it is the only one.
 """
+
+
+BEHIND_UNIT = (
+    *(
+        "soc",
+        "soc_highest",
+        "soc_lowest",
+        "soh",
+        "energy_capacity",
+        "charge_power_max",
+        "discharge_power_max",
+    ),
+    *("cell_voltage_max", "cell_voltage_min", "cell_temperature_max", "cell_temperature_min"),
+    *("battery_voltage", "battery_current", "charge_current_max", "discharge_current_max"),
+    *("insulation_resistance", "fire_alarm", "gas_alarm"),
+)
+"""What is told of the batteries behind a commanded device."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +103,10 @@ class Points:
         for name, (kind, offered, roles) in _USUAL.items():
             if name not in entries and (plan := self._usual(name, kind, offered, roles)) is not None:
                 self._plans[name] = plan
+        self.mixtures = frozenset(self._plans)
+        for device in devices:
+            if device.batteries:
+                self._behind(device)
         for name, entry in entries.items():
             if entry is not None and (plan := self._given(name, entry, entries)) is not None:
                 self._plans[name] = plan
@@ -100,11 +128,25 @@ class Points:
             found = [(d, p) for d, p in found if d.role == role]
         if not found or (roles == ("meter",) and len(found) > 1):
             return None
-        if name in {"soc_highest", "soc_lowest"} and len(found) == 1:
-            return None  # it is the plant's soc
+        return self._gathered(name, name, kind, found)
+
+    def _behind(self, unit: Device) -> None:
+        """Plan the points of the batteries behind a commanded device."""
+        batteries = [d for d in self._devices if d.name in unit.batteries]
+        for name in BEHIND_UNIT:
+            kind, offered, _ = _USUAL[name]
+            found = [(d, p) for d in batteries if (p := _first(d, offered)) is not None]
+            plan = self._gathered(f"{unit.name}_{name}", name, kind, found) if found else None
+            if plan is not None:
+                self._plans[f"{unit.name}_{name}"] = plan
+
+    def _gathered(self, name: str, shared: str, kind: Kind, found: list[tuple[Device, str]]) -> _Plan | None:
+        """One value of a point of several devices."""
+        if shared in {"soc_highest", "soc_lowest"} and len(found) == 1:
+            return None  # it is the soc
         inputs = tuple(f"{d.name}.{p}" for d, p in found)
         unit = found[0][0].compiled.points[found[0][1]].unit
-        if name not in {"soc", "soh"} or len(found) == 1:
+        if shared not in {"soc", "soh"} or len(found) == 1:
             return _Plan(unit=unit, inputs=inputs, kind=kind)
         return self._weighted(name, [d for d, _ in found], inputs, unit)
 

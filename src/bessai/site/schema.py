@@ -50,7 +50,12 @@ class DeviceEntry(Strict):
     capacity: float | None = Field(default=None, gt=0)
     """Rated energy in kWh, where the device does not tell it; weighs the plant's SOC."""
     control: bool = False
-    """The device that the gateway commands; one a site."""
+    """A device that the gateway commands."""
+    batteries: list[Annotated[str, Field(max_length=64)]] = Field(default_factory=list)
+    """Names of the devices that tell the state of the batteries behind this commanded one (`{n}` is its number, `*`
+    stands for anything). Needed where several devices are commanded and it does not tell its own."""
+    power_min: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """Smallest power in kW, besides zero, that this commanded device can run at."""
     count: int | None = Field(default=None, ge=1, le=10_000)
     connection: Manners = Manners()
 
@@ -58,8 +63,8 @@ class DeviceEntry(Strict):
     def _one(self) -> DeviceEntry:
         if (self.endpoint is None) == (self.bus is None):
             raise ValueError("give either `endpoint` or `bus`")
-        if self.control and self.count is not None:
-            raise ValueError("`control` is for one device; leave out `count`")
+        if not self.control and (self.batteries or self.power_min):
+            raise ValueError("`batteries` and `power_min` go with `control: true`")
         return self
 
 

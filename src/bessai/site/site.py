@@ -30,6 +30,8 @@ BATTERY_STATE = frozenset(
 )
 """What the plant's aggregate says better than the commanded device: it looks at every battery."""
 
+_POWER_LIMITS = frozenset({"charge_power_max", "discharge_power_max"})
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Device:
@@ -50,8 +52,30 @@ class Device:
     period: float | None = None
     """Seconds between readings of the class `fast`; None: the gateway's default."""
     control: bool = False
+    batteries: tuple[str, ...] = ()
+    """Devices that tell the state of the batteries behind this commanded one; empty: it does, or the plant."""
+    power_min: float = 0.0
+    """Smallest power in kW, besides zero, that this commanded device can run at."""
     columns: slice
     """Its columns in the site's layout."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class View:
+    """What control looks at."""
+
+    layout: Layout
+    columns: NDArray[np.intp]
+    """Of the site's layout, one a point of `layout`."""
+    plant: int
+    """Columns below it are the plant's own points."""
+
+    @property
+    def foreign(self) -> frozenset[str]:
+        """Names that the plant tells: good values there say nothing of the commanded device."""
+        return frozenset(
+            name for name, column in zip(self.layout.names, self.columns, strict=True) if column < self.plant
+        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -67,27 +91,53 @@ class Site:
     rules: tuple[Rule, ...] = ()
     """How they are computed, in an order in which each finds its inputs ready."""
     publish: Literal["all", "plant"] = "all"
+    mixtures: frozenset[str] = frozenset()
+    """The plant's usual points, which mix all devices."""
+    behind_unit: tuple[str, ...] = ()
+    """Points of the batteries behind a commanded device, named `DEVICE_POINT` among the plant's."""
+
+    @cached_property
+    def units(self) -> tuple[Device, ...]:
+        """The devices that the gateway may command."""
+        return tuple(device for device in self.devices if device.control)
 
     @property
     def controlled(self) -> Device | None:
-        """The device that the gateway may command."""
-        return next((device for device in self.devices if device.control), None)
+        """The first device that the gateway may command; where there is one, what people call "the device"."""
+        return self.units[0] if self.units else None
 
     @cached_property
-    def view(self) -> tuple[Layout, NDArray[np.intp]]:
-        """What control looks at, and its columns in the site's layout.
+    def views(self) -> Mapping[str, View]:
+        """What control looks at for each commanded device, by its name."""
+        return {device.name: self._view(device) for device in self.units}
 
-        The plant's points and the commanded device's without prefix. Where both have a name, the device's own
-        counts, except for the battery's state, which the plant knows of every battery. A mean over it and others is
-        no evidence of what it has itself, though: there its own counts as well.
+    @cached_property
+    def view(self) -> View:
+        """The plant's points, and, where there is one commanded device, its own without prefix."""
+        return self._view(self.units[0] if len(self.units) == 1 else None)
+
+    def _view(self, device: Device | None) -> View:
+        """The plant's points and a commanded device's without prefix.
+
+        Where both have a name, the device's own counts, except for the battery's state, which the plant (or the
+        device's `batteries`) knows of every battery. A mean over it and others is no evidence of what it has itself,
+        though: there its own counts as well. Of several commanded devices, none is judged by the plant's usual
+        points: they mix it with the others.
         """
         rules = {rule.column: rule for rule in self.rules}
-        columns = {name: self.layout.index[name] for name in self.plant}
-        device = self.controlled
+        mixed = device is not None and (len(self.units) > 1 or device.batteries)
+        columns = {
+            name: self.layout.index[name] for name in self.plant if not (mixed and name in self.mixtures)
+        }
         if device is not None:
+            for name in self.behind_unit if device.batteries else ():
+                if (derived := f"{device.name}_{name}") in self.plant:
+                    columns[name] = self.layout.index[derived]
             for i, name in enumerate(device.compiled.layout.names):
                 own = device.columns.start + i
                 plants = columns.get(name)
+                if plants is not None and name in _POWER_LIMITS:
+                    columns[f"batteries_{name}"] = plants  # the smaller one counts
                 if plants is None or name not in BATTERY_STATE or _averages(rules.get(plants), own):
                     columns[name] = own
         names = tuple(columns)
@@ -97,22 +147,14 @@ class Site:
             states=device.compiled.layout.states if device else {},
             bits=device.compiled.layout.bits if device else {},
         )
-        return layout, np.array(list(columns.values()), np.intp)
-
-    @cached_property
-    def foreign(self) -> frozenset[str]:
-        """Names in the view that the plant tells: good values there say nothing of the commanded device."""
-        layout, columns = self.view
-        return frozenset(
-            name for name, column in zip(layout.names, columns, strict=True) if column < len(self.plant)
-        )
+        return View(layout=layout, columns=np.array(list(columns.values()), np.intp), plant=len(self.plant))
 
     @cached_property
     def part(self) -> tuple[Layout, NDArray[np.intp]]:
-        """What is recorded in every cycle, and its columns: the plant's points and the commanded device's."""
-        device = self.controlled
+        """What is recorded in every cycle, and its columns: the plant's points and the commanded devices'."""
         columns = [*range(len(self.plant))]
-        columns += range(device.columns.start, device.columns.stop) if device else ()
+        for device in self.units:
+            columns += range(device.columns.start, device.columns.stop)
         names = tuple(self.layout.names[column] for column in columns)
         layout = Layout(
             names=names,

@@ -1,0 +1,44 @@
+"""What the second look at a setpoint is told: measured values, the limits as data, and what the device stands at."""
+
+from __future__ import annotations
+
+from bessai.core.recheck import Facts
+from bessai.core.unit import Unit
+
+
+def facts_of(
+    unit: Unit, *, armed: bool, granted: bool, low: float, high: float, rise: float, fall: float
+) -> Facts:
+    """The facts of one unit in this cycle.
+
+    Args:
+        unit: after it looked at the cycle's image.
+        armed: its dead-man counts.
+        granted: its state allows power.
+        low: kW, what guard and requests left.
+        high: kW.
+        rise: kW that the setpoint may rise in this cycle.
+        fall: kW that it may fall.
+    """
+    image, control, limits = unit.image, unit.profile.control, unit.limits
+    assert image is not None and control is not None  # noqa: PT018 - a unit without them is never commanded
+    names = image.layout.names
+    values = {name: float(image.values[i]) for i, name in enumerate(names) if image.quality[i] == 0}
+    charge, discharge, _, _ = unit.check.caps(image)
+    return Facts(
+        values=values,
+        evidence=control.evidence,
+        running=control.running_states,
+        caps_charge=charge or (),
+        caps_discharge=discharge or (),
+        soc_min=limits.soc_min,
+        soc_max=limits.soc_max,
+        curves=[(limit.point, limit.charge.points, limit.discharge.points) for limit in limits.states],
+        armed=armed,
+        granted=granted,
+        last=unit.standing,
+        max_rise=rise,
+        max_fall=fall,
+        low=low,
+        high=high,
+    )

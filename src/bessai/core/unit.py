@@ -1,0 +1,412 @@
+"""One commanded device as the guard knows it: what it may do now, what it was told, and what must be written next.
+
+A unit decides nothing about who gets power; it says what is safe, and turns a setpoint into the profile's writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import dataclass, field
+
+from bessai.core.conditions import Condition
+from bessai.core.deadman import DeadMan
+from bessai.core.deadman import Memory as DeadManMemory
+from bessai.core.effect import Effect, EffectCheck
+from bessai.core.effect import Memory as EffectMemory
+from bessai.core.envelope import Envelope, EnvelopeCheck
+from bessai.core.envelope import Memory as EnvelopeMemory
+from bessai.core.limits import Limits
+from bessai.core.write_limit import WriteLimit, WriteLimitMemory
+from bessai.model import Bounds, GuardState, ProcessImage, Quality, Severity, Trip, Write, WriteOutcome
+from bessai.registry import CompiledProfile
+from bessai.registry.commands import WriteStep
+from bessai.registry.sequences import NotKnownError, fill
+
+VALID_CYCLES = 3
+"""Complete cycles before power is granted, after a start and after every hold."""
+
+START_GRACE = 10.0
+"""Seconds after the start in which a value that was never read yet is waited for, not alarmed."""
+
+DISOBEYED = 3
+"""Times within an hour that a device may do more than it was told before it is a trip."""
+
+RISES = 600
+"""Rises of the setpoint that a device bears a minute where its profile says nothing: ten a second, the fastest cycle."""
+
+GRANTING = frozenset({GuardState.NORMAL, GuardState.DERATED})
+SAFE_STATES = frozenset({GuardState.HOLD, GuardState.TRIPPED, GuardState.MAINTENANCE})
+"""States in which zero is written again and again: no feed keeps the device from its own fallback."""
+
+_RETRY_MAX = {"zero": 2.0}
+_RETRY_MAX_POWER = 10.0
+_HOUR = 3600.0
+
+
+def kind_of(setpoint: float) -> str:
+    """The profile's sequence for a setpoint in kW."""
+    return "zero" if setpoint == 0 else "charge" if setpoint < 0 else "discharge"
+
+
+@dataclass(slots=True)
+class Refusal:
+    """Commands of one kind that the device did not take."""
+
+    why: str
+    times: int
+    retry_at: float
+
+
+@dataclass(slots=True)
+class Issued:
+    """A command under way."""
+
+    kind: str
+    setpoint: float | None
+    reactive: float | None
+    feed: bool
+
+
+@dataclass(slots=True)
+class Memory:
+    """What is known of the unit between cycles."""
+
+    state: GuardState = GuardState.STARTING
+    valid: int = 0
+    began: float | None = None
+    first: float = 0.0
+    kind: str | None = None
+    """Of the command that the device verifiably has, None when there is none."""
+    setpoint: float | None = None
+    reactive: float | None = None
+    touched: bool = False
+    known: bool = False
+    """True once any of its own evidence was good: it is our device."""
+    refusals: dict[str, Refusal] = field(default_factory=dict)
+    issued: Issued | None = None
+    disobeying: bool = False
+    disobeyed: list[float] = field(default_factory=list)
+    withheld_until: float | None = None
+    """A dead-man test: nothing is written until then."""
+    dead_man: DeadManMemory = field(default_factory=DeadManMemory)
+    effect: EffectMemory = field(default_factory=EffectMemory)
+    envelope: EnvelopeMemory = field(default_factory=EnvelopeMemory)
+    rises: WriteLimitMemory = field(default_factory=WriteLimitMemory)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What one image says of a unit."""
+
+    envelope: Envelope
+    effect: Effect
+    conditions: tuple[Condition, ...]
+    trips: tuple[Trip, ...]
+    waiting: bool
+    coming: bool
+    refusal: str | None
+
+
+class Unit:
+    """One commanded device.
+
+    Args:
+        profile: the device.
+        limits: its battery's envelope.
+        dead_man: its dead-man; power is granted only while it is armed.
+        name: of the device; empty for the only one of a site without a site file.
+        control: False to monitor only.
+        foreign: points of its view that are measured by other devices.
+        power_min: smallest power in kW, besides zero, that it can run at.
+    """
+
+    def __init__(
+        self,
+        profile: CompiledProfile,
+        limits: Limits,
+        dead_man: DeadMan,
+        *,
+        name: str = "",
+        control: bool = True,
+        foreign: Container[str] = (),
+        power_min: float = 0.0,
+    ) -> None:
+        self.name = name
+        self.profile = profile
+        self.limits = limits
+        self.dead_man = dead_man
+        self.power_min = power_min
+        self.image: ProcessImage | None = None
+        self.check = EnvelopeCheck(profile, limits)
+        self._control = control
+        evidence = profile.control.evidence if profile.control else ()
+        self._foreign = foreign
+        self._own_evidence = tuple(name for name in evidence if name not in foreign)
+        self._effect = EffectCheck(profile.control)
+        self._rises = WriteLimit(profile.control.write_interval if profile.control else 0.0, RISES)
+        self._memory = Memory()
+        self.memory = Memory(
+            dead_man=dead_man.memory,
+            effect=self._effect.memory,
+            envelope=self.check.memory,
+            rises=self._rises.memory,
+        )
+
+    @property
+    def memory(self) -> Memory:
+        """What is kept between cycles."""
+        return self._memory
+
+    @memory.setter
+    def memory(self, memory: Memory) -> None:
+        self._memory = memory
+        self.dead_man.memory = memory.dead_man
+        self._effect.memory = memory.effect
+        self.check.memory = memory.envelope
+        self._rises.memory = memory.rises
+
+    @property
+    def standing(self) -> float | None:
+        """The verified setpoint that the device has now, in kW; None when there is none."""
+        return None if self._memory.kind is None else self._memory.setpoint
+
+    @property
+    def withheld(self) -> bool:
+        """True while a dead-man test keeps the gateway from writing."""
+        return self._memory.withheld_until is not None
+
+    def look(self, image: ProcessImage) -> Look:
+        """What this image says: what is allowed, what is wrong, what must latch."""
+        self.image = image
+        memory = self._memory
+        self.dead_man.observe(image)
+        envelope = self.check.check(image)
+        memory.known = memory.known or any(image.good(name) is not None for name in self._own_evidence)
+        if self.withheld:
+            effect = Effect()
+        else:
+            effect = self._effect.check(image, self.standing, envelope.rated)
+        if effect.repeat:
+            memory.kind = None
+        trips = [*envelope.trips, *self._disobedience(effect, image)]
+        waiting = self._waits_for_first_values(image, envelope)
+        coming = [c for c in envelope.conditions if self._may_come(c, image)]
+        conditions = [*effect.conditions, *self._own_conditions()]
+        conditions += [] if waiting else [c for c in envelope.conditions if c not in coming]
+        refusal = (self.dead_man.refusal or _blind(image)) if self._control else None
+        if refusal is not None:
+            message = f"control refused: {refusal}"
+            conditions.append(Condition(code="control_refused", severity=Severity.ALARM, message=message))
+        return Look(
+            envelope=envelope,
+            effect=effect,
+            conditions=tuple(conditions),
+            trips=tuple(trips),
+            waiting=waiting,
+            coming=bool(coming),
+            refusal=refusal,
+        )
+
+    def judge(self, look: Look, *, fresh: bool, tripped: bool, maintenance: bool) -> GuardState:
+        """The unit's state in this cycle."""
+        memory = self._memory
+        if not self._control or look.refusal is not None:
+            memory.state = GuardState.MONITOR
+        elif tripped or maintenance:
+            memory.state = GuardState.TRIPPED if tripped else GuardState.MAINTENANCE
+            memory.valid = 0
+        elif look.waiting:
+            memory.state = GuardState.STARTING
+        else:
+            now = look_time(self.image)
+            safe = look.envelope.safe and not look.effect.disobeys and not self.dead_man.idle
+            ready = (self.dead_man.armed(now) or self.withheld) and not look.coming
+            memory.state = self._next_state(look.envelope, safe=safe, ready=ready, fresh=fresh)
+        if self.withheld and (memory.state not in GRANTING or look_time(self.image) >= self._until):
+            self.resume()
+        return memory.state
+
+    def may_write(self, now: float) -> bool:
+        """True when the device bears another rise of its setpoint now; counts it."""
+        return self._rises.allows("power", True, now)
+
+    def withhold(self, until: float) -> None:
+        """Write nothing until a monotonic time, or until the unit is no longer safe: a dead-man test."""
+        self._memory.withheld_until = until
+
+    def resume(self) -> None:
+        """End a dead-man test: the device is told anew."""
+        self._memory.withheld_until = None
+        self.connection_changed()
+
+    @property
+    def _until(self) -> float:
+        until = self._memory.withheld_until
+        return 0.0 if until is None else until
+
+    def writes(self, setpoint: float, reactive: float | None) -> tuple[Write, ...]:
+        """What tells the device a setpoint (kW) and a reactive power (kvar).
+
+        Raises:
+            NotKnownError: a value that the sequence is made of is not known now.
+        """
+        control = self.profile.control
+        assert control is not None
+        steps = {"zero": control.zero, "charge": control.charge, "discharge": control.discharge}
+        own = self._fill(steps[kind_of(setpoint)], setpoint, 0.0)
+        if control.reactive is not None and reactive is not None:
+            own = (*self._fill(control.reactive, setpoint, reactive), *own)
+        return (*self.dead_man.arming(), *own)
+
+    def stop_writes(self) -> tuple[Write, ...] | None:
+        """What ends external control; None when the gateway never wrote to the device."""
+        if self.profile.control is None or not self._memory.touched:
+            return None
+        return self._fill(self.profile.control.stop, 0.0, 0.0)
+
+    def issued(self, kind: str, setpoint: float | None, reactive: float | None, *, feed: bool) -> None:
+        """Note that a command was issued."""
+        memory = self._memory
+        memory.touched = memory.touched or not feed  # also when no answer will come: the device may take it
+        memory.issued = Issued(kind, setpoint, reactive, feed)
+
+    def wrote(self, outcome: WriteOutcome, now: float) -> None:
+        """Learn what became of the command under way."""
+        memory = self._memory
+        issued, memory.issued = memory.issued, None
+        if issued is None:
+            return
+        self.dead_man.wrote(outcome.written, now, verified=outcome.verified, feed=issued.feed)
+        if not outcome.verified:
+            memory.kind = None
+            self.refuse(issued.kind, outcome.error or "not verified", now)
+            return
+        memory.refusals.pop(issued.kind, None)
+        memory.refusals.pop("feed", None)
+        if not issued.feed:
+            memory.kind, memory.setpoint, memory.reactive = issued.kind, issued.setpoint, issued.reactive
+
+    def refuse(self, kind: str, why: str, now: float) -> None:
+        """Note that a command of a kind failed; the next try waits longer each time."""
+        refusals = self._memory.refusals
+        times = refusals[kind].times + 1 if kind in refusals else 1
+        longest = _RETRY_MAX.get(kind, _RETRY_MAX_POWER)
+        pause = 0.0 if times == 1 else min(2.0 ** min(times - 1, 8), longest)
+        refusals[kind] = Refusal(why, times, now + pause)
+
+    def refused(self, kind: str, now: float) -> bool:
+        """True while a command of this kind waits to be tried again. Another kind does not wait for it."""
+        refusals = self._memory.refusals
+        return kind in refusals and now < refusals[kind].retry_at
+
+    def connection_changed(self) -> None:
+        """The device may have forgotten what it was told."""
+        self.dead_man.disarm()
+        memory = self._memory
+        memory.kind = None
+        memory.valid = 0
+        memory.refusals.clear()
+
+    def _next_state(self, envelope: Envelope, *, safe: bool, ready: bool, fresh: bool) -> GuardState:
+        memory = self._memory
+        if not safe:
+            memory.valid = 0
+            return GuardState.HOLD
+        memory.valid += fresh
+        if memory.valid < VALID_CYCLES or not ready:
+            return GuardState.HOLD if memory.state in SAFE_STATES else GuardState.STARTING
+        return GuardState.DERATED if envelope.bounds != envelope.rated else GuardState.NORMAL
+
+    def _disobedience(self, effect: Effect, image: ProcessImage) -> list[Trip]:
+        """A trip when the device did more than it was told again and again: a retry does not mend that."""
+        memory = self._memory
+        began = effect.disobeys and not memory.disobeying
+        memory.disobeying = effect.disobeys
+        if not began:
+            return []
+        now = image.monotonic
+        memory.disobeyed = [*(t for t in memory.disobeyed if t > now - _HOUR), now]
+        if len(memory.disobeyed) < DISOBEYED:
+            return []
+        control = self.profile.control
+        point = control.measured if control is not None else None
+        message = f"did more than it was told, or the opposite, {DISOBEYED} times within an hour"
+        return [
+            Trip(
+                code="command_disobeyed",
+                unit="",
+                point=point,
+                value=image.good(point or ""),
+                message=message,
+                wall_ns=image.wall_ns,
+            )
+        ]
+
+    def _own_conditions(self) -> list[Condition]:
+        conditions = []
+        if refusals := self._memory.refusals:
+            why = "; ".join(f"{kind} refused: {r.why}" for kind, r in refusals.items())
+            conditions.append(Condition(code="write_failed", severity=Severity.ALARM, message=why))
+        if self.dead_man.idle:
+            message = "the device shows no time left right after it was fed: its dead-man does not run"
+            conditions.append(Condition(code="dead_man_idle", severity=Severity.ALARM, message=message))
+        elif self.dead_man.unseen:
+            message = "the device has not shown yet that its dead-man runs: no power"
+            conditions.append(Condition(code="dead_man_unseen", severity=Severity.WARNING, message=message))
+        return conditions
+
+    def _waits_for_first_values(self, image: ProcessImage, envelope: Envelope) -> bool:
+        """True shortly after the start, while all that is wrong is that values were not read yet.
+
+        A plant's first round may take some seconds, in which the first values already age. Until the evidence was
+        whole for the first time no power is granted anyway.
+        """
+        memory = self._memory
+        if memory.began is None:
+            memory.began = memory.first = image.monotonic
+        if envelope.safe:
+            memory.first = -START_GRACE
+        if image.monotonic - memory.first >= START_GRACE:
+            return False
+        lost = [c for c in envelope.conditions if c.code == "evidence_lost"]
+        return bool(lost) and all(
+            c.severity < Severity.ALARM
+            or (c.point is not None and self._not_yet(c.point, image.quality_of(c.point)))
+            for c in envelope.conditions
+        )
+
+    def _not_yet(self, point: str, quality: Quality) -> bool:
+        return quality is Quality.MISSING or (quality is Quality.STALE and point in self._foreign)
+
+    def _may_come(self, condition: Condition, image: ProcessImage) -> bool:
+        """True for a power limit that is still on its way: slower classes are read after the fast one."""
+        memory = self._memory
+        if condition.code != "power_limit_unknown" or memory.state is not GuardState.STARTING:
+            return False
+        early = memory.began is not None and image.monotonic - memory.began < 2 * START_GRACE
+        point = condition.point or ""
+        return early and image.quality_of(point) is Quality.MISSING and point in image.layout.index
+
+    def _fill(self, steps: list[WriteStep], setpoint: float, reactive: float) -> tuple[Write, ...]:
+        values = fill(steps, self.profile.points, setpoint, self.dead_man.time, self._good, reactive)
+        return tuple(Write(point, value) for point, value in values)
+
+    def _good(self, name: str) -> float | None:
+        return None if self.image is None else self.image.good(name)
+
+
+def look_time(image: ProcessImage | None) -> float:
+    """Monotonic seconds of an image."""
+    return 0.0 if image is None else image.monotonic
+
+
+def _blind(image: ProcessImage) -> str | None:
+    """Why nobody here knows the battery that would be commanded, or None."""
+    if "soc" in image.layout.index:
+        return None
+    return "no device here tells a state of charge; describe the battery (BMS) as a device of a site file"
+
+
+NO_BOUNDS = Bounds(0.0, 0.0)
+
+__all__ = ["GRANTING", "NO_BOUNDS", "SAFE_STATES", "Look", "Memory", "NotKnownError", "Unit", "kind_of"]
