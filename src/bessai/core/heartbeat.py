@@ -31,7 +31,7 @@ OUTSIDE = frozenset(
         "write_failed",
     }
 )
-"""Codes of faults outside this process that keep a cycle from being verified. A code that is not here does not excuse."""
+"""Codes of faults outside this process that keep a cycle from being verified; no other code excuses one."""
 
 
 def earns_heartbeat(*, ended: bool, verified: bool, active: Iterable[Condition], stuck: bool = False) -> bool:

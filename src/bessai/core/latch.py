@@ -27,7 +27,7 @@ Cause = tuple[str, str, str | None]
 """What makes two trips the same: code, unit and point."""
 
 
-class OperationRefused(Exception):
+class OperationRefused(Exception):  # noqa: N818 - an answer to a person, not a fault
     """An operation is not carried out; the text says why, and what to do."""
 
 
@@ -246,6 +246,11 @@ def from_state(state: Mapping[str, Any]) -> LatchMemory:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"not a record of trips: {type(error).__name__}: {error}") from error
+
+
+def trip_status(trip: Trip) -> dict[str, Any]:
+    """A trip as plain data for the status, with the role's name."""
+    return {**_plain(trip), "reset": trip.reset.label}
 
 
 def _plain(trip: Trip) -> dict[str, Plain]:

@@ -34,15 +34,27 @@ _ALWAYS = {"op", "user", "role", "reason"}
 _RESULTS = {"passed": True, "failed": False}
 
 
+class OperationError(ValueError):
+    """A message is not an operation.
+
+    Args:
+        problems: each names a field, what is wrong with it, and what to give.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
 def operation_from(message: Mapping[str, Any]) -> Operation:
     """The operation that a message asks for.
 
     Raises:
-        ValueError: naming every field that is wrong, and what to give instead.
+        OperationError: with everything that is wrong.
     """
     op = message.get("op")
-    if op not in _FIELDS:
-        raise ValueError(f"op {op!r} is unknown: use {', '.join(OPERATIONS)}")
+    if not isinstance(op, str) or op not in _FIELDS:
+        raise OperationError([f"op={op!r} is unknown: use {', '.join(OPERATIONS)}"])
     problems = [
         f"{name}: {op} has no such field" for name in sorted(set(message) - _ALWAYS - _FIELDS[op], key=str)
     ]
@@ -67,7 +79,7 @@ def operation_from(message: Mapping[str, Any]) -> Operation:
     unit = _text(message, "unit", problems, needed=False)
     seconds = _seconds(message.get("seconds"), problems)
     if problems or role is None:
-        raise ValueError("; ".join(problems))
+        raise OperationError(problems)
     return Operation(
         kind=kind, user=user, role=role, reason=reason, code=code, unit=unit, passed=passed, seconds=seconds,
         evidence=evidence,

@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,16 +26,20 @@ from typing import Any, Protocol
 from bessai.core.sealed_file import opened, reserve, sealed, write_durably
 from bessai.journal.database import sync_directory
 
+log = logging.getLogger("bessai.state")
+
 NAME = "state.json"
 COPIES = (NAME, f"{NAME}.1")
 JOURNAL = "journal.db"
+SLOW = 5.0
+"""Seconds after which a disk that does not answer is a problem. A judgement."""
 RETRY = 1.0
 """Seconds between attempts while the disk refuses."""
 _RESERVE = 16 << 10
 """Bytes kept allocated for the next write of each copy, so that a full disk cannot keep a trip from it."""
 
 
-class StateLost(Exception):
+class StateLost(Exception):  # noqa: N818 - what happened, as the trip names it
     """The record of trips cannot be read: nobody knows what stood. The text says why."""
 
 
@@ -132,9 +138,11 @@ class DiskState:
         self._directory = directory
         self._problem: str | None = None
         self._generation = 0
+        self._loaded = False
         self._aside = False
         self._newest: tuple[int, str] = (0, "")
         self._version = 0
+        self._waiting_since = 0.0
         self._durable = 0
         self._closed = False
         self._changed = threading.Condition()
@@ -142,11 +150,16 @@ class DiskState:
 
     @property
     def problem(self) -> str | None:
-        """Why the newest state cannot be made durable; tried again every second."""
+        """Why the newest state is not durable: the disk refuses (tried again every second), or does not answer."""
+        if self._problem is None and self._durable < self._version:
+            waited = time.monotonic() - self._waiting_since
+            if waited > SLOW:
+                return f"{self._directory / NAME}: the disk has not taken the record for {waited:.0f} s"
         return self._problem
 
     def load(self) -> dict[str, Any] | None:
         """See `StateFile`. Call it before the journal is created: that file is the sign of an earlier life."""
+        self._loaded = True
         found: list[tuple[int, dict[str, Any]]] = []
         problems: list[str] = []
         missing: list[str] = []
@@ -162,15 +175,21 @@ class DiskState:
                 self.notice = "; ".join([*problems, *(f"{name} is missing" for name in missing)])
             self._generation, state = max(found, key=lambda pair: pair[0])
             return state
-        if not problems and not (self._directory / JOURNAL).exists():
+        traces = [JOURNAL, *(f"{name}{end}" for name in COPIES for end in (".new", ".lost"))]
+        earlier = [name for name in traces if (self._directory / name).exists()]
+        if not problems and not earlier:
             return None
         self._aside = bool(problems)
-        raise StateLost("; ".join(problems) or f"{NAME} is missing, though there is a journal")
+        raise StateLost("; ".join(problems) or f"{NAME} is missing, though {earlier[0]} is there")
 
     def save(self, state: dict[str, Any]) -> int:
-        """See `StateFile`."""
+        """See `StateFile`. RuntimeError before `load`: the generation must follow the one on disk."""
+        if not self._loaded:
+            raise RuntimeError("load the state first")
         text = json.dumps(state)  # a copy: the caller may go on changing its own
         with self._changed:
+            if self._durable == self._version:
+                self._waiting_since = time.monotonic()
             self._version += 1
             self._newest = (self._version, text)
             if self._thread is None:
@@ -216,30 +235,36 @@ class DiskState:
                 version, text = self._newest
             try:
                 self._write(text)
-            except Exception as error:  # whatever it is, the gateway must see it and this thread must go on
-                why = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
-                self._problem = f"{self._directory / NAME} cannot be written: {why}"
+            except OSError as error:
+                self._refused(error.strerror or str(error))
+            except Exception as error:
+                log.exception("state file")
+                self._refused(f"{type(error).__name__}: {error}")
+            else:
+                self._problem = None
                 with self._changed:
-                    self._changed.wait_for(lambda: self._closed, RETRY)
-                continue
-            self._problem = None
-            with self._changed:
-                self._durable = version
-                self._changed.notify_all()
+                    self._durable = version
+                    self._changed.notify_all()
+
+    def _refused(self, why: str) -> None:
+        """Say why, and let the disk rest before the next attempt."""
+        self._problem = f"{self._directory / NAME} cannot be written: {why}"
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed, RETRY)
 
     def _write(self, text: str) -> None:
-        """Both copies, whole and durable, or OSError; what was there before stays readable until then."""
+        """Both copies, whole and durable, or an error; what was there before stays readable until then."""
         paths = [self._directory / name for name in COPIES]
+        fresh = [path.with_name(f"{path.name}.new") for path in paths]
+        self._generation += 1
+        data = sealed(self._generation, json.loads(text))
+        for path in fresh:
+            write_durably(path, data)
         if self._aside:  # kept for analysis
             for path in paths:
                 with suppress(FileNotFoundError):
                     path.replace(path.with_name(f"{path.name}.lost"))
             self._aside = False
-        self._generation += 1
-        data = sealed(self._generation, json.loads(text))
-        fresh = [path.with_name(f"{path.name}.new") for path in paths]
-        for path in fresh:
-            write_durably(path, data)
         for path, old in zip(fresh, paths, strict=True):
             path.replace(old)
         sync_directory(self._directory)
