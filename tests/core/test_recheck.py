@@ -60,6 +60,9 @@ FREE = "may be written"
         (10.0, of(soc=NAN), "not a number"),
         (10.0, of(elsewhere=-INF), "not a number"),
         (10.0, of(device_status=2.0), "not a state"),
+        (10.0, of(cell_voltage_max=-1e308), "too large to be true"),
+        (10.0, {"caps_discharge": (1e308,)}, "too large to be true"),
+        (1e308, {"caps_discharge": (1e308,)}, "too large to be true"),
         (10.0, of(device_status=1.5), "not a state"),
         (10.0, of(device_status=3.0), FREE),
         (10.0, {"running": {}}, FREE),
@@ -197,7 +200,7 @@ def test_what_passes_is_inside_everything(power: float, changes: dict[str, Any])
         return
     caps = facts.caps_discharge if power > 0 else facts.caps_charge
     last = facts.last or 0.0
-    slack = 0.0011
+    slack = 0.0011  # the tolerance and the rounding to milliwatts
     assert facts.armed
     assert abs(power) <= min(caps) + slack
     assert facts.low - slack <= power <= facts.high + slack

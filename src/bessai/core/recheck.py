@@ -60,9 +60,11 @@ def objection(power: float, facts: Facts) -> str | None:
         return f"power {power} is not a number"
     if not facts.granted or not facts.armed:
         return "the dead-man is not armed" if facts.granted else "the state allows no power"
-    return (
-        _of_evidence(facts) or _of_energy(power, facts) or _of_limits(power, facts) or _of_step(power, facts)
-    )
+    try:
+        against = _of_evidence(facts) or _of_energy(power, facts) or _of_limits(power, facts)
+        return against or _of_step(power, facts)
+    except OverflowError:
+        return "a number is too large to be true"
 
 
 def _of_evidence(facts: Facts) -> str | None:
