@@ -10,14 +10,17 @@ from bessai.cli import (
     demo,
     fault,
     journal,
+    maintenance,
     probe,
     profile,
     read,
     request,
+    reset,
     run,
     schema,
     simulate,
     status,
+    trips,
 )
 
 app = typer.Typer(
@@ -48,5 +51,8 @@ def _root(
     """Options of every command."""
 
 
-for module in (run, demo, simulate, fault, probe, read, request, status, profile, config, journal, schema):
+for module in (
+    run, demo, simulate, fault, probe, read, request, status, trips, reset, maintenance, profile, config, journal,
+    schema,
+):  # fmt: skip
     module.register(app)

@@ -8,8 +8,8 @@
 * **Time** is UTC nanoseconds for people and clouds, monotonic seconds for every timer and age.
 
 `Layout` names the columns of a plant, `ProcessImage` holds one frozen reading of them, `Request` asks for
-power, `Decision` says what was chosen and why, `Command` is what may be written, `CycleRecord` and `Event`
-are what the journal keeps.
+power, `Operation` is what a person does to the gateway itself, `Decision` says what was chosen and why,
+`Command` is what may be written, `CycleRecord` and `Event` are what the journal keeps.
 """
 
 from bessai.model.clock import Clock, SystemClock
@@ -28,11 +28,13 @@ from bessai.model.control import (
 from bessai.model.endpoint import Endpoint, parse_endpoint, split_address
 from bessai.model.event import Event, Severity
 from bessai.model.image import Layout, ProcessImage
+from bessai.model.operation import ALL, Operation
 from bessai.model.quality import Quality
 from bessai.model.record import CycleRecord, CycleTiming
 from bessai.model.vocabulary import SHARED_POINTS, SharedPoint
 
 __all__ = [
+    "ALL",
     "SHARED_POINTS",
     "Bounds",
     "Clock",
@@ -45,6 +47,7 @@ __all__ = [
     "Event",
     "GuardState",
     "Layout",
+    "Operation",
     "Priority",
     "ProcessImage",
     "Quality",
