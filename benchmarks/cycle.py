@@ -30,6 +30,7 @@ from bessai.core.guard import SafetyGuard
 from bessai.core.limits import Limits
 from bessai.core.plant import Plant
 from bessai.core.requests import RequestBook
+from bessai.core.unit import Unit
 from bessai.journal import Journal
 from bessai.model import Endpoint, SystemClock
 from bessai.registry import CompiledProfile
@@ -43,7 +44,7 @@ async def whole_cycle(
     site = single_device_site(profile, Endpoint(host="127.0.0.1", port=port))
     plant = Plant(site, SystemClock())
     journal = Journal.open(directory / "journal", layout=profile.layout, device={})
-    guard = SafetyGuard(profile, Limits(), DeadMan(profile, 5.0), control=False)
+    guard = SafetyGuard([Unit(profile, Limits(), DeadMan(profile, 5.0), control=False)])
     cycle = ControlCycle(plant, guard, RequestBook(), journal, SystemClock(), period=1.0)
     for _ in range(20):
         await cycle.step()

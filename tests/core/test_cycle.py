@@ -13,6 +13,7 @@ from bessai.core.guard import SafetyGuard
 from bessai.core.limits import Limits
 from bessai.core.plant import Plant as RealPlant
 from bessai.core.requests import RequestBook
+from bessai.core.unit import Unit
 from bessai.model import CycleRecord, Endpoint, Event, GuardState, Priority, Request, SystemClock
 from bessai.site import single_device_site
 from support.modbus_device import ScriptedDevice, frame
@@ -45,9 +46,8 @@ class Plant:
         self.book = RequestBook()
         site = single_device_site(profile, Endpoint(host="127.0.0.1", port=device.port))
         self.plant = RealPlant(site, SystemClock(), cycle=PERIOD, stale_after=3 * PERIOD)
-        assert self.plant.controlled is not None
-        self.driver = self.plant.controlled
-        self.guard = SafetyGuard(profile, Limits(), DeadMan(profile, heartbeat))
+        self.driver = self.plant.units[""]
+        self.guard = SafetyGuard([Unit(profile, Limits(), DeadMan(profile, heartbeat))])
         self.cycle = ControlCycle(self.plant, self.guard, self.book, self.records, SystemClock(), PERIOD)
 
     def ask(self, power: float) -> None:

@@ -20,6 +20,7 @@ from bessai.core.guard import SafetyGuard
 from bessai.core.limits import Limits
 from bessai.core.plant import Plant
 from bessai.core.requests import RequestBook
+from bessai.core.unit import Unit
 from bessai.model import CycleRecord, Event, GuardState, Priority, Quality, Request, SystemClock
 from bessai.registry import NO_DEVICE
 from bessai.site import load_site
@@ -67,13 +68,15 @@ class Rig:
         self.plant = Plant(self.site, self.clock, cycle=PERIOD, stale_after=STALE)
         device = self.site.controlled
         profile = device.compiled if device else NO_DEVICE
-        self.guard = SafetyGuard(
+        self.unit = Unit(
             profile,
             limits or Limits(),
             DeadMan(profile, 0.2),
+            name=device.name if device else "",
             control=device is not None,
             foreign=self.site.view.foreign,
         )
+        self.guard = SafetyGuard([self.unit])
         self.book = RequestBook()
         self.events: list[Event] = []
         self.cycle = ControlCycle(self.plant, self.guard, self.book, self, self.clock, PERIOD)
@@ -398,8 +401,9 @@ def test_an_image_does_not_change_any_more(folder: Path) -> None:
     async def body(rig: Rig, pcs: ScriptedDevice, racks: Units) -> None:
         await rig.until(lambda _: rig.quality("soc") is Quality.GOOD)
         image = rig.plant.images.whole(1)
-        view, (quick, part) = rig.plant.images.view(image), rig.plant.images.quick(1)
-        assert quick.layout is view.layout
+        view, (views, part) = rig.plant.images.view(image), rig.plant.images.quick(1)
+        (quick,) = views.values()
+        assert quick.layout.names == view.layout.names
         assert np.array_equal(quick.values, view.values, equal_nan=True)
         assert np.array_equal(quick.quality, view.quality)
         racks.units[1][0] = 400
@@ -445,7 +449,7 @@ def test_a_site_without_a_commanded_device_is_watched_only(folder: Path) -> None
         assert record.decision.state is GuardState.MONITOR
         assert record.verified
         assert record.decision.setpoint is None
-        assert rig.plant.controlled is None
+        assert not rig.plant.units
         assert {pdu[0] for pdu in racks.requests} == {3}
         racks.dead |= {1, 2}
         await rig.until(lambda _: len(rig.said("device_unavailable")) == 2)
@@ -477,7 +481,7 @@ def test_a_write_that_breaks_is_not_taken_for_done(folder: Path) -> None:
     async def body(rig: Rig, pcs: ScriptedDevice, racks: Units) -> None:
         rig.ask(5.0)
         await rig.at(5.0)
-        driver = rig.plant.controlled
+        (driver,) = rig.plant.units.values()
         assert driver is not None
         write = driver.write
 
@@ -489,7 +493,7 @@ def test_a_write_that_breaks_is_not_taken_for_done(folder: Path) -> None:
         record = await rig.until(lambda r: r.outcome is not None and not r.outcome.verified)
         assert record.outcome is not None
         assert "RuntimeError: bug" in (record.outcome.error or "")
-        assert rig.guard.standing is None, "nobody knows what the device has now"
+        assert rig.unit.standing is None, "nobody knows what the device has now"
         pcs.registers[24] = 1_234
         driver.write = write  # type: ignore[method-assign]
         rig.ask(5.0)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bessai.core.requests import RequestBook
+from bessai.core.requests import RequestBook, resolve
 from bessai.model import Bounds, Priority, Request
 
 
@@ -40,7 +40,7 @@ class Book:
         return self
 
     def expect(self, power: float, limited_by: tuple[str, ...] = ()) -> Book:
-        result = self.book.resolve(self.envelope, self.now)
+        result = resolve(self.book.live(self.now), self.envelope, self.now)
         assert (result.power, result.limited_by) == (power, limited_by)
         return self
 
@@ -108,6 +108,6 @@ def test_the_power_never_leaves_the_envelope(
     book = Book(-charge, discharge)
     for i, (priority, power, bounds) in enumerate(asks):
         book.ask(str(i), priority, power, (min(bounds), max(bounds)))
-    result = book.book.resolve(book.envelope, book.now)
+    result = resolve(book.book.live(book.now), book.envelope, book.now)
     assert -charge <= result.power <= discharge
     assert not result.bounds.empty

@@ -79,9 +79,7 @@ def guard_of(settings: Settings, site: Site, limits: Limits, latch: Latch | None
         for device in site.units
     ]
     if not units:
-        units = [
-            Unit(NO_DEVICE, limits, DeadMan(NO_DEVICE, settings.watchdog_timeout), control=False)
-        ]
+        units = [Unit(NO_DEVICE, limits, DeadMan(NO_DEVICE, settings.watchdog_timeout), control=False)]
     ramps = RampLimits(
         up=_share(settings.ramp_up),
         down=_share(settings.ramp_down),

@@ -245,7 +245,9 @@ class ControlCycle:
         """What control looks at, and what is recorded: everything once a second, the plant's part in between."""
         now, images = self._clock.monotonic(), self._plant.images
         if now - self._whole_at < _WHOLE - 0.5 * self._period and not self._plant.site.whole_view:
-            return images.quick(self.stats.cycles)
+            views, part = images.quick(self.stats.cycles)
+            self.view = next(iter(views.values())) if len(views) == 1 else self.view
+            return views, part
         self._whole_at = now
         whole = images.whole(self.stats.cycles)
         self.view = images.view(whole)

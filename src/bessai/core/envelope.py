@@ -13,6 +13,8 @@ from bessai.registry import CompiledProfile
 from bessai.registry.commands import Control
 
 _NONE = {Quality.NOT_AVAILABLE, Quality.ABSENT}
+_EDGES = {"soc_high", "soc_low"}
+"""A battery of which one part is full and another empty may do nothing, but nothing is wrong with it."""
 _NOTHING = Bounds(0.0, 0.0)
 
 
@@ -76,7 +78,9 @@ class EnvelopeCheck:
         evidence = [*self._evidence(control, image)]
         told = {condition.point for condition in evidence}
         conditions = [*evidence, *(c for c in report.lost if c.point not in told), *report.conditions]
-        safe = not evidence and not report.lost and (report.charge > 0 or report.discharge > 0)
+        stopped = report.charge <= 0 and report.discharge <= 0
+        violated = any(c.severity is Severity.ALARM and c.code not in _EDGES for c in report.conditions)
+        safe = not evidence and not report.lost and not (stopped and violated)
         rated, unknown = self._rated(control, image)
         conditions += unknown
         limited = [*report.limited_by, *(condition.code for condition in unknown)]

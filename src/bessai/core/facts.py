@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from bessai.core.recheck import Facts
 from bessai.core.unit import Unit
+from bessai.model import Bounds
 
 
 def facts_of(
-    unit: Unit, *, armed: bool, granted: bool, low: float, high: float, rise: float, fall: float
+    unit: Unit, *, armed: bool, granted: bool, bounds: Bounds, last: float | None, rise: float, fall: float
 ) -> Facts:
     """The facts of one unit in this cycle.
 
@@ -15,13 +16,14 @@ def facts_of(
         unit: after it looked at the cycle's image.
         armed: its dead-man counts.
         granted: its state allows power.
-        low: kW, what guard and requests left.
-        high: kW.
+        bounds: kW, what guard and requests left.
+        last: kW that it was told last.
         rise: kW that the setpoint may rise in this cycle.
         fall: kW that it may fall.
     """
     image, control, limits = unit.image, unit.profile.control, unit.limits
-    assert image is not None and control is not None  # noqa: PT018 - a unit without them is never commanded
+    if image is None or control is None:
+        raise ValueError("a unit that saw nothing, or cannot be commanded, has no facts")
     names = image.layout.names
     values = {name: float(image.values[i]) for i, name in enumerate(names) if image.quality[i] == 0}
     charge, discharge, _, _ = unit.check.caps(image)
@@ -36,9 +38,9 @@ def facts_of(
         curves=[(limit.point, limit.charge.points, limit.discharge.points) for limit in limits.states],
         armed=armed,
         granted=granted,
-        last=unit.standing,
+        last=last,
         max_rise=rise,
         max_fall=fall,
-        low=low,
-        high=high,
+        low=bounds.low,
+        high=bounds.high,
     )

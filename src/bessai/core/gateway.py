@@ -15,20 +15,16 @@ from typing import Any
 import numpy as np
 
 from bessai import __version__
-from bessai.core.cycle import ControlCycle
-from bessai.core.deadman import DeadMan
-from bessai.core.guard import SafetyGuard
+from bessai.core.assembly import control_plane
 from bessai.core.limits import Limits
 from bessai.core.local_socket import LocalSocket, socket_path
-from bessai.core.plant import Plant
-from bessai.core.requests import RequestBook
 from bessai.core.settings import Settings
 from bessai.core.supervisor import Supervisor
 from bessai.journal import Journal
 from bessai.journal.writer import QUEUE
 from bessai.model import Event, GuardState, Quality, Severity, SystemClock
 from bessai.registry import NO_DEVICE, CompiledProfile
-from bessai.site import Site
+from bessai.site import Device, Site
 
 log = logging.getLogger("bessai.gateway")
 
@@ -69,22 +65,23 @@ class Gateway:
             max_bytes=settings.journal_max_mb << 20,
             queue=max(4, min(QUEUE, _QUEUED_BYTES // (_BYTES_PER_COLUMN * max(1, len(site.layout))))),
         )
-        self.plant = Plant(site, self.clock, cycle=settings.cycle_time, stale_after=settings.stale_after)
-        self.book = RequestBook()
-        self.guard = SafetyGuard(
-            profile,
-            Limits(
+        control = control_plane(
+            settings,
+            site,
+            self.clock,
+            self.journal,
+            limits=Limits(
                 soc_min=settings.soc_min,
                 soc_max=settings.soc_max,
                 charge_power_max=settings.charge_power_max,
                 discharge_power_max=settings.discharge_power_max,
             ),
-            DeadMan(profile, settings.watchdog_timeout, settings.cycle_time),
-            control=settings.control_mode == "control" and device is not None,
-            foreign=() if site.whole_view else site.foreign,
         )
-        self.cycle = ControlCycle(
-            self.plant, self.guard, self.book, self.journal, self.clock, settings.cycle_time
+        self.plant, self.book, self.guard, self.cycle = (
+            control.plant,
+            control.book,
+            control.guard,
+            control.cycle,
         )
         path = socket_path(settings.data_dir)
         self.socket = LocalSocket(path, self.book, self.status, self.clock, self.plant.device_status)
@@ -132,8 +129,12 @@ class Gateway:
     def status(self) -> dict[str, Any]:
         """What the gateway is doing, as plain JSON-safe data. Cheap enough for every second."""
         last = self.cycle.last
-        driver = self.plant.controlled
-        problems = [] if driver is None or driver.problem is None else [driver.problem]
+        drivers = self.plant.units
+        problems = [
+            f"{name}: {driver.problem}" if name else driver.problem
+            for name, driver in drivers.items()
+            if driver.problem is not None
+        ]
         problems += [c.message for c in self.cycle.active if c.severity >= Severity.ALARM]
         if last is None:
             problems.append("no cycle has run yet")
@@ -143,7 +144,7 @@ class Gateway:
         if journal.last_error is not None:
             problems.append(f"journal: {journal.last_error}")
         devices = self.plant.status()
-        if driver is None and not devices["well"]:
+        if not drivers and not devices["well"]:
             problems.append("no device delivers")
         return {
             "site": self.settings.site_id,
@@ -230,16 +231,18 @@ def missing_power_limits(profile: CompiledProfile, settings: Settings) -> list[s
 
 def slow_evidence(site: Site, stale_after: float) -> list[str]:
     """Devices that control judges the battery by, and that are read too seldom for it."""
-    control = site.controlled.compiled.control if site.controlled is not None else None
-    if control is None or site.whole_view:
+    if site.whole_view:
         return []
-    looked_at = {"soc", *control.evidence, *(limit.point for limit in Limits().states)} & site.foreign
-    slow = {
-        device.name: (device, point)
-        for point in sorted(looked_at)
-        for device in site.behind(point)
-        if not device.control and (device.period or 0.0) > stale_after
-    }
+    slow: dict[str, tuple[Device, str]] = {}
+    for unit in site.units:
+        control, view = unit.compiled.control, site.views[unit.name]
+        looked_at = {"soc", *(control.evidence if control else ()), *Limits().points} & view.foreign
+        slow |= {
+            device.name: (device, point)
+            for point in sorted(looked_at)
+            for device in site.behind(site.layout.names[view.columns[view.layout.index[point]]])
+            if not device.control and (device.period or 0.0) > stale_after
+        }
     return [
         f"{site.file}: devices.{name}.period={device.period:g}: control judges the battery by its part in {point}; "
         f"read it at least every {stale_after:g} s, or set STALE_AFTER to {device.period:g} or more"

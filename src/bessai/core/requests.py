@@ -11,7 +11,7 @@ means zero.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bessai.model import Bounds, Considered, Request
 
@@ -31,7 +31,7 @@ class Resolution:
     reactive: float | None = None
     """In kvar, inside `reactive_bounds`; None when nobody prefers any."""
     reactive_asked: float | None = None
-    reactive_bounds: Bounds = Bounds()
+    reactive_bounds: Bounds = field(default_factory=Bounds)
 
 
 class RequestBook:

@@ -46,7 +46,7 @@ class Sharing:
         return least_power(offers, -1 if power < 0 else 1)
 
     def split(self, power: float, offers: Sequence[Offer], now: float) -> tuple[dict[str, float], float]:
-        """kW of each unit, and what they cannot make."""
+        """Each unit's power in kW, and what they cannot make."""
         memory = self.memory
         if len(offers) == 1 and not (offers[0].least_charge or offers[0].least_discharge):
             memory.power, memory.shares, memory.left, memory.at = power, {offers[0].unit: power}, 0.0, now

@@ -17,7 +17,7 @@ from bessai.core.envelope import Envelope, EnvelopeCheck
 from bessai.core.envelope import Memory as EnvelopeMemory
 from bessai.core.limits import Limits
 from bessai.core.write_limit import WriteLimit, WriteLimitMemory
-from bessai.model import Bounds, GuardState, ProcessImage, Quality, Severity, Trip, Write, WriteOutcome
+from bessai.model import GuardState, ProcessImage, Quality, Severity, Trip, Write, WriteOutcome
 from bessai.registry import CompiledProfile
 from bessai.registry.commands import WriteStep
 from bessai.registry.sequences import NotKnownError, fill
@@ -32,7 +32,7 @@ DISOBEYED = 3
 """Times within an hour that a device may do more than it was told before it is a trip."""
 
 RISES = 600
-"""Rises of the setpoint that a device bears a minute where its profile says nothing: ten a second, the fastest cycle."""
+"""Rises of the setpoint that a device bears a minute where its profile says nothing: one in each 100 ms cycle."""
 
 GRANTING = frozenset({GuardState.NORMAL, GuardState.DERATED})
 SAFE_STATES = frozenset({GuardState.HOLD, GuardState.TRIPPED, GuardState.MAINTENANCE})
@@ -182,10 +182,8 @@ class Unit:
         self.dead_man.observe(image)
         envelope = self.check.check(image)
         memory.known = memory.known or any(image.good(name) is not None for name in self._own_evidence)
-        if self.withheld:
-            effect = Effect()
-        else:
-            effect = self._effect.check(image, self.standing, envelope.rated)
+        withheld = self.withheld
+        effect = Effect() if withheld else self._effect.check(image, self.standing, envelope.rated)
         if effect.repeat:
             memory.kind = None
         trips = [*envelope.trips, *self._disobedience(effect, image)]
@@ -251,7 +249,8 @@ class Unit:
             NotKnownError: a value that the sequence is made of is not known now.
         """
         control = self.profile.control
-        assert control is not None
+        if control is None:
+            raise NotKnownError(f"{self.profile.id} cannot be commanded")
         steps = {"zero": control.zero, "charge": control.charge, "discharge": control.discharge}
         own = self._fill(steps[kind_of(setpoint)], setpoint, 0.0)
         if control.reactive is not None and reactive is not None:
@@ -405,8 +404,3 @@ def _blind(image: ProcessImage) -> str | None:
     if "soc" in image.layout.index:
         return None
     return "no device here tells a state of charge; describe the battery (BMS) as a device of a site file"
-
-
-NO_BOUNDS = Bounds(0.0, 0.0)
-
-__all__ = ["GRANTING", "NO_BOUNDS", "SAFE_STATES", "Look", "Memory", "NotKnownError", "Unit", "kind_of"]

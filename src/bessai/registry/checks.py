@@ -112,14 +112,14 @@ def _sources(profile: Profile) -> Iterator[Problem]:
 
 
 def _control(profile: Profile, control: Control) -> Iterator[Problem]:
-    def kw(field: str, name: str | None) -> Iterator[Problem]:
+    def power(field: str, name: str | None, unit: str = "kW") -> Iterator[Problem]:
         point = profile.points.get(name) if name else None
         if name and point is None:
             yield field, f"no point {name!r}{_suggest(name, profile.points)}"
-        elif point is not None and point.unit != "kW":
-            yield field, f"{name!r} must be in kW"
+        elif point is not None and point.unit != unit:
+            yield field, f"{name!r} must be in {unit}"
 
-    for field in ("charge", "discharge", "zero", "stop", "charge_limit", "discharge_limit"):
+    for field in ("charge", "discharge", "zero", "stop", "reactive", "charge_limit", "discharge_limit"):
         for i, step in enumerate(getattr(control, field) or ()):
             path = f"control.{field}.{i}"
             point = profile.points.get(step.point)
@@ -131,15 +131,16 @@ def _control(profile: Profile, control: Control) -> Iterator[Problem]:
             if step.value is not None:
                 yield from _encodable(f"{path}.value", profile, step.point, step.value)
             elif step.of is not None:
-                yield from kw(f"{path}.of", step.of)
+                yield from power(f"{path}.of", step.of, "kvar" if step.quantity == "reactive" else "kW")
                 if point.unit != "%":
                     yield f"{path}.of", f"{step.point!r} must be in %"
             elif step.quantity == "dead_man_time":
                 yield from _seconds(f"{path}.point", step.point, point)
-            elif point.unit != "kW":
-                yield f"{path}.quantity", f"{step.point!r} must be in kW"
+            elif point.unit != (unit := "kvar" if step.quantity == "reactive" else "kW"):
+                yield f"{path}.quantity", f"{step.point!r} must be in {unit}"
     for field in ("measured", "charge_power_max", "discharge_power_max"):
-        yield from kw(f"control.{field}", getattr(control, field))
+        yield from power(f"control.{field}", getattr(control, field))
+    yield from power("control.reactive_power_max", control.reactive_power_max, "kvar")
     for i, name in enumerate(control.evidence):
         point = profile.points.get(name)
         if point is None:

@@ -1,0 +1,236 @@
+"""From what the units may do and what people ask for to what each unit is told.
+
+Requests are resolved inside the sum of the units' bounds, a state-of-charge target becomes a power, ramps and dwell
+times bring the plant there, and the power is shared. What safety narrows is immediate; only wishes are slowed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bessai.core.approach import ApproachMemory, SocApproach
+from bessai.core.dynamics import Dynamics, DynamicsMemory
+from bessai.core.requests import Resolution, resolve
+from bessai.core.sharing import Sharing, SharingMemory
+from bessai.core.unit import GRANTING, Look, Unit, kind_of
+from bessai.model import Bounds, Decision, GuardState, ProcessImage, Request, UnitDecision
+
+_DEADBAND = 0.005
+"""Share of the rated power by which a clipped setpoint must rise before it is written again."""
+
+_ZERO = Bounds(0.0, 0.0)
+_OWN_LIMITS = frozenset({"write_interval", "refused"})
+
+
+@dataclass(slots=True, kw_only=True)
+class GrantingMemory:
+    """What is kept between cycles."""
+
+    dynamics: DynamicsMemory = field(default_factory=DynamicsMemory)
+    approach: ApproachMemory = field(default_factory=ApproachMemory)
+    sharing: SharingMemory = field(default_factory=SharingMemory)
+
+
+class Granting:
+    """Grants power to the units of one plant.
+
+    Args:
+        units: by name.
+        dynamics: ramps and dwell times.
+    """
+
+    def __init__(self, units: Mapping[str, Unit], dynamics: Dynamics) -> None:
+        self.before = 0.0
+        """kW that the plant was told in the cycle before."""
+        self.most = (math.inf, math.inf)
+        """kW that the ramps let it rise and fall in this cycle."""
+        self._units = units
+        self._dynamics = dynamics
+        self._approach = SocApproach()
+        self._sharing = Sharing()
+
+    @property
+    def memory(self) -> GrantingMemory:
+        """What is kept between cycles."""
+        return GrantingMemory(
+            dynamics=self._dynamics.memory, approach=self._approach.memory, sharing=self._sharing.memory
+        )
+
+    @memory.setter
+    def memory(self, memory: GrantingMemory) -> None:
+        self._dynamics.memory = memory.dynamics
+        self._approach.memory = memory.approach
+        self._sharing.memory = memory.sharing
+
+    def grant(
+        self,
+        image: ProcessImage,
+        requests: Sequence[Request],
+        states: Mapping[str, GuardState],
+        looks: Mapping[str, Look],
+        state: GuardState,
+    ) -> Decision:
+        """The decision of this cycle.
+
+        Args:
+            image: for its time.
+            requests: the live ones, highest priority first.
+            states: of the units; at least one is not `MONITOR`.
+            looks: of the units.
+            state: the plant's.
+        """
+        now = image.monotonic
+        granted = [name for name, s in states.items() if s in GRANTING]
+        running = bool(granted)
+        rated = total(look.envelope.rated for n, look in looks.items() if states[n] is not GuardState.MONITOR)
+        allowed = {name: looks[name].envelope.bounds if name in granted else _ZERO for name in looks}
+        envelope = total(allowed[name] for name in granted)
+        reactive_caps = {name: self._reactive_cap(self._units[name]) for name in granted}
+        most = sum(reactive_caps.values())
+        resolution = resolve(requests, envelope, now, Bounds(-most, most))
+        winner, limited = resolution.winner, list(resolution.limited_by)
+        offers = self._sharing.offers(self._units, allowed, granted)
+        wanted, asked = self._wanted(
+            resolution, offers_least=self._sharing.least(offers, resolution.power), now=now
+        )
+        target = self._settled(wanted, resolution, rated)
+        least = self._sharing.least(offers, target)
+        dynamics = self._dynamics
+        elapsed = math.inf if dynamics.memory.time is None else now - dynamics.memory.time
+        self.before, self.most = dynamics.memory.told, dynamics.most_in_a_step(rated, elapsed, least)
+        step = dynamics.step(target, resolution.bounds, rated, now, running=running, least=least)
+        limited += step.limited_by
+        shares, left = self._sharing.split(step.power, offers, now)
+        units = []
+        for name, device in self._units.items():
+            units.append(
+                self._unit_decision(
+                    device,
+                    looks[name],
+                    states[name],
+                    allowed[name],
+                    shares.get(name, 0.0),
+                    resolution,
+                    reactive_caps,
+                    now,
+                )
+            )
+        told = [unit.setpoint for unit in units if unit.setpoint is not None]
+        setpoint = round(math.fsum(told), 3) + 0.0 if len(told) > 1 else told[0]
+        dynamics.commanded(setpoint, now, left=left)
+        limited += [why for unit in units for why in unit.limited_by if why in _OWN_LIMITS]
+        if winner is not None and asked is not None and target != asked:
+            limited += [why for look in looks.values() for why in look.envelope.limited_by]
+            limited += ["plant"] if running and rated.clip(asked) != asked else []
+            limited += [] if running else [state.value]
+        if resolution.reactive_asked is not None and not most:
+            limited.append("reactive_not_supported" if running else state.value)
+        given = [unit.reactive for unit in units if unit.reactive is not None]
+        return Decision(
+            state=state,
+            setpoint=setpoint,
+            bounds=resolution.bounds,
+            asked=asked if winner else None,
+            source=winner.source if winner else None,
+            request_id=(winner.id or None) if winner else None,
+            reason=winner.reason if winner else "",
+            target=target,
+            reactive=math.fsum(given) if given else None,
+            reactive_asked=resolution.reactive_asked,
+            limited_by=tuple(dict.fromkeys(limited)),
+            considered=resolution.considered,
+            units=tuple(units),
+        )
+
+    def _wanted(
+        self, resolution: Resolution, *, offers_least: float, now: float
+    ) -> tuple[float, float | None]:
+        """The power that the winner is given inside the bounds, and the one that it asked for."""
+        winner = resolution.winner
+        if winner is None or winner.soc_target is None:
+            return resolution.power, winner.power if winner is not None else None
+        soc, capacity = self._sharing.state_of_charge(self._units)
+        most = math.inf if winner.power is None else abs(winner.power)
+        power = self._approach.step(
+            soc, winner.soc_target, most, resolution.bounds, capacity, now, least=offers_least
+        )
+        return resolution.bounds.clip(power), power
+
+    def _settled(self, power: float, resolution: Resolution, rated: Bounds) -> float:
+        """The target in whole watts, towards zero; a clipped one does not follow every flicker upwards."""
+        target = resolution.bounds.clip(math.trunc(round(power * 1000, 6)) / 1000) + 0.0  # no negative zero
+        standings = [unit.standing for unit in self._units.values()]
+        standing = None if None in standings else math.fsum(s for s in standings if s is not None)
+        wanted = resolution.winner.power if resolution.winner else None
+        if standing and wanted is not None and target != wanted and standing * target > 0:
+            rise = abs(target) - abs(standing)
+            band = _DEADBAND * max(-rated.low, rated.high)
+            if 0 < rise < band and resolution.bounds.clip(standing) == standing:
+                return standing
+        return target
+
+    def _unit_decision(
+        self,
+        device: Unit,
+        look: Look,
+        state: GuardState,
+        bounds: Bounds,
+        share: float,
+        resolution: Resolution,
+        reactive_caps: Mapping[str, float],
+        now: float,
+    ) -> UnitDecision:
+        """What one unit is told: whole watts inside its bounds, no faster than it bears to be written to."""
+        if state is GuardState.MONITOR:
+            return UnitDecision(unit=device.name, state=state, setpoint=None, bounds=_ZERO)
+        limited = [*look.envelope.limited_by]
+        setpoint = bounds.clip(math.trunc(round(share * 1000, 6)) / 1000) + 0.0
+        reactive = self._reactive_share(device, resolution, reactive_caps)
+        if device.withheld and device.standing is not None:
+            setpoint, reactive = device.standing, device.memory.reactive
+        standing = device.standing
+        if setpoint and standing is not None and setpoint != standing:
+            rises = abs(setpoint) > abs(standing) or setpoint * standing < 0
+            inside = bounds.clip(standing) == standing
+            if rises and inside and not device.may_write(now):
+                setpoint = standing
+                limited.append("write_interval")
+        if setpoint and device.refused(kind_of(setpoint), now):
+            setpoint = 0.0
+            limited.append("refused")
+        return UnitDecision(
+            unit=device.name,
+            state=state,
+            setpoint=setpoint,
+            bounds=bounds,
+            reactive=reactive,
+            limited_by=tuple(dict.fromkeys(limited)),
+        )
+
+    def _reactive_cap(self, device: Unit) -> float:
+        control, image = device.profile.control, device.image
+        if control is None or control.reactive_power_max is None or image is None:
+            return 0.0
+        return max(0.0, image.good(control.reactive_power_max) or 0.0)
+
+    def _reactive_share(
+        self, device: Unit, resolution: Resolution, caps: Mapping[str, float]
+    ) -> float | None:
+        """One unit's kvar: by what it can; 0 when nobody asks, None when it cannot be told."""
+        if device.profile.control is None or device.profile.control.reactive is None:
+            return None
+        most, own = sum(caps.values()), caps.get(device.name, 0.0)
+        if not resolution.reactive or not most or not own:
+            return 0.0
+        share = resolution.reactive * own / most
+        return max(-own, min(own, math.trunc(round(share * 1000, 6)) / 1000)) + 0.0
+
+
+def total(bounds: Iterable[Bounds]) -> Bounds:
+    """What several units may do together."""
+    low, high = 0.0, 0.0
+    for one in bounds:
+        low, high = low + one.low, high + one.high
+    return Bounds(low + 0.0, high + 0.0)

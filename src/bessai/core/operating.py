@@ -1,0 +1,106 @@
+"""What people do to the guard: resets, maintenance, dead-man tests. Each needs a name, a role and a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bessai.core.latch import Latch, OperationRefused
+from bessai.core.unit import GRANTING, Look, Unit
+from bessai.model import Event, Operation, Severity, Trip
+
+_AFTER = 30.0
+"""Seconds after twice the dead-man's time in which a test that nobody ends ends by itself."""
+
+_CODES = {
+    "reset": "trip_reset",
+    "maintenance_on": "maintenance_on",
+    "maintenance_off": "maintenance_off",
+    "deadman_test": "dead_man_test",
+    "deadman_test_end": "dead_man_test",
+}
+
+
+class Desk:
+    """Does what people ask for, or says why not.
+
+    Args:
+        units: of the guard.
+        latch: of the guard.
+    """
+
+    def __init__(self, units: Mapping[str, Unit], latch: Latch) -> None:
+        self._units = units
+        self._latch = latch
+
+    def perform(self, operation: Operation, looks: Mapping[str, Look], now: float, wall_ns: int) -> Event:
+        """Do it, and tell what was done.
+
+        Raises:
+            OperationRefused: with the reason.
+        """
+        message = self._perform(operation, looks, now, wall_ns)
+        return Event(
+            code=_CODES[operation.kind],
+            severity=Severity.WARNING,
+            message=f"{message} by {operation.user} ({operation.role.label}): {operation.reason}",
+            wall_ns=wall_ns,
+        )
+
+    def _perform(self, operation: Operation, looks: Mapping[str, Look], now: float, wall_ns: int) -> str:
+        unit = self._units.get(operation.unit)
+        if operation.kind == "reset":
+            gone = self._latch.reset(operation, self._still(looks), wall_ns)
+            for device in self._units.values():
+                device.memory.disobeyed = []
+            return f"reset {', '.join(dict.fromkeys(trip.code for trip in gone))}"
+        if operation.kind in {"maintenance_on", "maintenance_off"}:
+            changed = self._latch.switch_maintenance(operation, wall_ns)
+            return f"maintenance {operation.kind[12:]}" + ("" if changed else " (as before)")
+        if unit is None:
+            raise OperationRefused(f"there is no unit {operation.unit!r}; use one of {sorted(self._units)}")
+        where = f" of {unit.name}" if unit.name else ""
+        if operation.kind == "deadman_test":
+            if unit.withheld:
+                raise OperationRefused(f"a dead-man test{where} runs already")
+            if unit.memory.state not in GRANTING or not unit.standing:
+                raise OperationRefused(
+                    f"a dead-man test{where} needs power that flows and is verified; ask for a small power first"
+                )
+            unit.withhold(now + 2 * unit.dead_man.time + _AFTER)
+            return f"dead-man test{where} begun"
+        if not unit.withheld and operation.passed:
+            raise OperationRefused(f"no dead-man test{where} runs")
+        if unit.withheld:
+            unit.resume()
+        passed = bool(operation.passed)
+        self._latch.note_test(unit.name, unit.profile.id, passed, operation.user, wall_ns, operation.evidence)
+        if not passed:
+            self._latch.trip(
+                Trip(
+                    code="dead_man_test_failed",
+                    unit=unit.name,
+                    message="the device did not fall back by itself when it was tested",
+                    wall_ns=wall_ns,
+                )
+            )
+        return f"dead-man test{where} {'passed' if passed else 'failed'}"
+
+    def _still(self, looks: Mapping[str, Look]) -> set[tuple[str, str, str | None]]:
+        """Causes of trips that are there now, or that nobody can judge now."""
+        still = set()
+        for name, look in looks.items():
+            image = self._units[name].image
+            present = {(c.code, c.point) for c in look.envelope.conditions if c.severity >= Severity.ALARM}
+            present |= {(trip.code, trip.point) for trip in look.trips}
+            for trip in self._latch.standing:
+                if trip.unit != name:
+                    continue
+                unknown = (
+                    image is not None
+                    and trip.point is not None
+                    and trip.point in image.layout.index
+                    and image.good(trip.point) is None
+                )
+                if unknown or (trip.code, trip.point) in present:
+                    still.add((trip.code, trip.unit, trip.point))
+        return still
