@@ -88,8 +88,8 @@ def operation_from(message: Mapping[str, Any]) -> Operation:
 
 def _text(message: Mapping[str, Any], name: str, problems: list[str], *, needed: bool) -> str:
     value = message.get(name)
-    if value is None and not needed:
-        return ""
+    if value is None:
+        value = ""
     if not isinstance(value, str):
         problems.append(f"{name}={value!r}: give a text of at most {TEXT} characters")
         return ""

@@ -175,7 +175,7 @@ class DiskState:
                 self.notice = "; ".join([*problems, *(f"{name} is missing" for name in missing)])
             self._generation, state = max(found, key=lambda pair: pair[0])
             return state
-        traces = [JOURNAL, *(f"{name}{end}" for name in COPIES for end in (".new", ".lost"))]
+        traces = [JOURNAL, *(f"{name}.lost" for name in COPIES)]
         earlier = [name for name in traces if (self._directory / name).exists()]
         if not problems and not earlier:
             return None
