@@ -6,6 +6,7 @@ import typer
 
 from bessai import __version__
 from bessai.cli import (
+    alarms,
     config,
     demo,
     fault,
@@ -52,7 +53,21 @@ def _root(
 
 
 for module in (
-    run, demo, simulate, fault, probe, read, request, status, trips, reset, maintenance, profile, config, journal,
+    run,
+    demo,
+    simulate,
+    fault,
+    probe,
+    read,
+    status,
+    request,
+    alarms,
+    trips,
+    reset,
+    maintenance,
+    profile,
+    config,
+    journal,
     schema,
-):  # fmt: skip
+):
     module.register(app)

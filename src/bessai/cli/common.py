@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from pathlib import Path
 from typing import Any, NoReturn
@@ -12,7 +13,7 @@ import typer
 OK, NOT_HEALTHY, WRONG_INPUT, NOT_RUNNING = 0, 1, 2, 3
 
 
-def _data_dir() -> Path:
+def default_data_dir() -> Path:
     """DATA_DIR as the gateway finds it: the environment, `config/.env`, or the default."""
     from bessai.core.settings import SettingsError, given_value
 
@@ -23,7 +24,7 @@ def _data_dir() -> Path:
 
 
 DATA_DIR = typer.Option(
-    default_factory=_data_dir, show_default="DATA_DIR, else data",
+    default_factory=default_data_dir, show_default="DATA_DIR, else data",
     help="Where the gateway keeps its journal and socket.",
 )  # fmt: skip
 
@@ -37,6 +38,14 @@ def fail(*problems: object, code: int = WRONG_INPUT) -> NoReturn:
     for problem in problems:
         typer.echo(f"error: {problem}", err=True)
     raise typer.Exit(code)
+
+
+def duration(option: str, text: str) -> float:
+    """Seconds of a time such as `90s`, `15m` or `2h`; exits when it is none."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip())
+    if match is None:
+        fail(f"{option} {text!r}: give a number with s, m or h, for example 90s")
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
 
 
 def print_json(data: Any) -> None:

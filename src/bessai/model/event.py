@@ -39,3 +39,9 @@ class Event:
     """The point that it is about."""
     value: float | None = None
     """The value that caused it, when one was measured."""
+    first_out: bool = False
+    """True for the alarm that began while no other was active: most likely the cause of those that follow."""
+    about: str | None = None
+    """The code of the alarm that this event is about, when somebody did something to it."""
+    user: str | None = None
+    """Who did it."""
