@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bessai.core.alarms import Alarms
+from bessai.core.alarms import AlarmBook
 from bessai.core.conditions import Condition
 from bessai.core.deadman import DeadMan
 from bessai.core.guard import SafetyGuard
@@ -29,6 +29,7 @@ from bessai.model import (
     Quality,
     Request,
     Severity,
+    UnitDecision,
     WriteOutcome,
 )
 from bessai.registry import CompiledProfile
@@ -61,7 +62,7 @@ class Scene:
         self.dead_man = DeadMan(profile, heartbeat, cycle)
         self.unit = Unit(profile, limits or Limits(), self.dead_man, control=control, foreign=foreign)
         self.guard = SafetyGuard([self.unit])
-        self.alarms = Alarms()
+        self.alarms = AlarmBook({})
         self.events: list[Event] = []
         self.book = RequestBook()
         self.now = 1000.0
@@ -118,7 +119,7 @@ class Scene:
         verified = fresh and self.obeys and self.guard.standing("")
         if verified and decision.state not in SAFE_STATES and (feed := self.guard.feed("", self.now)):
             self.guard.wrote("", WriteOutcome(verified=True, written=feed.writes), self.now)
-        self.events += [*self.guard.take_events(), *self.alarms.update(self.guard.conditions, 0)]
+        self.events += [*self.guard.take_events(), *self.alarms.update(self.guard.conditions, self.now, 0)]
         return decision
 
     def running(self) -> Scene:
@@ -636,9 +637,16 @@ def test_a_tampered_decision_still_writes_zero(scene: Scene) -> None:
     """The last look before a write does not trust the decision."""
     scene.running()
     for state, setpoint in ((GuardState.HOLD, 5.0), (GuardState.NORMAL, 99.0), (GuardState.NORMAL, math.nan)):
-        decision = Decision(state=state, setpoint=setpoint, bounds=Bounds(-1, 1))
+        told = UnitDecision(unit="", state=state, setpoint=setpoint, bounds=Bounds(-1, 1))
+        scene.guard._told[""] = told
+        scene.guard._decision = Decision(state=state, setpoint=setpoint, bounds=told.bounds, units=(told,))
         command = scene.guard.command("", scene.now)
-        assert command is None or (command.kind, command.setpoint) == ("zero", 0.0)
+        assert command is not None
+        assert (command.kind, command.setpoint) == ("zero", 0.0)
+        scene.guard.wrote("", WriteOutcome(verified=False, written=()), scene.now)
+        scene.unit.memory.refusals.clear()
+    scene.cycle()
+    assert "recheck_refused" in [condition.code for condition in scene.active]
 
 
 def test_commands_come_from_the_guard_alone() -> None:

@@ -208,7 +208,8 @@ def test_one_mistake(folder: Path, change: tuple[str, str], said: str | None) ->
 SEVERAL = """
 devices:
   pcs_{n}:
-    {count: 2, profile: pcs.json, role: pcs, endpoint: "10.0.0.{n}", control: true, batteries: ["rack_{n}*"], power_min: 2}
+    {count: 2, profile: pcs.json, role: pcs, endpoint: "10.0.0.{n}", control: true, batteries: ["rack_{n}*"],
+     power_min: 2}
   rack_1a: {profile: rack.json, role: battery, endpoint: "10.0.1.1", capacity: 100}
   rack_1b: {profile: rack.json, role: battery, endpoint: "10.0.1.2", capacity: 300}
   rack_2: {profile: rack.json, role: battery, endpoint: "10.0.1.3", capacity: 100}

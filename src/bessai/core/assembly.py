@@ -12,6 +12,7 @@ from bessai.core.cycle import ControlCycle, Recorder
 from bessai.core.deadman import DeadMan
 from bessai.core.dynamics import Dynamics, RampLimits
 from bessai.core.guard import SafetyGuard
+from bessai.core.keeping import Keeper
 from bessai.core.latch import Latch
 from bessai.core.limits import Limits
 from bessai.core.plant import Plant
@@ -42,7 +43,7 @@ def control_plane(
     recorder: Recorder,
     *,
     limits: Limits,
-    latch: Latch | None = None,
+    keeper: Keeper,
     rng: random.Random | None = None,
 ) -> ControlPlane:
     """Plant, guard and cycle of a site.
@@ -53,13 +54,13 @@ def control_plane(
         clock: of everything.
         recorder: takes the records.
         limits: of every battery.
-        latch: trips and maintenance from before.
+        keeper: trips, maintenance and alarms from before.
         rng: source of the jitter of reconnects.
     """
     plant = Plant(site, clock, cycle=settings.cycle_time, stale_after=settings.stale_after, rng=rng)
-    guard = guard_of(settings, site, limits, latch)
+    guard = guard_of(settings, site, limits, keeper.latch)
     book = RequestBook()
-    cycle = ControlCycle(plant, guard, book, recorder, clock, settings.cycle_time)
+    cycle = ControlCycle(plant, guard, book, recorder, clock, settings.cycle_time, keeper)
     return ControlPlane(plant=plant, guard=guard, book=book, cycle=cycle)
 
 

@@ -13,12 +13,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bessai.core.alarms import Alarms
 from bessai.core.conditions import Condition
 from bessai.core.guard import SafetyGuard
 from bessai.core.hand import Done, Hand
+from bessai.core.keeping import Keeper
 from bessai.core.plant import Plant
 from bessai.core.requests import RequestBook
+from bessai.core.state_file import MemoryState
 from bessai.model import (
     Clock,
     CycleRecord,
@@ -87,6 +88,7 @@ class ControlCycle:
         recorder: takes each cycle's record.
         clock: monotonic and wall time.
         period: seconds of a cycle.
+        keeper: the alarm list, and what survives a restart; None: nothing does.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class ControlCycle:
         recorder: Recorder,
         clock: Clock,
         period: float = 1.0,
+        keeper: Keeper | None = None,
     ) -> None:
         self.stats = CycleStats()
         self.last: CycleRecord | None = None
@@ -105,7 +108,8 @@ class ControlCycle:
         self._plant = plant
         self._whole_at = -_WHOLE
         self._looked_at = -_WHOLE
-        self._alarms = Alarms()
+        self._keeper = keeper or Keeper(guard.latch, MemoryState())
+        self._alarms = self._keeper.alarms
         self._guard = guard
         self._book = book
         self._recorder = recorder
@@ -163,12 +167,16 @@ class ControlCycle:
         decided = self._clock.monotonic()
         done = await self._act(decision, fresh, frozen, start + _WRITE_SHARE * self._period)
         conditions = [*self._guard.conditions, *self._device_conditions(frozen)]
+        if (lost := self._keeper.condition) is not None:
+            conditions.append(lost)
         events = (
             *self._pending,
             *self._guard.take_events(),
-            *self._alarms.update(conditions, kept.wall_ns),
+            *self._alarms.update(conditions, frozen, kept.wall_ns),
         )
         self._pending = []
+        if (revision := self._keeper.tick()) is not None:
+            self._guard.settled(revision)
         for event in events:
             log.log(_LEVELS[event.severity], "%s: %s", event.code, event.message)
         end = self._clock.monotonic()

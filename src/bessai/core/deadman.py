@@ -73,7 +73,7 @@ class DeadMan:
 
     def observe(self, image: ProcessImage) -> None:
         """Compare the timer that the device shows with what it was told; one that stands at 0 is not believed."""
-        name = getattr(self._spec, "remaining", None)
+        name = self.remaining
         left = image.good(name) if name else None
         if left is None or self.memory.last_fed is None or not self.memory.proved:
             return
@@ -92,14 +92,14 @@ class DeadMan:
     @property
     def unseen(self) -> bool:
         """True when it was fed and the device has not shown yet that its timer runs."""
-        waits = getattr(self._spec, "remaining", None) is not None and not self.memory.counts
+        waits = self.remaining is not None and not self.memory.counts
         return waits and self.memory.proved and not self.idle
 
     def armed(self, now: float) -> bool:
         """True while the device is known to be counting down: proved, fed within its time, and not seen standing."""
         if not self.memory.proved or self.memory.last_fed is None or self.idle:
             return False
-        counts = self.memory.counts or getattr(self._spec, "remaining", None) is None
+        counts = self.memory.counts or self.remaining is None
         return counts and now - self.memory.last_fed < self.time
 
     @property
@@ -135,6 +135,16 @@ class DeadMan:
     def kind(self) -> str:
         """The profile's kind of dead-man; `none` where it has none."""
         return self._spec.kind if self._spec is not None else "none"
+
+    @property
+    def remaining(self) -> str | None:
+        """The point that shows the seconds left, None where the device shows none."""
+        return getattr(self._spec, "remaining", None)
+
+    @property
+    def fallback(self) -> str:
+        """What the device does when it falls back, in the profile's words."""
+        return self._spec.fallback if self._spec is not None else ""
 
     def fed_age(self, now: float) -> float | None:
         """Seconds since it was last fed, None when never."""

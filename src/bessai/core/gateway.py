@@ -16,13 +16,18 @@ import numpy as np
 
 from bessai import __version__
 from bessai.core.assembly import control_plane
+from bessai.core.front import Front
+from bessai.core.keeping import take_up
+from bessai.core.latch import trip_status
 from bessai.core.limits import Limits
 from bessai.core.local_socket import LocalSocket, socket_path
 from bessai.core.settings import Settings
+from bessai.core.state_file import DiskState
+from bessai.core.status import control_status, maintenance_status, unit_status
 from bessai.core.supervisor import Supervisor
 from bessai.journal import Journal
 from bessai.journal.writer import QUEUE
-from bessai.model import Event, GuardState, Quality, Severity, SystemClock
+from bessai.model import Event, Quality, Severity, SystemClock
 from bessai.registry import NO_DEVICE, CompiledProfile
 from bessai.site import Device, Site
 
@@ -44,17 +49,20 @@ class Gateway:
     Args:
         settings: checked settings.
         site: the devices.
+        limits: of every battery.
         service_plane: False to run without one, for tests of the control plane alone.
 
     Raises:
         JournalError: the data directory cannot hold the journal, or another gateway uses it.
     """
 
-    def __init__(self, settings: Settings, site: Site, *, service_plane: bool = True) -> None:
+    def __init__(self, settings: Settings, site: Site, limits: Limits, *, service_plane: bool = True) -> None:
         self.settings = settings
         self.site = site
         self.clock = SystemClock()
         self.stop = asyncio.Event()
+        self.state = DiskState(settings.data_dir)
+        keeper = take_up(self.state, self.clock)  # before the journal: what is missing beside one was lost
         device = site.controlled
         profile = device.compiled if device else NO_DEVICE
         self.profile = profile
@@ -65,18 +73,7 @@ class Gateway:
             max_bytes=settings.journal_max_mb << 20,
             queue=max(4, min(QUEUE, _QUEUED_BYTES // (_BYTES_PER_COLUMN * max(1, len(site.layout))))),
         )
-        control = control_plane(
-            settings,
-            site,
-            self.clock,
-            self.journal,
-            limits=Limits(
-                soc_min=settings.soc_min,
-                soc_max=settings.soc_max,
-                charge_power_max=settings.charge_power_max,
-                discharge_power_max=settings.discharge_power_max,
-            ),
-        )
+        control = control_plane(settings, site, self.clock, self.journal, limits=limits, keeper=keeper)
         self.plant, self.book, self.guard, self.cycle = (
             control.plant,
             control.book,
@@ -84,7 +81,10 @@ class Gateway:
             control.cycle,
         )
         path = socket_path(settings.data_dir)
-        self.socket = LocalSocket(path, self.book, self.status, self.clock, self.plant.device_status)
+        front = Front(self.guard, keeper.alarms, self.cycle.note, self.clock)
+        self.socket = LocalSocket(
+            path, self.book, self.status, self.clock, self.plant.device_status, front.handlers
+        )
         environment = settings.environment() | {
             "BESSAI_SOCKET": str(path),
             "BESSAI_PUBLISH": _published(site),
@@ -119,7 +119,8 @@ class Gateway:
             self.journal.append_event(stopped)
         finally:
             self.stop.set()
-            durable = await asyncio.to_thread(self.journal.close, 0.8)
+            kept = await asyncio.to_thread(self.state.close, 0.5)
+            durable = await asyncio.to_thread(self.journal.close, 0.8) and kept
             if not durable:
                 log.error("stopped before the last records were on disk")
             if supervision is not None:
@@ -155,7 +156,13 @@ class Gateway:
             "problems": problems,
             "device": self.plant.device_status(self.site.controlled.name) if self.site.controlled else None,
             "devices": devices,
-            "control": self._control(),
+            "control": control_status(self.cycle.last),
+            "units": {
+                name: unit_status(self.guard, unit, self.plant.units.get(name), self.clock.monotonic())
+                for name, unit in self.guard.units.items()
+            },
+            "maintenance": maintenance_status(self.guard),
+            "trips": [trip_status(trip) for trip in self.guard.latch.standing],
             "cycle": self.cycle.stats.as_dict(),
             "conditions": [
                 {"code": c.code, "severity": c.severity.label, "point": c.point, "message": c.message}
@@ -167,22 +174,6 @@ class Gateway:
                 **(self.supervisor.status() if self.supervisor else {"running": False}),
                 **self.socket.service_status,
             },
-        }
-
-    def _control(self) -> dict[str, Any]:
-        last = self.cycle.last
-        if last is None:
-            return {"state": GuardState.STARTING.value}
-        decision = last.decision
-        return {
-            "state": decision.state.value,
-            "setpoint": decision.setpoint,
-            "bounds": [decision.bounds.low, decision.bounds.high],
-            "asked": decision.asked,
-            "source": decision.source,
-            "limited_by": list(decision.limited_by),
-            "reasons": list(decision.reasons),
-            "verified": last.verified,
         }
 
     def _points(self) -> dict[str, Any]:

@@ -233,6 +233,10 @@ class SafetyGuard:
         """The device may have forgotten what it was told."""
         self.units[unit].connection_changed()
 
+    def told(self, unit: str) -> UnitDecision | None:
+        """What was decided for a unit last."""
+        return self._told.get(unit)
+
     def standing(self, unit: str) -> bool:
         """True when the unit is known to have what was decided for it last."""
         told = self._told.get(unit)

@@ -3,8 +3,12 @@
     {"op": "status"}
     {"op": "device", "name": "rack_7"}
     {"op": "request", "source": "operator", "power": -5.0, "for": 60, "reason": "test"}
+    {"op": "request", "source": "vpp", "priority": "power_plant", "low": -20, "high": 0, "reactive": 2.0, "for": 60}
+    {"op": "request", "source": "operator", "soc_target": 80, "power": 30, "for": 3600, "reason": "for the evening"}
     {"op": "cancel", "source": "operator"}
     {"op": "service_status", "status": {...}}
+
+`bessai.core.front` lists what else there is.
 
 Each answer is one JSON object: `{"ok": true, ...}` or `{"ok": false, "error": "…"}`. The socket is a file
 that only the gateway's own user may open.
@@ -19,7 +23,7 @@ import logging
 import math
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +64,7 @@ class LocalSocket:
         status: gives the status of the control plane as plain data.
         clock: leases run on its monotonic time.
         device: gives everything about one device of the site.
+        more: handlers of further ops; each answers, or raises ValueError.
     """
 
     def __init__(
@@ -69,6 +74,7 @@ class LocalSocket:
         status: Callable[[], dict[str, Any]],
         clock: Clock,
         device: Callable[[str], dict[str, Any] | None] = lambda _: None,
+        more: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] | None = None,
     ) -> None:
         self.service_status: dict[str, Any] = {}
         """What the service plane last said of itself."""
@@ -79,6 +85,7 @@ class LocalSocket:
         self._status = status
         self._clock = clock
         self._device = device
+        self._more = more or {}
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -137,10 +144,11 @@ class LocalSocket:
                     self.service_status = dict(message.get("status") or {})
                     self.service_seen = self._clock.monotonic()
                     return {"ok": True}
+                case str(other) if other in self._more:
+                    return {"ok": True, **self._more[other](message)}
                 case other:
-                    raise ValueError(
-                        f"op {other!r} is unknown: use status, device, request, cancel or service_status"
-                    )
+                    known = ["status", "device", "request", "cancel", "service_status", *self._more]
+                    raise ValueError(f"op {other!r} is unknown: use one of {', '.join(known)}")
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             return {"ok": False, "error": str(error)}
 
@@ -159,6 +167,11 @@ class LocalSocket:
             power=None if power is None else _number(message, "power", 0.0),
             bounds=Bounds(_number(message, "low", -math.inf), _number(message, "high", math.inf)),
             expires=now + lease,
+            reactive=None if message.get("reactive") is None else _number(message, "reactive", 0.0),
+            reactive_bounds=Bounds(
+                _number(message, "reactive_low", -math.inf), _number(message, "reactive_high", math.inf)
+            ),
+            soc_target=None if message.get("soc_target") is None else _number(message, "soc_target", 0.0),
             reason=_text(message, "reason"),
             id=_text(message, "id"),
         )

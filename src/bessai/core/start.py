@@ -18,6 +18,7 @@ from bessai.core.gateway import (
     slow_evidence,
     too_large_to_publish,
 )
+from bessai.core.limits import Limits
 from bessai.core.settings import Settings, SettingsError, given_value, load_settings, readable
 from bessai.journal import JournalError
 from bessai.model import Endpoint
@@ -82,10 +83,25 @@ def _site(settings: Settings | None) -> Site:
     return single_device_site(compiled, Endpoint(host=host, port=port), unit)
 
 
+def limits_of(settings: Settings) -> Limits:
+    """The battery's limits.
+
+    Raises:
+        SettingsError: with every problem of the file.
+    """
+    return Limits(
+        soc_min=settings.soc_min,
+        soc_max=settings.soc_max,
+        charge_power_max=settings.charge_power_max,
+        discharge_power_max=settings.discharge_power_max,
+    )
+
+
 def main() -> int:
     """Run the control plane. Exit code 0 after a clean stop, 2 when it cannot start as configured."""
     try:
         settings, site = checked()
+        limits = limits_of(settings)
     except SettingsError as error:
         for problem in error.problems:
             print(f"error: {problem}", file=sys.stderr)
@@ -98,12 +114,12 @@ def main() -> int:
     if soft < hard:  # a device needs a socket
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_run(settings, site))
+        return runner.run(_run(settings, site, limits))
 
 
-async def _run(settings: Settings, site: Site) -> int:
+async def _run(settings: Settings, site: Site, limits: Limits) -> int:
     try:
-        gateway = Gateway(settings, site)
+        gateway = Gateway(settings, site, limits)
     except JournalError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

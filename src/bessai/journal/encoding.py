@@ -20,7 +20,17 @@ import numpy as np
 
 from bessai.journal.entry import Entry
 from bessai.journal.errors import DamagedRecordError, JournalError
-from bessai.model import CycleRecord, Decision, Event, Layout, Severity, WriteOutcome
+from bessai.model import (
+    Bounds,
+    Considered,
+    CycleRecord,
+    Decision,
+    Event,
+    Layout,
+    Severity,
+    UnitDecision,
+    WriteOutcome,
+)
 
 FORMAT = 1
 """Format of a body, its first byte."""
@@ -139,17 +149,56 @@ def _pack(columns: bytes, tail: Mapping[str, Any]) -> bytes:
 
 
 def _decision(decision: Decision) -> dict[str, Any]:
-    bounds = decision.bounds
     return {
         "state": decision.state.value,
         "setpoint": _finite(decision.setpoint),
-        "bounds": {"low": _finite(bounds.low), "high": _finite(bounds.high)},
+        "bounds": _bounds(decision.bounds),
         "asked": _finite(decision.asked),
         "source": decision.source,
         "request_id": decision.request_id,
+        "reason": decision.reason,
+        "target": _finite(decision.target),
+        "reactive": _finite(decision.reactive),
+        "reactive_asked": _finite(decision.reactive_asked),
         "limited_by": list(decision.limited_by),
         "reasons": list(decision.reasons),
+        "considered": [_considered(request) for request in decision.considered],
+        "trips": [
+            {**asdict(trip), "value": _finite(trip.value), "reset": trip.reset.label}
+            for trip in decision.trips
+        ],
+        "units": [_unit(unit) for unit in decision.units],
     }
+
+
+def _considered(request: Considered) -> dict[str, Any]:
+    return {
+        "source": request.source,
+        "priority": request.priority.name.lower(),
+        "power": _finite(request.power),
+        "bounds": _bounds(request.bounds),
+        "seconds_left": _finite(request.seconds_left),
+        "role": request.role,
+        "reason": request.reason,
+        "id": request.id,
+        "reactive": _finite(request.reactive),
+        "soc_target": _finite(request.soc_target),
+    }
+
+
+def _unit(unit: UnitDecision) -> dict[str, Any]:
+    return {
+        "unit": unit.unit,
+        "state": unit.state.value,
+        "setpoint": _finite(unit.setpoint),
+        "bounds": _bounds(unit.bounds),
+        "reactive": _finite(unit.reactive),
+        "limited_by": list(unit.limited_by),
+    }
+
+
+def _bounds(bounds: Bounds) -> dict[str, float | None]:
+    return {"low": _finite(bounds.low), "high": _finite(bounds.high)}
 
 
 def _outcome(outcome: WriteOutcome | None) -> dict[str, Any] | None:
