@@ -58,6 +58,7 @@ A, B = unit(energy=40), unit(energy=20)
         (15, (unit(20), unit(10)), (10, 5), 0),
         (15, (unit(20, energy=5), unit(10)), (10, 5), 0),
         (15, (unit(20, energy=5), unit(10, energy=math.nan)), (10, 5), 0),
+        (12, (unit(high=0), A, B), (0, 8, 4), 0),
         # nothing left to give, no bounds, bounds that exclude the direction or are no numbers
         (15, (unit(energy=0), A), (0, 15), 0),
         (15, (unit(high=0), A), (0, 15), 0),
@@ -67,6 +68,8 @@ A, B = unit(energy=40), unit(energy=20)
         (15, (unit(-5, low=-20), A), (0, 15), 0),
         (15, (unit(math.nan), A), (0, 15), 0),
         (15, (unit(math.inf), A), (0, 15), 0),
+        (15, (unit(20, low=math.nan), A), (0, 15), 0),
+        (15, (unit(least=math.nan), A), (0, 15), 0),
         # exclusion zones: a small share is not taken at all, or taken where it is needed
         (25, (unit(30, least=10, energy=90), unit(30, least=10, energy=10)), (25, 0), 0),
         (32, (unit(30, least=10, energy=90), unit(30, least=10, energy=10)), (22, 10), 0),

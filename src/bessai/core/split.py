@@ -109,26 +109,20 @@ def reachable(power: float, offers: Sequence[Offer]) -> bool:
 
 def _usable(offers: Sequence[Offer], sign: int) -> _Units:
     """Who can run in this direction at all. Bounds that exclude zero are met or the unit stands still."""
-    rows: list[tuple[int, float, float, float, bool]] = []
-    known = True
-    for i, offer in enumerate(offers):
-        if sign > 0:
-            low, high = offer.bounds.low, offer.bounds.high
-            least, energy = offer.least_discharge, offer.energy_discharge
-        else:
-            low, high = -offer.bounds.high, -offer.bounds.low
-            least, energy = offer.least_charge, offer.energy_charge
-        low = math.ceil(max(low, least, 0.0) * 1000 - _TINY) if max(low, least) < math.inf else math.inf
-        high = math.floor(high * 1000 + _TINY) if math.isfinite(high) else 0.0
-        if energy is None or not math.isfinite(energy):
-            known, energy = False, 1.0
-        if high > 0 and low <= high and energy > 0 and not offer.bounds.empty:
-            rows.append((i, low, high, energy, offer.previous * sign > 0))
-    table = np.array(rows, dtype=np.float64).reshape(-1, 5)
-    weight = table[:, 3] if known else table[:, 2]
+    rows = (
+        [(o.bounds.low, o.bounds.high, o.least_discharge, o.energy_discharge, o.previous) for o in offers]
+        if sign > 0
+        else [(-o.bounds.high, -o.bounds.low, o.least_charge, o.energy_charge, -o.previous) for o in offers]
+    )
+    lowest, highest, least, energy, previous = np.array(rows, dtype=np.float64).reshape(-1, 5).T
+    low = np.ceil(np.maximum(np.maximum(lowest, least), 0.0) * 1000 - _TINY)
+    high = np.floor(highest * 1000 + _TINY)
+    usable = np.isfinite(high) & (high > 0) & (low <= high) & ~(energy <= 0)  # None is NaN here: not known
+    energy, high = energy[usable], high[usable]
+    weight = energy if np.isfinite(energy).all() else high
     if len(weight):
         weight = np.maximum(weight / weight.max(), 1e-9)
-    return _Units(table[:, 0].astype(np.intp), table[:, 1], table[:, 2], weight, table[:, 4] > 0)
+    return _Units(np.flatnonzero(usable), low[usable], high, weight, previous[usable] > 0)
 
 
 def _choose(units: _Units, asked: float) -> NDArray[np.intp]:
