@@ -147,6 +147,10 @@ def test_the_start_ramp_ends_when_nothing_is_wanted_any_more() -> None:
     plant = Plant(up=0.1, start=0.05)
     plant.ask(0, 0)
     plant.ask(80, 5, "ramp_start")
+    plant.ask(80, 10, "ramp_start")
+    plant.ask(0, 0, bounds=(-100, 0))  # cut, not wanted
+    plant.ask(80, 5, "ramp_start")
+    plant.ask(80, 10, "ramp_start")
     plant.ask(0, 0)
     plant.ask(80, 10, "ramp_up")
 

@@ -107,6 +107,12 @@ def test_the_unit_that_runs_is_kept() -> None:
     assert powers(-12, first, second) == (-12, 0), "running the other way is not running"
 
 
+def test_the_unit_that_runs_is_kept_when_only_a_part_can_be_made() -> None:
+    idle = unit(least=15, energy=50)
+    assert powers(25, idle, idle, unit(least=15, energy=10, previous=20)) == (0, 0, 20)
+    assert powers(25, idle, unit(least=15, energy=60), idle) == (0, 20, 0)
+
+
 def test_a_second_unit_joins_later_than_it_leaves() -> None:
     alone = (unit(least=10, previous=19), unit(least=10))
     both = (unit(least=10, previous=10), unit(least=10, previous=10))

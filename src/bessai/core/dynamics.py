@@ -139,12 +139,16 @@ class Dynamics:
             memory.position = 0.0
             return Step(0.0)
         target = bounds.clip(target) if math.isfinite(target) else bounds.clip(0.0)
+        if (
+            memory.begun and target == 0 and bounds.low < 0 < bounds.high
+        ):  # wanted, not what bounds made of a wish
+            memory.phase, memory.begun = "", False
         ramped, why = self._ramp(target, rated, seconds)
         power, dwell = self._dwell(ramped, target, bounds, now, least)
         power = bounds.clip(power)
         memory.position = power
         memory.begun = memory.begun or power != 0
-        if memory.begun and target in {power, 0.0}:
+        if power == target != 0:
             memory.phase, memory.begun = "", False
         limited = dwell or why
         return Step(power, (limited,) if limited and power != target else ())
