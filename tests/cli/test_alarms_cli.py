@@ -14,6 +14,7 @@ import typer
 from typer.testing import CliRunner
 
 from bessai.cli import alarms as alarms_cli
+from bessai.core.alarm_messages import handle_alarm
 from bessai.core.alarms import AlarmBook
 from bessai.core.conditions import Condition
 from bessai.core.local_socket import socket_path
@@ -23,7 +24,7 @@ from bessai.model.catalogue import catalogue
 app = typer.Typer()
 alarms_cli.register(app)
 
-NOW = {"now": 1.0, "wall_ns": 1_767_225_600 * 10**9}
+WALL = 1_767_225_600 * 10**9  # 2026-01-01
 
 
 def run(*arguments: str | Path, data: Path | None = None) -> Any:
@@ -32,17 +33,10 @@ def run(*arguments: str | Path, data: Path | None = None) -> Any:
 
 
 def _answer(book: AlarmBook, message: dict[str, Any]) -> dict[str, Any]:
-    given = {name: message[name] for name in ("code", "point", "user", "reason") if name in message} | NOW
+    if message["op"] == "alarms":
+        return {"ok": True, "alarms": book.as_plain()}
     try:
-        match message["op"]:
-            case "alarms":
-                return {"ok": True, "alarms": book.as_plain()}
-            case "alarm_ack":
-                book.acknowledge(**given)
-            case "alarm_shelve":
-                book.shelve(**given, seconds=message["for"])
-            case "alarm_unshelve":
-                book.unshelve(**given)
+        handle_alarm(book, message, now=1.0, wall_ns=WALL)
     except ValueError as error:
         return {"ok": False, "error": str(error)}
     return {"ok": True}
@@ -55,7 +49,7 @@ def book() -> AlarmBook:
         Condition(code="evidence_lost", severity=Severity.ALARM, message="soc is stale", point="soc"),
         Condition(code="soc_high", severity=Severity.WARNING, message="no charge", point="soc", value=96.0),
     ]
-    book.update(conditions, **NOW)
+    book.update(conditions, 1.0, WALL)
     return book
 
 
@@ -130,7 +124,7 @@ def test_shelving_and_back(gateway: Path, book: AlarmBook) -> None:
     ("arguments", "error"),
     [
         (("ack", "soc_low", "--reason", "x"), "error: code=soc_low: not in the alarm list"),
-        (("ack", "soc_high", "--reason", ""), "error: reason is empty"),
+        (("ack", "soc_high", "--reason", ""), "error: reason='': give a text"),
         (("shelve", "evidence_lost", "--for", "1h", "--reason", "x"), "only a warning can be shelved"),
         (("shelve", "soc_high", "--for", "13h", "--reason", "x"), "error: for=46800: shelve for"),
         (("shelve", "soc_high", "--for", "soon", "--reason", "x"), "error: --for 'soon': give a number"),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from bessai.core.alarm_entry import AlarmEntry, AlarmState
 from bessai.core.alarm_list import SETTLE, SHELVE_MAX
 from bessai.core.alarm_memory import AlarmMemory
+from bessai.core.alarm_messages import handle_alarm
 from bessai.core.alarms import CHATTER, STEADY, AlarmBook
 from bessai.core.conditions import Condition
 from bessai.model import Event, Severity
@@ -296,6 +297,52 @@ def test_what_cannot_be_done_says_why_and_changes_nothing(
     before = desk.book.memory.to_plain()
     with pytest.raises(ValueError, match=r"\w") as caught:
         desk.do(what, code, point, **given)
+    assert error in str(caught.value)
+    assert desk.book.memory.to_plain() == before
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ({"op": "alarm_ack", "code": "a", "point": "x"}, "alarm_acknowledged"),
+        ({"op": "alarm_shelve", "code": "b", "point": None, "for": 60}, "alarm_shelved"),
+        ({"op": "alarm_unshelve", "code": "put"}, "alarm_unshelved"),
+    ],
+)
+def test_messages(desk: Desk, message: dict[str, Any], said: str) -> None:
+    desk.cycle("!a@x", "b", "put")
+    desk.do("shelve", "put", seconds=60.0)
+    event = handle_alarm(desk.book, message | {"user": "ana", "reason": "x"}, now=desk.now, wall_ns=desk.wall)
+    assert (event.code, event.about, event.user) == (said, message["code"], "ana")
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"op": "alarm_mute"}, "op='alarm_mute' is unknown: use alarm_ack, alarm_shelve, alarm_unshelve"),
+        ({"op": ["x"]}, "op=['x'] is unknown"),
+        ({"code": None}, "code=None: give a text"),
+        ({"code": "x" * 129}, "give a text of at most 128 characters"),
+        (
+            {"user": 3, "reason": " "},
+            "user=3: give a text of at most 128 characters, not empty; reason=' ': give",
+        ),
+        ({"point": 5}, "point=5: give a text of at most 128 characters, or null"),
+        ({"for": 60}, "for: alarm_ack has no such field"),
+        ({"op": "alarm_shelve"}, "for=None: give seconds"),
+        ({"op": "alarm_shelve", "for": True}, "for=True: give seconds"),
+        ({"op": "alarm_shelve", "for": 10**400}, "for="),
+        ({"colour": "red"}, "colour: alarm_ack has no such field"),
+    ],
+)
+def test_wrong_messages_get_all_their_problems_at_once(
+    desk: Desk, change: dict[str, Any], error: str
+) -> None:
+    desk.cycle("a")
+    message = {"op": "alarm_ack", "code": "a", "user": "ana", "reason": "x"} | change
+    before = desk.book.memory.to_plain()
+    with pytest.raises(ValueError, match=r"\w") as caught:
+        handle_alarm(desk.book, message, now=desk.now, wall_ns=desk.wall)
     assert error in str(caught.value)
     assert desk.book.memory.to_plain() == before
 

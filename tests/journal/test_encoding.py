@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+import zlib
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,15 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from bessai.journal import JournalError
-from bessai.journal.encoding import decode, encode_cycle, encode_event, layout_from_json, layout_to_json
+from bessai.journal.encoding import (
+    _HEAD,
+    _pack,
+    decode,
+    encode_cycle,
+    encode_event,
+    layout_from_json,
+    layout_to_json,
+)
 from bessai.journal.errors import DamagedRecordError
 from bessai.model import Bounds, Event, Layout, Severity, Write, WriteOutcome
 from support.records import DEVICE, LAYOUT, make_event, make_record
@@ -26,6 +35,9 @@ events = st.builds(
     active=st.booleans(),
     point=st.none() | st.text(),
     value=st.none() | st.floats(allow_nan=False),
+    first_out=st.booleans(),
+    about=st.none() | st.text(),
+    user=st.none() | st.text(),
 )
 
 
@@ -129,3 +141,11 @@ def test_truncated_bodies_are_damaged() -> None:
     for length in range(len(body)):
         with pytest.raises(DamagedRecordError):
             decode(1, 1, body[:length], LAYOUT, DEVICE)
+
+
+def test_an_event_of_an_earlier_version_is_read() -> None:
+    event = make_event(1)
+    old = {name: value for name, value in asdict(event).items() if name not in {"first_out", "about", "user"}}
+    data = zlib.decompress(encode_event(event)[1:])
+    body = _pack(data[: _HEAD.size], {"events": [{**old, "severity": int(event.severity)}]})
+    assert decode(1, event.wall_ns, body, LAYOUT, DEVICE).events == (event,)

@@ -21,7 +21,7 @@ MAKERS = {"Condition", "Event"}
 """What carries a code to people."""
 
 
-def _texts(node: ast.expr, constants: dict[str, str]) -> list[str] | None:
+def _texts(node: ast.expr, constants: dict[str, list[str]]) -> list[str] | None:
     """The texts that an expression may stand for; empty when it only passes a code on, None when unknown."""
     match node:
         case ast.Constant(value=str(text)):
@@ -30,10 +30,23 @@ def _texts(node: ast.expr, constants: dict[str, str]) -> list[str] | None:
             both = [_texts(body, constants), _texts(orelse, constants)]
             return None if None in both else [text for texts in both for text in texts or []]
         case ast.Name(id=name):
-            return [constants[name]] if name in constants else []
+            return constants.get(name, [])
+        case ast.Subscript(value=ast.Name(id=name)):
+            return constants.get(name, [])
         case ast.Attribute() | ast.Subscript():
             return []
     return None
+
+
+def _constants(tree: ast.Module) -> Iterator[tuple[str, list[str]]]:
+    """The texts behind the names of a module: `NAME = "x"`, and the values of `NAMES = {key: "x"}`."""
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
+        value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+        values = value.values if isinstance(value, ast.Dict) else [value]
+        texts = [v.value for v in values if isinstance(v, ast.Constant) and isinstance(v.value, str)]
+        yield from ((target.id, texts) for target in targets if isinstance(target, ast.Name) and texts)
 
 
 def _name(call: ast.Call) -> str:
@@ -84,13 +97,7 @@ def _said(paths: Iterator[Path]) -> Iterator[tuple[str, str]]:
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in paths}
     helpers = _Helpers(trees)
     for path, tree in trees.items():
-        constants = {
-            target.id: node.value.value
-            for node in tree.body
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
-            for target in node.targets
-            if isinstance(target, ast.Name) and isinstance(node.value.value, str)
-        }
+        constants = dict(_constants(tree))
         for node in ast.walk(tree):
             if not isinstance(node, ast.Call):
                 continue
@@ -127,6 +134,8 @@ def test_every_code_of_the_catalogue_is_said_or_marked_as_coming() -> None:
         ("Condition(code='a', severity=1, message='')", ["a"]),
         ("Condition(code='a' if x else 'b', severity=1)", ["a", "b"]),
         ("NAME = 'a'\nEvent(code=NAME)", ["a"]),
+        ("NAME: Final = 'a'\nEvent(code=NAME)", ["a"]),
+        ("NAMES = {1: 'a', 2: 'b'}\nEvent(code=NAMES[kind])", ["a", "b"]),
         ("Trip(code='a')", ["a"]),
         ("Event(code=condition.code)", []),
         ("def _edge(code, x):\n    return Condition(code=code)\n_edge('a', 1)", ["a"]),

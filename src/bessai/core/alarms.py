@@ -77,7 +77,8 @@ class AlarmBook(AlarmList):
             elif mark.tick == tick and condition.severity <= mark.severity:
                 continue  # told twice in one cycle: the more severe one counts
             mark.tick = tick
-            mark.severity = int(condition.severity)
+            if condition.severity != mark.severity:
+                mark.severity = int(condition.severity)
             mark.message = condition.message
             mark.value = condition.value
         self._new_group = self._dirty = False
