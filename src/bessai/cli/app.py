@@ -15,6 +15,7 @@ from bessai.cli import (
     read,
     request,
     run,
+    schedule,
     schema,
     simulate,
     status,
@@ -48,5 +49,19 @@ def _root(
     """Options of every command."""
 
 
-for module in (run, demo, simulate, fault, probe, read, request, status, profile, config, journal, schema):
+for module in (
+    run,
+    demo,
+    simulate,
+    fault,
+    probe,
+    read,
+    request,
+    schedule,
+    status,
+    profile,
+    config,
+    journal,
+    schema,
+):
     module.register(app)

@@ -63,8 +63,9 @@ def read_rows(text: str, file: str) -> Rows:
             except ValidationError as error:
                 problems = explain(error, file, row, COLUMNS)
         for problem in problems:
-            name = f"{where}, {problem.field}" if problem.field not in {"", '""'} else where
-            found.problems.append(replace(problem, file=file, field=name))
+            whole = problem.field in {"", '""'}
+            name, value = (where, shorten(line)) if whole else (f"{where}, {problem.field}", problem.value)
+            found.problems.append(replace(problem, file=file, field=name, value=value))
     if header is None:
         found.problems.append(
             Problem(file, "", "", f"is empty; the first line names the columns: {','.join(COLUMNS)}")

@@ -86,7 +86,7 @@ class ScheduleFile(Strict):
     """None may overlap another."""
 
 
-COLUMNS = tuple(EntryRow.model_fields)
+COLUMNS = ("start", "end", *WishRow.model_fields)
 NUMBERS = tuple(name for name in COLUMNS if name not in {"start", "end", "reason"})
 FIELDS = sorted({*COLUMNS, *ScheduleFile.model_fields, "from", "to", "days"})
 
