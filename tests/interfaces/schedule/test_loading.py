@@ -26,6 +26,7 @@ def load(tmp_path: Path, content: str | bytes | dict[str, Any]) -> list[tuple[st
     return [(utc(e.start), utc(e.end), e.wish) for e in load_schedule(path).entries]
 
 
+EXCEL = '24-11-2026 18:00;24-11-2026 22:00;"40,5";peak\r\n;;;\r\n'
 EVENING = [("2026-11-24T21:00:00Z", "2026-11-25T01:00:00Z", Wish(power=40.5, reason="peak"))]
 
 
@@ -38,8 +39,7 @@ EVENING = [("2026-11-24T21:00:00Z", "2026-11-25T01:00:00Z", Wish(power=40.5, rea
         + "\nEnd, Start ,power_kw,reason\n2026-11-24T22:00,2026-11-24T18:00,+40.5,peak\n\n# end",
         "start,end,power_kw,reason\n2026-11-24T18:00-03:00,2026-11-25T01:00Z,40.5,peak\n",
         # as a spreadsheet in Chile saves it
-        "\ufeff# timezone: America/Santiago;;;\r\nstart;end;power_kw;reason\r\n"
-        '24-11-2026 18:00;24-11-2026 22:00;"40,5";peak\r\n;;;\r\n',
+        "\ufeff# timezone: America/Santiago;;;\r\nstart;end;power_kw;reason\r\n" + EXCEL,
         ZONE + "start\tend\tpower_kw\treason\n24-11-2026 18:00\t24-11-2026 22:00\t40,5\tpeak",
         ZONE + 'start,end,power_kw,reason\n2026-11-24 18:00,2026-11-24 22:00,"40,5",peak,,\n',
         {
@@ -83,7 +83,7 @@ DAY = "2026-01-01T00:00,2026-01-01T05:00"
         (HEAD + DAY + ",nan\n", ['line 3, power_kw = "nan": is no number']),
         (HEAD + DAY + ",inf\n", ['line 3, power_kw = "inf": is no number']),
         (HEAD + DAY + ",1e999\n", ["line 3, power_kw"]),
-        (HEAD + DAY + ",\n", ["line 3: give `power_kw`"]),
+        (HEAD + DAY + ",\n", ['line 3 = "2026-01-01T00:00,2026-01-01T05:00,": give `power_kw`']),
         (HEAD + DAY + ",5,5\n", ["has 4 fields and the first line 3 (a decimal comma needs ; between fields)"]),
         (HEAD.replace(",", ";") + DAY.replace(",", ";") + ";1.500\n", ["write 1500 or 1,500"]),
         (HEAD + "2026-01-01T05:00,2026-01-01T05:00,5\n", ["line 3, end", "is not after start 2026-01-01T05:00"]),

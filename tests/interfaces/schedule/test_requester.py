@@ -6,7 +6,8 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ class Gateway:
     def __init__(self, path: Path) -> None:
         self.heard: list[tuple[float, dict[str, Any]]] = []
         self.answer: dict[str, Any] = {"ok": True}
-        self.time = lambda: 0.0
+        self.time: Callable[[], float] = lambda: 0.0
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen()
@@ -58,12 +59,13 @@ class Scene:
         self.gateway = Gateway(self.path)
         self.gateway.time = lambda: round(self.now, 6)
         self.ask: Ask = socket_ask(self.path)
-        self.requester = ScheduleRequester(
-            self.file, lambda m: self.ask(m), lambda: START + self.now, self._wait
-        )
+        self.requester = ScheduleRequester(self.file, self._ask, lambda: START + self.now, self._wait)
         self.until = 0.0
         self.step: tuple[float, float] | None = None
         self._written = 0
+
+    def _ask(self, message: dict[str, Any]) -> dict[str, Any]:
+        return self.ask(message)
 
     def write(self, *rows: tuple[float, float, str]) -> None:
         lines = [f"{_iso(start)},{_iso(end)},{rest}" for start, end, rest in rows]
@@ -96,8 +98,6 @@ class Scene:
 
 
 def _iso(moment: float) -> str:
-    from datetime import UTC, datetime
-
     return datetime.fromtimestamp(START + moment, UTC).isoformat()
 
 
