@@ -81,7 +81,7 @@ def show(
     now = time.time()
     parts = list(islice(schedule.parts(now), count))
     status = answer["status"] if answer and answer.get("ok") else None
-    sinks = ((status or {}).get("service") or {}).get("sinks") or []
+    sinks = ((status or {}).get("service_plane") or {}).get("sinks") or []
     asking = next((sink for sink in sinks if sink.get("name") == "schedule"), None)
     if as_json:
         rows = [_plain(part, schedule) for part in parts]

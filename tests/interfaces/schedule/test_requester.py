@@ -13,11 +13,14 @@ from typing import Any
 
 import pytest
 
+from bessai.core.local_socket import LocalSocket
+from bessai.core.requests import RequestBook
 from bessai.interfaces.schedule import ScheduleRequester
 from bessai.interfaces.schedule.requester import Ask, socket_ask
 from bessai.interfaces.service import build_sinks
 from bessai.interfaces.settings import ServiceSettings
 from bessai.interfaces.sink import keep_running
+from bessai.model import Bounds, Priority, SystemClock
 
 START = 1_800_000_000.0
 """A whole second of 2027, the zero of every time below."""
@@ -230,3 +233,17 @@ def test_it_ends_when_told(scene: Scene) -> None:
     stop.set()
     thread.join(10)
     assert not thread.is_alive()
+
+
+def test_the_control_plane_takes_what_it_sends(scene: Scene, tmp_path: Path) -> None:
+    book = RequestBook()
+    control_plane = LocalSocket(tmp_path / "unused", book, dict, SystemClock())
+    scene.write((0.0, 2.0, "40,,0,45,peak"))
+    scene.ask = lambda message: control_plane.answer(json.dumps(message).encode())
+    scene.run(1)
+    (request,) = book.live(SystemClock().monotonic())
+    assert (request.source, request.priority, request.power) == ("schedule", Priority.SCHEDULE, 40.0)
+    assert (request.bounds, request.reason) == (Bounds(0.0, 45.0), "peak")
+    scene.run(4)
+    assert book.live(SystemClock().monotonic()) == []
+    assert scene.requester.status().last_error is None
