@@ -9,10 +9,11 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Add `schema` to the command line."""
-    schema = typer.Typer(help="Print the schemas of what the gateway publishes.", no_args_is_help=True)
+    schema = typer.Typer(
+        help="Print the schemas of what the gateway publishes and reads.", no_args_is_help=True
+    )
     schema.command("telemetry")(telemetry)
-    # A second command keeps Typer from folding a group of one into its only command.
-    schema.callback()(lambda: None)
+    schema.command("schedule")(schedule)
     app.add_typer(schema, name="schema")
 
 
@@ -21,3 +22,10 @@ def telemetry() -> None:
     from bessai.interfaces.envelope import telemetry_json_schema
 
     typer.echo(json.dumps(telemetry_json_schema(), indent=2, ensure_ascii=False))
+
+
+def schedule() -> None:
+    """Print the JSON Schema of a schedule file."""
+    from bessai.interfaces.schedule import schedule_json_schema
+
+    typer.echo(json.dumps(schedule_json_schema(), indent=2, ensure_ascii=False))

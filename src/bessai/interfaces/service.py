@@ -131,6 +131,11 @@ def build_sinks(settings: ServiceSettings) -> list[Sink]:
         )
     else:
         sinks.append(Off("otel"))
+    if settings.schedule is not None and settings.socket is not None:
+        from bessai.interfaces.schedule import ScheduleRequester  # noqa: PLC0415  as above
+        from bessai.interfaces.schedule.requester import socket_ask  # noqa: PLC0415  as above
+
+        sinks.append(ScheduleRequester(settings.schedule, socket_ask(settings.socket)))
     return sinks
 
 

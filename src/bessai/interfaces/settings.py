@@ -23,7 +23,9 @@ class ServiceSettings:
     publish: Sequence[str] | None = None
     """None: every point. Else the devices whose points are published besides the plant's own."""
     socket: Path | None
-    """Where the control plane listens for the status."""
+    """Where the control plane listens for the status and for requests."""
+    schedule: Path | None = None
+    """A schedule file, when there is one."""
 
     @property
     def publishing(self) -> bool:
@@ -41,7 +43,7 @@ class ServiceSettings:
         site = get("SITE_ID")
         if not site:
             raise ValueError("SITE_ID is not set: set it to the unique id of the site")
-        socket = get("BESSAI_SOCKET")
+        socket, schedule = get("BESSAI_SOCKET"), get("SCHEDULE_FILE")
         return cls(
             site=site,
             data_dir=Path(get("DATA_DIR") or "data"),
@@ -53,6 +55,7 @@ class ServiceSettings:
             log_level=(get("LOG_LEVEL") or "INFO").upper(),
             publish=_publish(get("BESSAI_PUBLISH") or "all"),
             socket=Path(socket) if socket else None,
+            schedule=Path(schedule) if schedule else None,
         )
 
 

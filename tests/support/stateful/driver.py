@@ -111,6 +111,8 @@ class _Driver:
         self._oracles = {unit: Oracle(expected) for unit in guard.units}
         self._latch = Latch(expected, guard.units)
         self._requests: dict[str, Request] = {}
+        self._refused: dict[str, float] = {}
+        self._expected = expected
         self._now = _STARTED
         self._number = 0
 
@@ -167,7 +169,7 @@ class _Driver:
             self.episode.commands += 1
             self.episode.powered += bool(command.setpoint)
             told = self._write(unit, command, readings, decision, bounds)
-        else:
+        elif now - self._refused.get(unit, -np.inf) > self._expected.retry:
             self._judge(unit, world.target(now), readings, decision, bounds, "stands and nothing was written")
         if fresh and told and decision.state in {GuardState.NORMAL, GuardState.DERATED}:
             feed = guard.feed(unit, now)
@@ -208,6 +210,10 @@ class _Driver:
             verified=obeys, written=tuple(writes), error=None if obeys else "mode: no answer"
         )
         self._guard.wrote(unit, outcome, now)
+        if obeys:
+            self._refused.pop(unit, None)
+        else:
+            self._refused[unit] = now
         return obeys
 
     def _judge(

@@ -43,6 +43,8 @@ class Expectations:
     """kW per second."""
     fall: float = math.inf
     """kW per second."""
+    retry: float = 5.0
+    """Seconds within which a write that the device refused is tried again, while what stands must not."""
 
 
 class Oracle:
