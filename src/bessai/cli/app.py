@@ -10,6 +10,7 @@ from bessai.cli import (
     demo,
     fault,
     journal,
+    limits,
     probe,
     profile,
     read,
@@ -48,5 +49,19 @@ def _root(
     """Options of every command."""
 
 
-for module in (run, demo, simulate, fault, probe, read, request, status, profile, config, journal, schema):
+for module in (
+    run,
+    demo,
+    simulate,
+    fault,
+    probe,
+    read,
+    request,
+    status,
+    profile,
+    config,
+    limits,
+    journal,
+    schema,
+):
     module.register(app)

@@ -21,8 +21,13 @@ from bessai.core.limits.level import (
     TripLevel,
     WarningLevel,
 )
+from bessai.core.limits.loading import LimitsDraft, load_limits, read_limits, sign_limits
+from bessai.core.limits.merging import preset_limits
 from bessai.core.limits.presets import LFP, LTO, NMC, PRESETS, SODIUM_ION, Preset
+from bessai.core.limits.reading import LimitsError
 from bessai.core.limits.report import LimitMemory, LimitReport
+from bessai.core.limits.safer import Weaker
+from bessai.core.limits.schema import limits_json_schema
 
 __all__ = [
     "LFP",
@@ -38,8 +43,16 @@ __all__ = [
     "LimitMemory",
     "LimitReport",
     "Limits",
+    "LimitsDraft",
+    "LimitsError",
     "Preset",
     "StateLimit",
     "TripLevel",
     "WarningLevel",
+    "Weaker",
+    "limits_json_schema",
+    "load_limits",
+    "preset_limits",
+    "read_limits",
+    "sign_limits",
 ]

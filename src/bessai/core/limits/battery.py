@@ -41,6 +41,9 @@ class Limits:
     cell_voltage_min: float = LFP.cell_voltage[0]
     """V; with the cells in series it bounds the power of a current where nobody measures the DC voltage."""
 
+    named: tuple[str, ...] = ()
+    """Points that the site's own limits file names. A device without one of them is not what the file describes."""
+
     @property
     def points(self) -> frozenset[str]:
         """Every point that a limit looks at, where a device has it."""

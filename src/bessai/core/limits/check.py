@@ -165,7 +165,7 @@ def _lost(name: str, mark: int, value: float) -> Condition:
         severity=Severity.ALARM,
         message=f"{name} is {quality.label}",
         point=name,
-        value=value if quality is Quality.OUT_OF_RANGE else None,
+        value=value if quality is Quality.OUT_OF_RANGE and -_INF < value < _INF else None,
     )
 
 
