@@ -22,7 +22,7 @@ _OPENEMS = "https://github.com/OpenEMS/openems, io.openems.edge.battery."
 SOURCES: Mapping[str, Source] = MappingProxyType(
     {
         "mg_lfp": Source(
-            "MG Energy Systems, LFP Series manual, boundary limits and operating conditions",
+            "MG Energy Systems, LFP Series manual, boundary limits",
             "manual",
             "https://manualshive.com/ru/manual/mg-energy-systems/lfp-series/1782740?page=42",
         ),
@@ -57,7 +57,9 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
             _OPENEMS + "soltaro, BatteryProtectionDefinitionSoltaro3000Wh",
         ),
         "openems_home": Source(
-            "OpenEMS, protection of FENECON Home (LFP)", "project", _OPENEMS + "fenecon.home"
+            "OpenEMS, protection of FENECON Home (LFP)",
+            "project",
+            _OPENEMS + "fenecon.home, FeneconHomeBatteryProtection64",
         ),
         "openems_commercial": Source(
             "OpenEMS, protection of FENECON Commercial (LFP)",
