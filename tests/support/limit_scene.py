@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from bessai.core.limits import LimitCheck, LimitMemory, LimitReport, Limits
+from bessai.core.limits import LimitCheck, LimitReport, Limits, Memory
 from bessai.model import Layout, ProcessImage, Quality
 
 NORMAL: dict[str, float] = {
@@ -64,7 +64,7 @@ class Scene:
         """A new check with the memory of the old one, as it comes back from JSON."""
         text = json.dumps(asdict(self.check.memory))
         self.check = LimitCheck(self.check.limits)
-        self.check.memory = LimitMemory(**json.loads(text))
+        self.check.memory = Memory(**json.loads(text))
 
 
 def codes(report: LimitReport) -> set[str]:

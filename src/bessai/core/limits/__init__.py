@@ -25,7 +25,7 @@ from bessai.core.limits.loading import LimitsDraft, load_limits, read_limits, si
 from bessai.core.limits.merging import preset_limits
 from bessai.core.limits.presets import LFP, LTO, NMC, PRESETS, SODIUM_ION, Preset
 from bessai.core.limits.reading import LimitsError
-from bessai.core.limits.report import LimitMemory, LimitReport
+from bessai.core.limits.report import LimitReport, Memory
 from bessai.core.limits.safer import Weaker
 from bessai.core.limits.schema import limits_json_schema
 
@@ -40,11 +40,11 @@ __all__ = [
     "Flag",
     "Limit",
     "LimitCheck",
-    "LimitMemory",
     "LimitReport",
     "Limits",
     "LimitsDraft",
     "LimitsError",
+    "Memory",
     "Preset",
     "StateLimit",
     "TripLevel",

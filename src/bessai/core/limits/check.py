@@ -12,7 +12,7 @@ from bessai.core.limits.battery import CURRENT_POINTS, SOC_POINTS, Limits
 from bessai.core.limits.currents import Currents
 from bessai.core.limits.judge import FlagJudge, Judge, LevelJudge, Verdict
 from bessai.core.limits.level import Curve
-from bessai.core.limits.report import LimitMemory, LimitReport
+from bessai.core.limits.report import LimitReport, Memory
 from bessai.model import Layout, ProcessImage, Quality, Severity
 
 _TAPER_END = 0.1
@@ -51,7 +51,7 @@ class LimitCheck:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.memory = LimitMemory()
+        self.memory = Memory()
         self._judges: tuple[Judge, ...] = (
             *(LevelJudge(limit) for limit in limits.levels),
             *(FlagJudge(flag) for flag in limits.flags),

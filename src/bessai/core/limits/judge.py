@@ -7,7 +7,7 @@ from typing import Protocol
 
 from bessai.core.conditions import Condition
 from bessai.core.limits.level import Curve, Directions, Flag, Limit
-from bessai.core.limits.report import LimitMemory
+from bessai.core.limits.report import Memory
 from bessai.model import Role, Severity, Trip
 
 _ROUNDING = 1e-9
@@ -20,7 +20,7 @@ class Verdict:
 
     now: float
     wall_ns: int
-    memory: LimitMemory
+    memory: Memory
     charge: float = 1.0
     discharge: float = 1.0
     limited_by: list[str] = field(default_factory=list)
@@ -141,7 +141,7 @@ class LevelJudge:
                 value,
             )
 
-    def _share(self, key: str, curve: Curve | None, value: float, memory: LimitMemory) -> float:
+    def _share(self, key: str, curve: Curve | None, value: float, memory: Memory) -> float:
         """The curve's share; a direction that is blocked opens again only beyond the hysteresis."""
         if curve is None:
             return 1.0

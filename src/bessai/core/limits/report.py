@@ -28,8 +28,8 @@ class LimitReport:
 
 
 @dataclass(slots=True)
-class LimitMemory:
-    """Everything that persists between cycles. `LimitMemory(**json)` restores it exactly."""
+class Memory:
+    """Everything that persists between cycles. `Memory(**json)` restores it exactly."""
 
     seen: dict[str, bool] = field(default_factory=dict)
     """Points that were ever good: from then on they are never excused."""
