@@ -34,6 +34,11 @@ def _phase_current(plant: Plant) -> float:
     return 1000 * _apparent(plant) / volts if volts > 0 else 0.0
 
 
+def _current_at(plant: Plant, power: float) -> float:
+    """A that a power in kW takes at the battery's voltage now."""
+    return 1000 * power / plant.battery.voltage if plant.battery.voltage > 0 else 0.0
+
+
 QUANTITIES: Mapping[str, Callable[[Plant], float]] = MappingProxyType(
     {
         "active_power": lambda p: p.pcs.active_power,
@@ -68,6 +73,14 @@ QUANTITIES: Mapping[str, Callable[[Plant], float]] = MappingProxyType(
         "energy_capacity": lambda p: p.config.battery.energy_capacity,
         "charge_power_max": lambda p: p.config.battery.charge_power_max,
         "discharge_power_max": lambda p: p.config.battery.discharge_power_max,
+        "charge_current_max": lambda p: _current_at(p, p.config.battery.charge_power_max),
+        "discharge_current_max": lambda p: _current_at(p, p.config.battery.discharge_power_max),
+        "insulation_resistance": lambda _: 2000.0,
+        "contactor_status": lambda _: 1.0,
+        "breaker_status": lambda _: 1.0,
+        "fire_alarm": lambda _: 0.0,
+        "gas_alarm": lambda _: 0.0,
+        "battery_alarm": lambda _: 0.0,
         "energy_charged_total": lambda p: p.battery.energy_charged,
         "energy_discharged_total": lambda p: p.battery.energy_discharged,
         "energy_charged_today": lambda p: p.battery.energy_charged - p.charged_before_today,
