@@ -124,10 +124,10 @@ class FakeGateway:
             self._limited = [f"request:{source}" for source, *_ in narrowed] or ["plant"]
         if self.state not in {"normal", "derated"}:
             self.setpoint = 0.0
-        if not self.withheld or self.wrong.keeps_feeding:
-            if self.withheld or not (self.wrong.no_rearm and self._tested):
-                self._told = self.setpoint
-                self._fed = self.now
+        feeding = self.wrong.keeps_feeding if self.withheld else not (self.wrong.no_rearm and self._tested)
+        if feeding:
+            self._told = self.setpoint
+            self._fed = self.now
 
     # protocol -----------------------------------------------------------------------------------------------
 

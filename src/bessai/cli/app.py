@@ -6,6 +6,7 @@ import typer
 
 from bessai import __version__
 from bessai.cli import (
+    commission,
     config,
     demo,
     fault,
@@ -48,5 +49,7 @@ def _root(
     """Options of every command."""
 
 
-for module in (run, demo, simulate, fault, probe, read, request, status, profile, config, journal, schema):
+for module in (
+    run, demo, simulate, fault, probe, read, request, commission, status, profile, config, journal, schema,
+):  # fmt: skip
     module.register(app)
