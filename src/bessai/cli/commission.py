@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -181,15 +182,14 @@ def _run(
         _introduce(plan, steps)
         if not engineer.agree("Begin?"):
             fail("not begun", code=NOT_HEALTHY)
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGHUP, _interrupt)
     started = pace.wall_ns()
     run_id = f"commissioning-{started // 1_000_000:d}-{os.getpid()}"
     session = Session(lambda message: setup.ask(data_dir, message), pace, engineer, plan, run_id)
-    try:
-        results = session.run_all(steps, skip, done=_tell)
-    finally:
-        session.finish()
+    with _ended_by_signals():
+        try:
+            results = session.run_all(steps, skip, done=_tell)
+        finally:
+            session.finish()
     made = make_report(
         procedure=procedure, status=status, points=sample.points, plan=plan, steps=results, attended=not yes,
         run_id=run_id, tool_version=__version__, started_ns=started, ended_ns=pace.wall_ns(),
@@ -239,8 +239,19 @@ def _tell(result: StepResult) -> None:
         typer.echo(f"  {check.verdict.value:12} {check.name}: {check.text}", err=True)
 
 
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """A lost terminal or a kill ends the commissioning as safely as Ctrl-C does."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _Terminal:

@@ -8,8 +8,8 @@ from html import escape
 
 from bessai.commissioning.results import Mark, Row
 
-_WIDTH, _HEIGHT = 860, 250
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 44, 34
+_WIDTH, _HEIGHT = 860, 270
+_LEFT, _RIGHT, _BOTTOM = 56, 12, 34
 
 
 def power_chart(rows: Sequence[Row], marks: Sequence[Mark], title: str) -> str:
@@ -19,7 +19,7 @@ def power_chart(rows: Sequence[Row], marks: Sequence[Mark], title: str) -> str:
         return ""
     silent = [r.time for r in rows if r.phase.startswith("silence")]
     band = (silent[0], silent[-1]) if silent else None
-    chart = _Chart(rows, min(0.0, *known), max(0.0, *known), _HEIGHT)
+    chart = _Chart(rows, min(0.0, *known), max(0.0, *known), _HEIGHT, bool(marks))
     return chart.draw(
         title,
         "kW",
@@ -37,7 +37,7 @@ def timer_chart(rows: Sequence[Row], title: str) -> str:
     known = [r.remaining for r in rows if r.remaining is not None]
     if len(known) < 2:
         return ""
-    chart = _Chart(rows, 0.0, max(1.0, *known), 150)
+    chart = _Chart(rows, 0.0, max(1.0, *known), 170, False)
     return chart.draw(title, "s", [("timer", "time left", lambda r: r.remaining, False)], (), None)
 
 
@@ -45,8 +45,10 @@ _Series = tuple[str, str, Callable[[Row], float | None], bool]
 
 
 class _Chart:
-    def __init__(self, rows: Sequence[Row], low: float, high: float, height: int) -> None:
-        self.rows, self.height = rows, height
+    def __init__(self, rows: Sequence[Row], low: float, high: float, height: int, marked: bool) -> None:
+        self.rows = rows
+        self.top = 62 if marked else 32
+        self.height = height if marked else height - 30
         room = 0.08 * (high - low) or 1.0
         self.low, self.high = (low - room if low < 0 else 0.0), high + room
         self.start, self.end = rows[0].time, max(rows[-1].time, rows[0].time + 1.0)
@@ -57,7 +59,7 @@ class _Chart:
 
     def y(self, value: float) -> float:
         share = (value - self.low) / (self.high - self.low)
-        return self.height - _BOTTOM - share * (self.height - _TOP - _BOTTOM)
+        return self.height - _BOTTOM - share * (self.height - self.top - _BOTTOM)
 
     def draw(
         self,
@@ -74,8 +76,8 @@ class _Chart:
         if band is not None:
             left, right = self.x(band[0]), self.x(band[1])
             parts.append(
-                f'<rect class="band" x="{left:.1f}" y="{_TOP}" width="{right - left:.1f}" '
-                f'height="{self.height - _TOP - _BOTTOM}"/>'
+                f'<rect class="band" x="{left:.1f}" y="{self.top}" width="{right - left:.1f}" '
+                f'height="{self.height - self.top - _BOTTOM}"/>'
             )
         parts += self._axes(unit)
         parts += [self._line(name, value, steps) for name, _, value, steps in series]
@@ -100,7 +102,9 @@ class _Chart:
                 f'<text class="tick" x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{value:g}</text>'
             )
         parts.append(f'<text class="tick" x="{right}" y="{self.height - 4}" text-anchor="end">seconds</text>')
-        parts.append(f'<text class="tick" x="{_LEFT - 6}" y="{_TOP - 8}" text-anchor="end">{unit}</text>')
+        parts.append(
+            f'<text class="tick" x="{_LEFT - 6}" y="{self.top - 10}" text-anchor="end">{unit}</text>'
+        )
         return parts
 
     def _line(self, name: str, value: Callable[[Row], float | None], steps: bool) -> str:
@@ -117,23 +121,25 @@ class _Chart:
         return f'<path class="{name}" d="{"".join(path)}"/>'
 
     def _marks(self, marks: Sequence[Mark]) -> list[str]:
+        """Vertical lines with their text in the first of three levels where it covers no other."""
         parts = []
-        rows = [-1e9, -1e9]
+        taken = [-1e9] * 3
         for mark in sorted(marks, key=lambda m: (m.time, m.text)):
             if not self.start <= mark.time <= self.end:
                 continue
-            x = self.x(mark.time)
-            level = 0 if x - rows[0] > 110 else 1
-            rows[level] = x
-            y = _TOP - 4 - 13 * (1 - level)
+            text = f"{mark.text} ({mark.time:.1f} s)"
+            x, width = self.x(mark.time), 6.2 * len(text) + 6
+            flipped = x + width > _WIDTH
+            left = x - width if flipped else x
+            level = next((i for i, end in enumerate(taken) if left >= end), 2)
+            taken[level] = max(taken[level], left + width)
+            y = self.top - 5 - 13 * level
             parts.append(
-                f'<line class="mark" x1="{x:.1f}" y1="{y + 3:.1f}" x2="{x:.1f}" y2="{self.height - _BOTTOM}"/>'
+                f'<line class="mark" x1="{x:.1f}" y1="{y - 9}" x2="{x:.1f}" y2="{self.height - _BOTTOM}"/>'
             )
-            near_end = x > _WIDTH - 130
-            anchor, shift = ("end", -3) if near_end else ("start", 3)
+            anchor, shift = ("end", -4) if flipped else ("start", 4)
             parts.append(
-                f'<text class="note" x="{x + shift:.1f}" y="{y:.1f}" text-anchor="{anchor}">'
-                f"{escape(mark.text)} ({mark.time:.1f} s)</text>"
+                f'<text class="note" x="{x + shift:.1f}" y="{y}" text-anchor="{anchor}">{escape(text)}</text>'
             )
         return parts
 

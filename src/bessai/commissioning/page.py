@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from html import escape
 from importlib.resources import files
@@ -16,6 +16,8 @@ _HEADLINE = {
     Verdict.FAILED: "At least one step failed. Do not operate this unit before it is mended and tested again.",
     Verdict.INCOMPLETE: "Nothing that was tried failed, and not every step was tried or possible.",
 }
+_DISPLAY = "display: "
+"""How checks begin that compare a value with the device's display."""
 _OPEN = (Verdict.NOT_POSSIBLE, Verdict.SKIPPED)
 
 
@@ -114,7 +116,7 @@ def _open_ends(report: Report) -> Iterator[str]:
     entries = [(s.title, "", f"{s.verdict.value}: {s.why}") for s in report.steps if s.verdict in _OPEN]
     entries += [(s.title, c.name, c.text) for s in report.steps for c in s.checks if c.verdict in _OPEN]
     unseen = [
-        c.name.removeprefix("display: ")
+        c.name.removeprefix(_DISPLAY)
         for s in report.steps
         for c in s.checks
         if c.verdict is Verdict.NOTED and "not confirmed by a person" in c.text
@@ -142,8 +144,9 @@ def _step(step: StepResult) -> Iterator[str]:
                 yield f"<figure>{chart}</figure>"
     if step.checks:
         yield "<table><thead><tr><th>Result<th>Check<th>Found<th>Judged by</tr></thead>"
-        yield from (_check(check) for check in step.checks)
+        yield from (_check(check) for check in step.checks if not _compared(check))
         yield "</table>"
+        yield from _comparisons([check for check in step.checks if _compared(check)])
     if step.rows:
         yield f"<details><summary>{len(step.rows)} samples</summary>"
         yield from _samples(step)
@@ -154,6 +157,26 @@ def _step(step: StepResult) -> Iterator[str]:
 def _check(check: Check) -> str:
     limits = "; ".join(f"{_words(name)} {_plain(value)}" for name, value in check.limits.items())
     return f"<tr><td>{_badge(check.verdict)}<td>{escape(check.name)}<td>{escape(check.text)}<td>{escape(limits)}</tr>"
+
+
+def _compared(check: Check) -> bool:
+    return check.name.startswith(_DISPLAY)
+
+
+def _comparisons(checks: Sequence[Check]) -> Iterator[str]:
+    """What a person compared with the device's own display, in short."""
+    if not checks:
+        return
+    said = {Verdict.PASSED: "the same", Verdict.FAILED: "something else", Verdict.NOTED: "nobody looked"}
+    yield "<h3>Compared with the device's own display</h3><table class=compared>"
+    yield "<thead><tr><th>Point<th>Gateway<th>Display</tr></thead>"
+    for check in checks:
+        shown = escape(str(check.values.get("shown", "")))
+        yield (
+            f"<tr><td>{escape(check.name.removeprefix(_DISPLAY))}<td>{shown}"
+            f'<td><span class="badge {_class(check.verdict)}">{said[check.verdict]}</span></tr>'
+        )
+    yield "</table>"
 
 
 def _samples(step: StepResult) -> Iterator[str]:

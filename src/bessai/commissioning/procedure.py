@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any, TypeVar
 
 from bessai.commissioning.device import Device
@@ -126,7 +127,7 @@ class Arrival:
     overshoot: float
     """kW beyond the target at most."""
     mean: float
-    """kW, mean of the measured power while it was held."""
+    """kW, mean of the measured power in the second half of the time that it was held."""
     last: Sample
 
 
@@ -232,7 +233,7 @@ def drive(watch: Watch, plan: Plan, power: float, phase: str, *, hold: float = H
                 granted_after=granted - began,
                 reached_after=inside - granted,
                 overshoot=max(0.0, overshoot),
-                mean=sum(held) / len(held),
+                mean=fmean(held[len(held) // 2 :]),
                 last=sample,
             )
 

@@ -76,28 +76,28 @@ class Session:
         A failed plausibility stands in the way only until a person says that it does not.
         """
         results: dict[str, StepResult] = {}
-        keys = {step.key for step in steps}
         for step in steps:
-            unmet = [
-                n
-                for n in step.needs
-                if n in keys and results[n].verdict not in {Verdict.PASSED, Verdict.SKIPPED}
-            ]
-            if self.interrupted or step.key in skip:
-                why = "the engineer ended the commissioning" if self.interrupted else self._plan.reason
-                result = StepResult(
-                    key=step.key, title=step.title, verdict=Verdict.SKIPPED, why=why, by=self._plan.user
-                )
-            elif self.lost:
-                result = self._not_possible(step, "the gateway is gone")
-            elif unmet and not (unmet == ["points"] and self._goes_on()):
-                why = "; ".join(f"{results[n].title}: {results[n].verdict.value}" for n in unmet)
-                result = self._not_possible(step, f"no power before this is in order: {why}")
-            else:
-                result = self.run(step)
+            try:
+                result = self._in_turn(step, skip, results)
+            except KeyboardInterrupt:  # while a person was asked
+                self.interrupted = True
+                result = self._skipped(step)
             results[step.key] = result
             done(result)
         return list(results.values())
+
+    def _in_turn(self, step: Step, skip: Sequence[str], results: Mapping[str, StepResult]) -> StepResult:
+        if self.interrupted or step.key in skip:
+            return self._skipped(step)
+        if self.lost:
+            return self._not_possible(step, "the gateway is gone")
+        fine = {Verdict.PASSED, Verdict.SKIPPED}
+        unmet = [n for n in step.needs if n in results and results[n].verdict not in fine]
+        unmet += [n for n in step.not_after if n in results and results[n].verdict is Verdict.FAILED]
+        if unmet and not (unmet == ["points"] and self._goes_on()):
+            why = "; ".join(f"{results[n].title}: {results[n].verdict.value}" for n in unmet)
+            return self._not_possible(step, f"no power before this is in order: {why}")
+        return self.run(step)
 
     def run(self, step: Step) -> StepResult:
         """One step with its evidence. Whatever happens, what it asked for is taken back."""
@@ -145,6 +145,12 @@ class Session:
     def _goes_on(self) -> bool:
         question = "The plausibility of points did not pass. Move power all the same?"
         return bool(self._engineer.agree(question))
+
+    def _skipped(self, step: Step) -> StepResult:
+        why = "the engineer ended the commissioning" if self.interrupted else self._plan.reason
+        return StepResult(
+            key=step.key, title=step.title, verdict=Verdict.SKIPPED, why=why, by=self._plan.user
+        )
 
     def _not_possible(self, step: Step, why: str) -> StepResult:
         return StepResult(key=step.key, title=step.title, verdict=Verdict.NOT_POSSIBLE, why=why)
@@ -217,11 +223,17 @@ class Session:
 
     def _take_back(self) -> None:
         """End what must be ended, then zero for one more lease, so that nothing else takes over at once."""
-        for operation in self._undo:
-            self._send(dict(operation))
-        self._undo = ()
-        if not self.lost:
-            self._lease((pinned(0.0),))
+        while True:
+            try:
+                for operation in self._undo:
+                    self._send(dict(operation))
+                self._undo = ()
+                if not self.lost:
+                    self._lease((pinned(0.0),))
+            except KeyboardInterrupt:  # an impatient person: this is what he wants done
+                self.interrupted = True
+            else:
+                return
 
 
 def _ended(found: Findings) -> Verdict:

@@ -22,7 +22,9 @@ class Step:
     title: str
     run: Callable[[Plan, Findings], Steps[None]]
     needs: tuple[str, ...] = ()
-    """Steps that must have passed before this one may move power."""
+    """Steps that must have passed, or have been left out, before this one may move power."""
+    not_after: tuple[str, ...] = ()
+    """Steps whose failure forbids this one."""
 
 
 STEPS = (
@@ -30,5 +32,11 @@ STEPS = (
     Step(key="sign", title="Sign test", run=sign_test, needs=("points",)),
     Step(key="limits", title="Limit tests", run=limit_test, needs=("sign",)),
     Step(key="deadman", title="Dead-man test", run=deadman_test, needs=("sign",)),
-    Step(key="response", title="Response and accuracy", run=response_test, needs=("sign",)),
+    Step(
+        key="response",
+        title="Response and accuracy",
+        run=response_test,
+        needs=("sign",),
+        not_after=("deadman",),
+    ),
 )
