@@ -143,7 +143,7 @@ def _run(
         if reason.strip() and user.strip()
         else ["--user and --reason must not be empty: they are recorded"]
     )
-    if not yes and not sys.stdin.isatty():
+    if not yes and not attended():
         problems.append("there is no terminal to ask questions on; give --yes")
     if problems:
         fail(*problems)
@@ -252,6 +252,11 @@ def _ended_by_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def attended() -> bool:
+    """True when questions can be asked."""
+    return sys.stdin.isatty()
 
 
 class _Terminal:

@@ -158,3 +158,10 @@ def save(report: Report, page: str, folder: Path) -> tuple[Path, Path]:
 
 def _local(wall_ns: int, zone: tzinfo | None) -> datetime:
     return datetime.fromtimestamp(wall_ns // 1_000_000_000, zone).astimezone(zone)
+
+
+if __name__ == "__main__":
+    import json
+    import sys
+
+    sys.stdout.write(json.dumps(report_json_schema(), indent=2) + "\n")
