@@ -7,6 +7,7 @@ import typer
 from bessai import __version__
 from bessai.cli import (
     alarms,
+    commission,
     config,
     demo,
     fault,
@@ -68,6 +69,7 @@ for module in (
     trips,
     reset,
     maintenance,
+    commission,
     limits,
     profile,
     config,
