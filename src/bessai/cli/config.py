@@ -25,7 +25,7 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
     from bessai.core.start import checked
 
     try:
-        settings, site = checked()
+        settings, site, _ = checked()
     except SettingsError as error:
         if as_json:
             print_json({"valid": False, "problems": error.problems})

@@ -153,6 +153,15 @@ class Dynamics:
         limited = dwell or why
         return Step(power, (limited,) if limited and power != target else ())
 
+    def most_in_a_step(self, rated: Bounds, seconds: float, least: float = 0.0) -> tuple[float, float]:
+        """The kW that any ramp lets the power rise and fall within some seconds; inf where there is none."""
+        size = max(-rated.low, rated.high) * min(seconds, _LATE * self._cycle)
+        up, down = self._limits.up, self._limits.down
+        return (
+            math.inf if up is None else up * size + least,
+            math.inf if down is None else down * size + least,
+        )
+
     def _ramp(self, target: float, rated: Bounds, seconds: float) -> tuple[float, str]:
         """The power on the way to the target, and the name of the ramp that holds it back."""
         memory = self.memory

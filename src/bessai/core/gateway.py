@@ -205,29 +205,29 @@ class Gateway:
         return Event(code=code, severity=severity, message=message, wall_ns=self.clock.wall_ns())
 
 
-def missing_power_limits(profile: CompiledProfile, settings: Settings) -> list[str]:
+def missing_power_limits(profile: CompiledProfile, limits: Limits) -> list[str]:
     """Settings that this profile needs because the device does not report its power limits."""
     control = profile.control
-    if control is None or settings.control_mode == "monitor":
+    if control is None:
         return []
     return [
         f"{name} is missing: profile {profile.id} has no point that tells it; give it in kW"
         for name, point, own in (
-            ("CHARGE_POWER_MAX", control.charge_power_max, settings.charge_power_max),
-            ("DISCHARGE_POWER_MAX", control.discharge_power_max, settings.discharge_power_max),
+            ("CHARGE_POWER_MAX", control.charge_power_max, limits.charge_power_max),
+            ("DISCHARGE_POWER_MAX", control.discharge_power_max, limits.discharge_power_max),
         )
         if point is None and own is None
     ]
 
 
-def slow_evidence(site: Site, stale_after: float) -> list[str]:
+def slow_evidence(site: Site, limits: Limits, stale_after: float) -> list[str]:
     """Devices that control judges the battery by, and that are read too seldom for it."""
     if site.whole_view:
         return []
     slow: dict[str, tuple[Device, str]] = {}
     for unit in site.units:
         control, view = unit.compiled.control, site.views[unit.name]
-        looked_at = {"soc", *(control.evidence if control else ()), *Limits().points} & view.foreign
+        looked_at = {"soc", *(control.evidence if control else ()), *limits.points} & view.foreign
         slow |= {
             device.name: (device, point)
             for point in sorted(looked_at)

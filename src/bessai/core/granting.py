@@ -100,7 +100,9 @@ class Granting:
         dynamics = self._dynamics
         elapsed = math.inf if dynamics.memory.time is None else now - dynamics.memory.time
         self.before, self.most = dynamics.memory.told, dynamics.most_in_a_step(rated, elapsed, least)
-        step = dynamics.step(target, resolution.bounds, rated, now, running=running, least=least)
+        low, high = resolution.bounds.low, resolution.bounds.high
+        way = Bounds(min(low, 0.0), max(high, 0.0))  # a power that must flow is reached by the ramp, too
+        step = dynamics.step(target, way, rated, now, running=running, least=least)
         limited += step.limited_by
         shares, left = self._sharing.split(step.power, offers, now)
         units = []

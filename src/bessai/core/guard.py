@@ -315,7 +315,7 @@ class SafetyGuard:
             device,
             armed=armed,
             granted=granted,
-            bounds=Bounds(low, high),
+            bounds=Bounds(min(low, 0.0), max(high, 0.0)),
             last=self._granting.before if alone else device.standing,
             rise=rise,
             fall=fall,

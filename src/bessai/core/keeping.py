@@ -1,9 +1,9 @@
 """What survives a restart, the latch and the alarm list: read at the start, written at every change.
 
-    keeper = take_up(state, clock)                  # tripped when the record is lost
-    ...
-    if (revision := keeper.tick()) is not None:     # at the end of every cycle
-        guard.settled(revision)                     # resets up to here are on disk
+keeper = take_up(state, clock)                  # tripped when the record is lost
+...
+if (revision := keeper.tick()) is not None:     # at the end of every cycle
+    guard.settled(revision)                     # resets up to here are on disk
 """
 
 from __future__ import annotations

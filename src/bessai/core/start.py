@@ -18,7 +18,7 @@ from bessai.core.gateway import (
     slow_evidence,
     too_large_to_publish,
 )
-from bessai.core.limits import Limits
+from bessai.core.limits import Limits, LimitsError, load_limits
 from bessai.core.settings import Settings, SettingsError, given_value, load_settings, readable
 from bessai.journal import JournalError
 from bessai.model import Endpoint
@@ -29,15 +29,16 @@ _SWITCH = 0.0005
 """Seconds that the journal's thread may keep the interpreter from the control loop: a tenth of Python's default."""
 
 
-def checked() -> tuple[Settings, Site]:
-    """Settings, and the site with its profiles, that fit together.
+def checked() -> tuple[Settings, Site, Limits]:
+    """Settings, the site with its profiles, and the battery's limits, that fit together.
 
     Raises:
-        SettingsError: with every problem of both.
+        SettingsError: with every problem of all of them.
     """
     problems: list[str] = []
     settings: Settings | None = None
     site: Site | None = None
+    limits = Limits()
     try:
         settings = load_settings()
     except SettingsError as error:
@@ -54,19 +55,25 @@ def checked() -> tuple[Settings, Site]:
     data_dir = Path(given_value("DATA_DIR") or fields["data_dir"].default)
     if (problem := data_directory_problem(data_dir)) is not None:
         problems.append(problem)
+    if settings is not None:
+        try:
+            limits = limits_of(settings)
+        except SettingsError as error:
+            problems += error.problems
     if settings is not None and site is not None:
         if site.name is not None and site.name != settings.site_id:
             problems.append(
                 f"SITE_ID={settings.site_id}: the site file says {site.name!r}; make them the same"
             )
-        if site.controlled is not None:
-            problems += missing_power_limits(site.controlled.compiled, settings)
-            problems += slow_evidence(site, settings.stale_after)
+        for profile in {unit.compiled.id: unit.compiled for unit in site.units}.values():
+            if settings.control_mode == "control":
+                problems += missing_power_limits(profile, limits)
+        problems += slow_evidence(site, limits, settings.stale_after)
         if settings.gcp_pubsub_topic and (problem := too_large_to_publish(site)) is not None:
             problems.append(problem)
     if problems or settings is None or site is None:
         raise SettingsError(problems)
-    return settings, site
+    return settings, site, limits
 
 
 def _site(settings: Settings | None) -> Site:
@@ -84,24 +91,32 @@ def _site(settings: Settings | None) -> Site:
 
 
 def limits_of(settings: Settings) -> Limits:
-    """The battery's limits.
+    """The battery's limits: those of the limits file, else of an LFP battery; the settings may narrow them.
 
     Raises:
         SettingsError: with every problem of the file.
     """
-    return Limits(
-        soc_min=settings.soc_min,
-        soc_max=settings.soc_max,
-        charge_power_max=settings.charge_power_max,
-        discharge_power_max=settings.discharge_power_max,
-    )
+    if settings.limits_file is None:
+        return Limits(
+            soc_min=settings.soc_min,
+            soc_max=settings.soc_max,
+            charge_power_max=settings.charge_power_max,
+            discharge_power_max=settings.discharge_power_max,
+        )
+    said = settings.model_fields_set
+    names = ("soc_min", "soc_max", "charge_power_max", "discharge_power_max")
+    try:
+        return load_limits(
+            settings.limits_file, {name: getattr(settings, name) for name in names if name in said}
+        )
+    except LimitsError as error:
+        raise SettingsError([f"LIMITS_FILE: {problem}" for problem in error.problems]) from None
 
 
 def main() -> int:
     """Run the control plane. Exit code 0 after a clean stop, 2 when it cannot start as configured."""
     try:
-        settings, site = checked()
-        limits = limits_of(settings)
+        settings, site, limits = checked()
     except SettingsError as error:
         for problem in error.problems:
             print(f"error: {problem}", file=sys.stderr)

@@ -13,6 +13,7 @@ import pytest
 from bessai.core.deadman import DeadMan
 from bessai.core.guard import SafetyGuard
 from bessai.core.limits import Limits
+from bessai.core.unit import Unit
 from bessai.model import (
     Bounds,
     Decision,
@@ -45,7 +46,7 @@ CYCLES = 400
 
 def present(device: CompiledProfile) -> SafetyGuard:
     limits = Limits(charge_power_max=48.0, discharge_power_max=44.0)
-    return SafetyGuard(device, limits, DeadMan(device, 5.0, 1.0))
+    return SafetyGuard([Unit(device, limits, DeadMan(device, 5.0, 1.0))])
 
 
 def guard(device: CompiledProfile) -> GuardUnderTest:

@@ -60,8 +60,6 @@ class PresentGuard:
 
     def restart(self) -> None:
         self._guard = self._make()
-        self._decision: Decision | None = None
-        self._command: Command | None = None
 
     def decide(
         self, images: Mapping[str, ProcessImage], requests: Sequence[Request], *, fresh: frozenset[str]
@@ -70,24 +68,20 @@ class PresentGuard:
         for request in requests:
             book.put(request)
         self._guard.take_events()
-        self._decision = self._guard.decide(images[""], book, fresh="" in fresh)
-        return self._decision
+        now = next(iter(images.values())).monotonic
+        return self._guard.decide(images, book.live(now), fresh=fresh)
 
     def command(self, unit: str, now: float) -> Command | None:
-        assert self._decision is not None
-        self._command = self._guard.command(self._decision, now)
-        return self._command
+        return self._guard.command(unit, now)
 
     def feed(self, unit: str, now: float) -> Command | None:
-        self._command = self._guard.feed(now)
-        return self._command
+        return self._guard.feed(unit, now)
 
     def wrote(self, unit: str, outcome: WriteOutcome, now: float) -> None:
-        assert self._command is not None
-        self._guard.wrote(self._command, outcome, now)
+        self._guard.wrote(unit, outcome, now)
 
     def connection_changed(self, unit: str) -> None:
-        self._guard.connection_changed()
+        self._guard.connection_changed(unit)
 
     def operate(self, operation: Any, now: float, wall_ns: int) -> str | None:
-        return "there is nothing to operate"
+        return self._guard.operate(operation, now, wall_ns)
