@@ -51,7 +51,9 @@ def window(directory: Path, trips: int, rounds: int) -> list[Row]:
 def main() -> None:
     """Measure and report."""
     arguments = parser(__doc__ or "")
-    arguments.add_argument("--directory", type=Path, default=Path(), help="a directory on the disk to measure")
+    arguments.add_argument(
+        "--directory", type=Path, default=Path(), help="a directory on the disk to measure"
+    )
     given = arguments.parse_args()
     rounds = 100 if given.quick else 1000
     rows: list[Row] = []
