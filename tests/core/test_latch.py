@@ -279,6 +279,28 @@ def test_a_lost_record_trips_until_an_engineer_resets_it() -> None:
     assert recovered(file, 4).standing == ()
 
 
+def test_a_disk_that_refuses_holds_a_reset_back_but_no_trip() -> None:
+    file = MemoryState()
+    latch = recovered(file, 0)
+    keeper = Keeper(latch, file)
+    latch.trip(HIGH)
+    assert keeper.tick() == latch.memory.revision
+    file.stuck = True
+    latch.reset(op(code=HIGH.code), (), 1)
+    latch.trip(HOT)
+    for _ in range(3):
+        assert keeper.tick() is None
+    assert latch.tripped("a")
+    assert latch.tripped("b")
+    assert recovered(file, 2).standing == (HIGH,), "a crash now starts tripped"
+    file.stuck = False
+    keeper = Keeper(latch, file)
+    revision = keeper.tick()
+    assert revision is not None
+    assert latch.settled(revision) == (HIGH,)
+    assert recovered(file, 3).standing == (HOT,)
+
+
 class Restarts(RuleBasedStateMachine):
     """Trips, resets, a disk that refuses, and crashes, against an oracle of sets."""
 

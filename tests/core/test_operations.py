@@ -25,8 +25,18 @@ WHO = {"user": "ana", "role": "engineer", "reason": "cells balanced"}
         ({"op": "maintenance", "on": False}, {"kind": "maintenance_off"}),
         ({"op": "deadman_test", "seconds": 90}, {"kind": "deadman_test", "seconds": 90.0}),
         (
-            {"op": "deadman_test_end", "result": "passed", "seconds": 61.5, "evidence": {"kw": 0.0}},
-            {"kind": "deadman_test_end", "passed": True, "seconds": 61.5, "evidence": {"kw": 0.0}},
+            {
+                "op": "deadman_test_end",
+                "result": "passed",
+                "seconds": 61.5,
+                "evidence": {"kw": 0.0, "how": "x" * 1024},
+            },
+            {
+                "kind": "deadman_test_end",
+                "passed": True,
+                "seconds": 61.5,
+                "evidence": {"kw": 0.0, "how": "x" * 1024},
+            },
         ),
         ({"op": "deadman_test_end", "result": "failed"}, {"kind": "deadman_test_end", "passed": False}),
     ],
@@ -79,6 +89,7 @@ END = {"op": "deadman_test_end", "result": "passed", **WHO}
         ({**END, "evidence": [1]}, "evidence: give an object"),
         ({**END, "evidence": {"a": {"b": 1}}}, "evidence.a: give a number"),
         ({**END, "evidence": {"a": math.inf}}, "evidence.a"),
+        ({**END, "evidence": {"a": "x" * 1025}}, "at most 1024 characters"),
         ({**END, "evidence": {str(n): n for n in range(65)}}, "at most 64"),
     ],
 )

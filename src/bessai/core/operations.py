@@ -24,6 +24,9 @@ TEXT = 128
 EVIDENCE = 64
 """Values that the evidence of one test may have."""
 
+EVIDENCE_TEXT = 1024
+"""Characters of a text among them: a profile describes its fall-back in a sentence or two."""
+
 _FIELDS = {
     "reset": {"code", "unit"},
     "maintenance": {"on"},
@@ -132,12 +135,13 @@ def _evidence(value: object, problems: list[str]) -> dict[str, str | float | boo
         if not isinstance(name, str)
         or len(name) > TEXT
         or not (item is None or isinstance(item, str | bool | int | float))
-        or (isinstance(item, str) and len(item) > TEXT)
+        or (isinstance(item, str) and len(item) > EVIDENCE_TEXT)
         or (isinstance(item, float) and not math.isfinite(item))
     ]
     if wrong:
         problems.append(
-            f"evidence.{str(wrong[0])[:TEXT]}: give a number, true, false, null or a text of at most {TEXT} characters"
+            f"evidence.{str(wrong[0])[:TEXT]}: give a number, true, false, null "
+            f"or a text of at most {EVIDENCE_TEXT} characters"
         )
         return {}
     return dict(value)
