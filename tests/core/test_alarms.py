@@ -355,11 +355,13 @@ def test_an_alarm_that_is_over_cannot_be_shelved_away(desk: Desk) -> None:
 
 
 def test_the_list_is_in_the_order_of_need(desk: Desk) -> None:
-    for step in (["!over"], ["w", "!first"], ["w", "!first", "!seen", "!new", "put"]):
+    standing = ["w", "!first", "!seen", "!new", "put"]
+    for step in (["!over"], ["w", "!first"], standing, [*standing, "known"]):
         desk.cycle(*step)
     desk.do("acknowledge", "seen")
+    desk.do("acknowledge", "known")
     desk.do("shelve", "put", seconds=60.0)
-    assert [e.code for e in desk.book.entries] == ["first", "new", "seen", "over", "w", "put"]
+    assert [e.code for e in desk.book.entries] == ["first", "new", "seen", "over", "w", "known", "put"]
 
 
 def test_the_list_is_plain_data(desk: Desk) -> None:
