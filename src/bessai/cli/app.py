@@ -6,13 +6,16 @@ import typer
 
 from bessai import __version__
 from bessai.cli import (
+    blackbox,
     config,
     demo,
+    explain,
     fault,
     journal,
     probe,
     profile,
     read,
+    replay,
     request,
     run,
     schema,
@@ -48,5 +51,8 @@ def _root(
     """Options of every command."""
 
 
-for module in (run, demo, simulate, fault, probe, read, request, status, profile, config, journal, schema):
+for module in (
+    run, demo, simulate, fault, probe, read, request, status, explain, profile, config, journal, blackbox, replay,
+    schema,
+):  # fmt: skip
     module.register(app)

@@ -100,6 +100,8 @@ def test_it_is_on_disk_at_once(tmp_path: Path) -> None:
     box = read_box(scene.files[0])
     assert len(decided(box)) == 7
     assert box.end is None
+    assert scene.box.take_begun() == [scene.files[0].name]
+    assert scene.box.take_begun() == []
 
 
 def test_each_second_after_it_is_on_disk_too(tmp_path: Path) -> None:
@@ -419,11 +421,26 @@ def test_a_file_never_takes_more_than_half(tmp_path: Path, monkeypatch: pytest.M
 
 def test_what_a_killed_gateway_left_unnamed_is_removed(tmp_path: Path) -> None:
     (tmp_path / "x.part").write_bytes(b"half")
+    (tmp_path / "20200101T000000Z-old.bbox").write_bytes(b"whole")
     scene = Recorded(tmp_path)
-    scene.cycles(3)
-    scene.box.notice([alarm()], scene.now)
 
     assert not (tmp_path / "x.part").exists()
+    assert (scene.box.status()["files"], scene.box.status()["file_bytes"]) == (1, 5)
+
+
+def test_a_result_that_is_not_plain_costs_its_calls_and_is_told(tmp_path: Path) -> None:
+    scene = Recorded(tmp_path)
+    scene.cycles(3)
+    scene.recorded.operate(Operation(kind=b"no text", user="ana"), scene.now, START_NS)  # type: ignore[arg-type]
+    scene.cycles(5)
+    assert [c.code for c in scene.box.conditions()] == ["black_box_failed"]
+    scene.cycles(20)
+    assert list(scene.box.conditions()) == []
+    scene.box.freeze("test", scene.now, START_NS)
+
+    box = read_box(scene.files[0])
+    assert any(item.gap for item in box.items if isinstance(item, Snapshot))
+    assert replay(box, small).identical
 
 
 def test_memory_that_is_not_plain_is_a_condition_not_an_error(tmp_path: Path) -> None:

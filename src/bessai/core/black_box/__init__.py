@@ -8,16 +8,18 @@ follows as it comes. `read_box` reads such a file, `bessai.core.replay` puts it 
 from bessai.core.black_box.box import BlackBox
 from bessai.core.black_box.frames import UnreadableBoxError
 from bessai.core.black_box.guard import Guard, RecordedGuard
-from bessai.core.black_box.reading import Box, Call, Snapshot, Trigger, read_box
+from bessai.core.black_box.reading import Box, Call, Outline, Snapshot, Trigger, outline, read_box
 
 __all__ = [
     "BlackBox",
     "Box",
     "Call",
     "Guard",
+    "Outline",
     "RecordedGuard",
     "Snapshot",
     "Trigger",
     "UnreadableBoxError",
+    "outline",
     "read_box",
 ]

@@ -72,6 +72,7 @@ class BlackBox:
         if threaded:
             self._thread = threading.Thread(target=self._work, name="black box", daemon=True)
             self._thread.start()
+        self._put(("look",))
 
     def begin(self, memory: Callable[[], Any]) -> None:
         """Before any call: the first one needs a snapshot to start from."""
@@ -141,6 +142,11 @@ class BlackBox:
             yield Condition(
                 code="black_box_failed", severity=Severity.WARNING, message=f"black box: {problem}"
             )
+
+    def take_begun(self) -> list[str]:
+        """Names of the files that came to be since the last call."""
+        begun = self._keeper.begun
+        return [begun.popleft() for _ in range(len(begun))]
 
     def status(self) -> dict[str, Any]:
         """How it is, as plain data."""
@@ -216,9 +222,8 @@ class BlackBox:
         try:
             kind, *arguments = job
             getattr(self._keeper, kind)(*arguments)
-        except Exception as error:
-            log.exception("the black box failed")
-            self._keeper.fail(f"{type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001  # it is told; control must not notice
+            self._keeper.fail(error)
 
     def _note_problem(self, problem: str) -> None:
         if problem != self._problem:

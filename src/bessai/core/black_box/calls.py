@@ -23,6 +23,8 @@ from bessai.core.memory import to_plain
 from bessai.model import Command, Layout, ProcessImage
 
 _LENGTH = struct.Struct("<I")
+_SCALARS = frozenset({str, float, int, bool, type(None)})
+_text = json.JSONEncoder(separators=(",", ":")).encode  # one for all: making it costs as much as a short text
 
 Noted = tuple[Any, ...]
 """A call as it was noted: its kind, its arguments, its result. What it holds is never changed by anybody."""
@@ -66,7 +68,7 @@ def encode(calls: Sequence[Noted], layout_number: Callable[[Layout], int]) -> by
             plain = [places, to_plain(requests), sorted(fresh), plain_result(result)]
         else:
             plain = [plain_result(item) for item in rest]
-        texts.append(json.dumps([kind, *plain], separators=(",", ":")))
+        texts.append(_text([kind, *plain]))
     described = [[group.unit, group.layout, len(group.images), len(group.images[0].values)] for group in held]
     text = f'{{"groups":{json.dumps(described)},"calls":[{",".join(texts)}]}}'.encode()
     return b"".join(
@@ -76,6 +78,8 @@ def encode(calls: Sequence[Noted], layout_number: Callable[[Layout], int]) -> by
 
 def plain_result(result: Any) -> Any:
     """What a call was given or gave back, as plain data."""
+    if type(result) in _SCALARS:
+        return result
     if isinstance(result, Raised):
         return {"raised": result.what}
     if isinstance(result, Command):

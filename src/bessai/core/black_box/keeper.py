@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 from collections import deque
@@ -60,7 +61,14 @@ class Keeper:
         self._numbers: dict[str, int] = {}
         self._recording: Recording | None = None
         self._unfinished: list[Recording] = []
-        self._swept = False
+        self.begun: deque[str] = deque(maxlen=100)
+        """Names of files that came to be, for whoever tells of them."""
+
+    def look(self) -> None:
+        """At the start: count the files, and remove what a gateway that was killed left unnamed."""
+        with contextlib.suppress(OSError):
+            self._store.sweep()
+            self.files, self.file_bytes = self._store.totals()
 
     def calls(self, snapshot: tuple[Any, bool, float | None] | None, calls: list[Noted], now: float) -> None:
         """Pack a chunk of calls, which a snapshot may precede, and let it join the ring and the file."""
@@ -111,8 +119,11 @@ class Keeper:
             self._recording = None
             self._write()
 
-    def fail(self, problem: str) -> None:
+    def fail(self, error: Exception) -> None:
         """A job failed in an unforeseen way: what it held is lost."""
+        problem = f"{type(error).__name__}: {error}"
+        if problem != self.problem:
+            log.error("the black box failed", exc_info=error)
         self.problem = problem
         self.gap = True
 
@@ -138,9 +149,7 @@ class Keeper:
         if not recording.pending:
             return
         self._store.make_room(recording)
-        if not self._swept:
-            self._store.sweep()
-            self._swept = True
+        new = recording.size == 0
         while True:
             try:
                 recording.flush()
@@ -148,6 +157,8 @@ class Keeper:
             except OSError as error:
                 if error.errno != errno.ENOSPC or not self._store.remove_oldest(recording.path):
                     raise
+        if new:
+            self.begun.append(recording.path.name)
         self.files, self.file_bytes = self._store.totals()
 
     def _forget_old(self, now: float) -> None:

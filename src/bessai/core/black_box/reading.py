@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,11 +102,34 @@ def read_box(path: Path) -> Box:
     return box
 
 
-def triggers_of(path: Path) -> Iterator[Trigger]:
-    """Only the triggers; most of the file is not read. Ends early on a damaged file, never raises for it."""
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What a file says of itself without its calls."""
+
+    triggers: list[Trigger]
+    end: str | None
+    """None when it was cut, or is still written."""
+
+
+def outline(path: Path) -> Outline:
+    """Triggers and end; most of the file is not read.
+
+    Raises:
+        UnreadableBoxError: it is no black-box record.
+    """
+    found, end = [], None
     try:
         with path.open("rb") as file:
-            for _, payload in read_frames(file, frozenset({Kind.TRIGGER})):
-                yield Trigger(**json.loads(payload))
-    except (UnreadableBoxError, OSError, ValueError, TypeError):
-        return
+            for kind, payload in read_frames(file, frozenset({Kind.TRIGGER, Kind.END})):
+                data = json.loads(payload)
+                if kind is Kind.END:
+                    end = data["why"]
+                else:
+                    found.append(Trigger(**data))
+    except UnreadableBoxError as error:
+        raise UnreadableBoxError(f"{path} {error}") from None
+    except OSError as error:
+        raise UnreadableBoxError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, LookupError, TypeError) as error:
+        raise UnreadableBoxError(f"{path} is damaged: {error}") from error
+    return Outline(found, end)

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
 
-from bessai.core.black_box.frames import MARK
-from bessai.core.black_box.reading import triggers_of
+from bessai.core.black_box.frames import MARK, UnreadableBoxError
+from bessai.core.black_box.reading import outline
 
 SUFFIX = ".bbox"
 
@@ -147,7 +147,10 @@ class Store:
 
     def _has_trip(self, path: Path) -> bool:
         if path not in self._trips:
-            self._trips[path] = any(trigger.kind == "trip" for trigger in triggers_of(path))
+            try:
+                self._trips[path] = any(trigger.kind == "trip" for trigger in outline(path).triggers)
+            except UnreadableBoxError:
+                self._trips[path] = False
         return self._trips[path]
 
     def forget(self, path: Path) -> None:
