@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum, IntEnum
 from typing import Any
@@ -52,6 +53,7 @@ class Memory:
     by_name: dict[str, Inner] = field(default_factory=dict)
     by_key: dict[tuple[str, int], float] = field(default_factory=dict)
     names: frozenset[str] = frozenset()
+    evidence: Mapping[str, float | bool | None] = field(default_factory=dict)
     anything: Any = None
 
 
@@ -95,6 +97,7 @@ memories = st.builds(
     st.dictionaries(st.text(), inner, max_size=3),
     st.dictionaries(st.tuples(st.text(), st.integers()), floats, max_size=3),
     st.frozensets(st.text(), max_size=3),
+    st.dictionaries(st.text(), st.none() | st.booleans() | floats, max_size=3),
     plain,
 )
 
