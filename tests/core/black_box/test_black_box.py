@@ -19,8 +19,9 @@ from bessai.core.black_box import BlackBox, Box, Call, RecordedGuard, Snapshot, 
 from bessai.core.black_box import store as store_module
 from bessai.core.black_box.calls import decode, encode
 from bessai.core.black_box.frames import MARK, Kind, frame
+from bessai.core.memory import to_plain
 from bessai.core.replay import replay
-from bessai.model import Decision, Event, Quality, Severity, WriteOutcome
+from bessai.model import Event, Quality, Severity
 from support.small_guard import LAYOUT, START_NS, Operation, Recorded, SmallGuard, make_image
 
 
@@ -531,12 +532,37 @@ def test_killed_between_event_and_end_the_seconds_before_are_there(tmp_path: Pat
     assert replay(box, small).identical
 
 
-def test_a_decision_is_not_changed_by_being_recorded(tmp_path: Path) -> None:
-    scene, plain = Recorded(tmp_path), SmallGuard()
-    for _ in range(20):
-        recorded = scene.cycle()
-        request = scene.box._calls[0][2] if scene.box._calls else ()
-        assert isinstance(recorded, Decision)
-        expected = plain.decide({"": make_image(scene.now, scene.number)}, request, fresh=frozenset({""}))
-        plain.wrote("", WriteOutcome(verified=True, written=()), scene.now)
-        assert recorded.setpoint == expected.setpoint
+def test_being_recorded_changes_nothing(tmp_path: Path) -> None:
+    recorded, plain = Recorded(tmp_path / "a", ("a", "b")), Recorded(tmp_path / "b", ("a", "b"))
+    plain.recorded = plain.guard  # type: ignore[assignment]
+    for soc in (50.0, 60.0, Quality.STALE, 70.0, 95.0, 50.0):
+        for _ in range(7):
+            assert recorded.cycle(soc=soc) == plain.cycle(soc=soc)
+
+    assert to_plain(recorded.guard.memory) == to_plain(plain.guard.memory)
+    assert (len(recorded.files), len(plain.files)) == (1, 0)
+
+
+def test_the_file_has_its_name_only_once_it_is_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    sync, name = os.fsync, Path.replace
+
+    def synced(handle: int) -> None:
+        done.append("directory" if Path(f"/proc/self/fd/{handle}").resolve().is_dir() else "file")
+        sync(handle)
+
+    def named(path: Path, target: Path) -> Path:
+        done.append("name")
+        return name(path, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", named)
+    scene = Recorded(tmp_path)
+    scene.cycles(3)
+    scene.box.notice([alarm()], scene.now)
+    assert done == ["file", "name", "directory"]
+    scene.cycles(3)
+    assert done[3:] == ["file"] * len(done[3:])
+    assert len(done) >= 5
