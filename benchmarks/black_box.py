@@ -105,6 +105,13 @@ class Idle:
             ),
         )
 
+    def settled(self, revision: int) -> None:
+        """Nothing."""
+
+    def fall_back(self, why: str) -> Decision:
+        """Never asked."""
+        raise NotImplementedError
+
     def command(self, unit: str, now: float) -> None:
         """Nothing."""
 

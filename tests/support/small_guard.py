@@ -125,6 +125,12 @@ class SmallGuard:
         self.memory.trips = ()
         return None
 
+    def settled(self, revision: int) -> None:
+        pass
+
+    def fall_back(self, why: str) -> Decision:
+        raise NotImplementedError
+
 
 def make_image(now: float, cycle: int, **values: float | Quality) -> ProcessImage:
     columns, quality = np.full(len(LAYOUT), math.nan), np.full(len(LAYOUT), Quality.MISSING, np.uint8)

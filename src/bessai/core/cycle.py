@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from bessai.core.black_box import BlackBox, RecordedGuard
 from bessai.core.conditions import Condition
 from bessai.core.guard import SafetyGuard
 from bessai.core.hand import Done, Hand
@@ -89,17 +90,19 @@ class ControlCycle:
         clock: monotonic and wall time.
         period: seconds of a cycle.
         keeper: the alarm list, and what survives a restart; None: nothing does.
+        box: keeps what was around an event; None: nothing does.
     """
 
     def __init__(
         self,
         plant: Plant,
-        guard: SafetyGuard,
+        guard: SafetyGuard | RecordedGuard,
         book: RequestBook,
         recorder: Recorder,
         clock: Clock,
         period: float = 1.0,
         keeper: Keeper | None = None,
+        box: BlackBox | None = None,
     ) -> None:
         self.stats = CycleStats()
         self.last: CycleRecord | None = None
@@ -110,6 +113,9 @@ class ControlCycle:
         self._looked_at = -_WHOLE
         self._keeper = keeper or Keeper(guard.latch, MemoryState())
         self._alarms = self._keeper.alarms
+        self._box = box
+        self.guard = guard
+        """Every call that changes the guard's memory goes through it."""
         self._guard = guard
         self._book = book
         self._recorder = recorder
@@ -169,12 +175,16 @@ class ControlCycle:
         conditions = [*self._guard.conditions, *self._device_conditions(frozen)]
         if (lost := self._keeper.condition) is not None:
             conditions.append(lost)
+        if self._box is not None:
+            conditions += self._box.conditions()
         events = (
             *self._pending,
             *self._guard.take_events(),
             *self._alarms.update(conditions, frozen, kept.wall_ns),
         )
         self._pending = []
+        if self._box is not None:
+            self._box.notice(events, frozen)
         if (revision := self._keeper.tick()) is not None:
             self._guard.settled(revision)
         for event in events:

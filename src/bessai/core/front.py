@@ -12,15 +12,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from bessai.core.alarm_messages import handle_alarm
 from bessai.core.alarms import AlarmBook
+from bessai.core.black_box import BlackBox, RecordedGuard
 from bessai.core.guard import SafetyGuard
 from bessai.core.operations import operation_from
 from bessai.model import Clock, Event
 
+_TEXT = 128
 Handler = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -30,15 +32,22 @@ class Front:
     Args:
         guard: takes the operations.
         alarms: the alarm list.
+        box: may be told to keep what was just now.
         note: puts an event into the next record.
         clock: of everything.
     """
 
     def __init__(
-        self, guard: SafetyGuard, alarms: AlarmBook, note: Callable[[Event], None], clock: Clock
+        self,
+        guard: SafetyGuard | RecordedGuard,
+        alarms: AlarmBook,
+        box: BlackBox,
+        note: Callable[[Event], None],
+        clock: Clock,
     ) -> None:
         self._guard = guard
         self._alarms = alarms
+        self._box = box
         self._note = note
         self._clock = clock
 
@@ -49,6 +58,7 @@ class Front:
             **dict.fromkeys(("reset", "maintenance", "deadman_test", "deadman_test_end"), self._operate),
             "alarms": lambda _: {"alarms": self._alarms.as_plain()},
             **dict.fromkeys(("alarm_ack", "alarm_shelve", "alarm_unshelve"), self._alarm),
+            "freeze": self._freeze,
         }
 
     def _operate(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -59,25 +69,15 @@ class Front:
         return {}
 
     def _alarm(self, message: dict[str, Any]) -> dict[str, Any]:
-        code, point = message.get("code"), message.get("point")
-        if not isinstance(code, str) or not (point is None or isinstance(point, str)):
-            raise ValueError("code and point: give texts")
-        user, reason = str(message.get("user") or ""), str(message.get("reason") or "")
         now, wall_ns = self._clock.monotonic(), self._clock.wall_ns()
-        book = self._alarms
-        if message["op"] == "alarm_shelve":
-            seconds = message.get("for")
-            if (
-                isinstance(seconds, bool)
-                or not isinstance(seconds, int | float)
-                or not math.isfinite(seconds)
-            ):
-                raise ValueError(f"for={seconds!r}: give seconds")
-            event = book.shelve(
-                code, point, user=user, reason=reason, seconds=seconds, now=now, wall_ns=wall_ns
-            )
-        else:
-            act = book.acknowledge if message["op"] == "alarm_ack" else book.unshelve
-            event = act(code, point, user=user, reason=reason, now=now, wall_ns=wall_ns)
-        self._note(event)
+        self._note(handle_alarm(self._alarms, message, now=now, wall_ns=wall_ns))
+        return {}
+
+    def _freeze(self, message: dict[str, Any]) -> dict[str, Any]:
+        reason = message.get("reason")
+        if not isinstance(reason, str) or not reason.strip() or len(reason) > _TEXT:
+            raise ValueError(f"reason: say why, in at most {_TEXT} characters")
+        objection = self._box.freeze(reason.strip(), self._clock.monotonic(), self._clock.wall_ns())
+        if objection is not None:
+            raise ValueError(objection)
         return {}

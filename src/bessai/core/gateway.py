@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from bessai import __version__
-from bessai.core.assembly import control_plane
+from bessai.core.assembly import control_plane, describe
+from bessai.core.black_box import BlackBox
 from bessai.core.front import Front
 from bessai.core.keeping import take_up
 from bessai.core.latch import trip_status
@@ -73,7 +74,17 @@ class Gateway:
             max_bytes=settings.journal_max_mb << 20,
             queue=max(4, min(QUEUE, _QUEUED_BYTES // (_BYTES_PER_COLUMN * max(1, len(site.layout))))),
         )
-        control = control_plane(settings, site, self.clock, self.journal, limits=limits, keeper=keeper)
+        keeper.tick()
+        self.box = BlackBox(
+            settings.data_dir / "blackbox",
+            describe(settings, site, limits),
+            before=settings.black_box_before,
+            after=settings.black_box_after,
+            max_bytes=settings.black_box_max_mb << 20,
+        )
+        control = control_plane(
+            settings, site, self.clock, self.journal, limits=limits, keeper=keeper, box=self.box
+        )
         self.plant, self.book, self.guard, self.cycle = (
             control.plant,
             control.book,
@@ -81,7 +92,7 @@ class Gateway:
             control.cycle,
         )
         path = socket_path(settings.data_dir)
-        front = Front(self.guard, keeper.alarms, self.cycle.note, self.clock)
+        front = Front(self.cycle.guard, keeper.alarms, self.box, self.cycle.note, self.clock)
         self.socket = LocalSocket(
             path, self.book, self.status, self.clock, self.plant.device_status, front.handlers
         )
@@ -120,6 +131,7 @@ class Gateway:
         finally:
             self.stop.set()
             kept = await asyncio.to_thread(self.state.close, 0.5)
+            await asyncio.to_thread(self.box.close, 0.5)
             durable = await asyncio.to_thread(self.journal.close, 0.8) and kept
             if not durable:
                 log.error("stopped before the last records were on disk")
@@ -169,6 +181,7 @@ class Gateway:
                 for c in self.cycle.active[:_CONDITIONS]
             ],
             "points": self._points(),
+            "black_box": self.box.status(),
             "journal": {name: getattr(journal, name) for name in journal.__dataclass_fields__},
             "service_plane": {
                 **(self.supervisor.status() if self.supervisor else {"running": False}),

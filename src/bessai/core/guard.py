@@ -53,6 +53,8 @@ class Memory:
     units: dict[str, UnitMemory] = field(default_factory=dict)
     latch: LatchMemory = field(default_factory=LatchMemory)
     granting: GrantingMemory = field(default_factory=GrantingMemory)
+    objections: dict[str, str] = field(default_factory=dict)
+    """By unit, why the second look refused its last setpoint."""
 
 
 class SafetyGuard:
@@ -86,6 +88,7 @@ class SafetyGuard:
             units={name: unit.memory for name, unit in self.units.items()},
             latch=self.latch.memory,
             granting=self._granting.memory,
+            objections=self._objections,
         )
 
     def remember(self, memory: Memory) -> None:
@@ -94,6 +97,7 @@ class SafetyGuard:
             self.units[name].memory = unit
         self.latch.memory = memory.latch
         self._granting.memory = memory.granting
+        self._objections = memory.objections
 
     def take_events(self) -> list[Event]:
         """What people did since the last call."""
@@ -250,9 +254,10 @@ class SafetyGuard:
     def operate(self, operation: Operation, now: float, wall_ns: int) -> str | None:
         """Do what a person asks for. Returns why not, or None."""
         try:
-            self._events.append(self._desk.perform(operation, self._looks, now, wall_ns))
+            event = self._desk.perform(operation, self._looks, now, wall_ns)
         except OperationRefused as error:
             return str(error)
+        self._events += [] if event is None else [event]
         return None
 
     def settled(self, revision: int) -> None:

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from bessai.core.black_box import RecordedGuard
 from bessai.core.guard import SafetyGuard
 from bessai.drivers import UniversalDriver
 from bessai.drivers.link import NO_ANSWER_YET
@@ -42,7 +43,9 @@ class Hand:
         clock: deadlines are on its monotonic time.
     """
 
-    def __init__(self, name: str, driver: UniversalDriver, guard: SafetyGuard, clock: Clock) -> None:
+    def __init__(
+        self, name: str, driver: UniversalDriver, guard: SafetyGuard | RecordedGuard, clock: Clock
+    ) -> None:
         self.name = name
         self.driver = driver
         self.reading: asyncio.Task[bool] | None = None

@@ -13,11 +13,10 @@ _AFTER = 30.0
 
 _CODES = {
     "reset": "trip_reset",
-    "maintenance_on": "maintenance_on",
     "maintenance_off": "maintenance_off",
-    "deadman_test": "dead_man_test",
-    "deadman_test_end": "dead_man_test",
+    "deadman_test_end": "dead_man_test_ended",
 }
+"""What begins is a condition as long as it lasts; what ends is an event."""
 
 
 class Desk:
@@ -32,18 +31,24 @@ class Desk:
         self._units = units
         self._latch = latch
 
-    def perform(self, operation: Operation, looks: Mapping[str, Look], now: float, wall_ns: int) -> Event:
-        """Do it, and tell what was done.
+    def perform(
+        self, operation: Operation, looks: Mapping[str, Look], now: float, wall_ns: int
+    ) -> Event | None:
+        """Do it, and tell what ended by it.
 
         Raises:
             OperationRefused: with the reason.
         """
         message = self._perform(operation, looks, now, wall_ns)
+        code = _CODES.get(operation.kind)
+        if code is None:
+            return None
         return Event(
-            code=_CODES[operation.kind],
+            code=code,
             severity=Severity.WARNING,
             message=f"{message} by {operation.user} ({operation.role.label}): {operation.reason}",
             wall_ns=wall_ns,
+            user=operation.user,
         )
 
     def _perform(self, operation: Operation, looks: Mapping[str, Look], now: float, wall_ns: int) -> str:

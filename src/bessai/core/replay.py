@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 
 import numpy as np
 
+from bessai.core.assembly import guard_from
 from bessai.core.black_box.calls import Raised, plain_result
 from bessai.core.black_box.guard import Guard
 from bessai.core.black_box.identity import build_id
@@ -81,9 +82,12 @@ def build_guard(header: Mapping[str, Any]) -> Guard:
     Raises:
         ReplayError: the description cannot be used.
     """
-    raise ReplayError(
-        f"records of gateway {header.get('gateway')} cannot be replayed: this version has no multi-unit guard"
-    )
+    try:
+        return guard_from(header["description"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ReplayError(
+            f"the guard of gateway {header.get('gateway')} cannot be built by this version: {error}"
+        ) from error
 
 
 def replay(box: Box, build: Build = build_guard, *, keep: int = 3) -> Report:
@@ -148,7 +152,8 @@ class _Replay:
 
     def _call(self, call: Call) -> None:
         self._report.calls += 1
-        unit = call.arguments[0] if call.kind not in {"decide", "operate"} else None
+        plant = {"decide", "operate", "settled", "fall_back"}
+        unit = call.arguments[0] if call.kind not in plant else None
         if call.kind == "decide":
             self._count()
             self._previous, self._images = self._images, call.arguments[0]
@@ -181,6 +186,10 @@ class _Replay:
             case "operate":
                 operation, now, wall_ns = arguments
                 return guard.operate(from_plain(self._operation, operation, self._notes()), now, wall_ns)
+            case "settled":
+                guard.settled(*arguments)
+            case "fall_back":
+                return guard.fall_back(*arguments)
             case other:
                 raise ReplayError(f"the call {other!r} is unknown to this version")
         return None

@@ -81,13 +81,13 @@ def _site(settings: Settings | None) -> Site:
     if (file := given_value("SITE_FILE")) is not None:
         return load_site(file)
     path = given_value("DRIVER_PROFILE_PATH") or Settings.model_fields["driver_profile_path"].default
-    compiled = compile_profile(load_profile(path))
+    profile = load_profile(path)
     host, port, unit = (
         (settings.inverter_ip or "", settings.inverter_port, settings.inverter_unit)
         if settings
         else ("", 502, None)
     )
-    return single_device_site(compiled, Endpoint(host=host, port=port), unit)
+    return single_device_site(compile_profile(profile), Endpoint(host=host, port=port), unit, profile)
 
 
 def limits_of(settings: Settings) -> Limits:

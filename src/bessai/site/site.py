@@ -186,11 +186,14 @@ def _averages(rule: Rule | None, column: int) -> bool:
     return isinstance(rule, Aggregation) and rule.kind == "mean" and column in rule.sources
 
 
-def single_device_site(compiled: CompiledProfile, endpoint: Endpoint, unit: int | None = None) -> Site:
+def single_device_site(
+    compiled: CompiledProfile, endpoint: Endpoint, unit: int | None = None, profile: Profile | None = None
+) -> Site:
     """The site of one device whose points have no prefix."""
     device = Device(
         name="",
         compiled=compiled,
+        profile=profile,
         role="inverter",
         endpoint=endpoint,
         unit=compiled.connection.unit if unit is None else unit,

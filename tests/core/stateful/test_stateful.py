@@ -12,6 +12,7 @@ import pytest
 
 from bessai.core.deadman import DeadMan
 from bessai.core.guard import SafetyGuard
+from bessai.core.latch import Latch as KeptLatch
 from bessai.core.limits import Limits
 from bessai.core.unit import Unit
 from bessai.model import (
@@ -44,14 +45,14 @@ CYCLES = 400
 """Of one episode: long enough for leases, dead-mans and refusals to run out."""
 
 
-def present(device: CompiledProfile) -> SafetyGuard:
+def present(device: CompiledProfile, latch: KeptLatch) -> SafetyGuard:
     limits = Limits(charge_power_max=48.0, discharge_power_max=44.0)
-    return SafetyGuard([Unit(device, limits, DeadMan(device, 5.0, 1.0))])
+    return SafetyGuard([Unit(device, limits, DeadMan(device, 5.0, 1.0))], latch=latch)
 
 
 def guard(device: CompiledProfile) -> GuardUnderTest:
     """The guard under test; here a new one is connected."""
-    return PresentGuard(lambda: present(device))
+    return PresentGuard(lambda latch: present(device, latch))
 
 
 # as in `present`
@@ -89,7 +90,7 @@ def test_a_million_states(tmp_path: Path) -> None:
 class Blind(PresentGuard):
     """Sees some points always as they were at home: a check that is switched off."""
 
-    def __init__(self, make: Callable[[], SafetyGuard], *hidden: str) -> None:
+    def __init__(self, make: Callable[[KeptLatch], SafetyGuard], *hidden: str) -> None:
         self.hidden = hidden
         super().__init__(make)
 
@@ -162,7 +163,7 @@ def test_a_guard_without_one_check_is_found_out(
     """Negative control: the judge sees what this guard does not."""
     device = profile(tmp_path)
     with pytest.raises(Violation, match="seed"):
-        drive(40_000, 0, device, lambda: kind(lambda: present(device), *hidden))
+        drive(40_000, 0, device, lambda: kind(lambda latch: present(device, latch), *hidden))
 
 
 def trip(code: str, unit: str = "", reset: Role = Role.ENGINEER) -> Trip:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from bessai.core.guard import SafetyGuard
+from bessai.core.latch import Latch, from_state, to_state
 from bessai.core.requests import RequestBook
 from bessai.model import Command, Decision, ProcessImage, Request, WriteOutcome
 
@@ -54,12 +55,14 @@ class PresentGuard:
     units: tuple[str, ...] = ("",)
     latches = False
 
-    def __init__(self, make: Callable[[], SafetyGuard]) -> None:
+    def __init__(self, make: Callable[[Latch], SafetyGuard]) -> None:
         self._make = make
-        self.restart()
+        self._guard = make(Latch())
+        self._command: Command | None = None
 
     def restart(self) -> None:
-        self._guard = self._make()
+        self._guard = self._make(Latch(from_state(to_state(self._guard.latch.memory))))
+        self._command = None
 
     def decide(
         self, images: Mapping[str, ProcessImage], requests: Sequence[Request], *, fresh: frozenset[str]
@@ -72,10 +75,12 @@ class PresentGuard:
         return self._guard.decide(images, book.live(now), fresh=fresh)
 
     def command(self, unit: str, now: float) -> Command | None:
-        return self._guard.command(unit, now)
+        self._command = self._guard.command(unit, now)
+        return self._command
 
     def feed(self, unit: str, now: float) -> Command | None:
-        return self._guard.feed(unit, now)
+        self._command = self._guard.feed(unit, now)
+        return self._command
 
     def wrote(self, unit: str, outcome: WriteOutcome, now: float) -> None:
         self._guard.wrote(unit, outcome, now)

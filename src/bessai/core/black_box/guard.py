@@ -50,6 +50,14 @@ class Guard(Protocol):
         """A person's operation; an objection, or None when it was done."""
         ...
 
+    def settled(self, revision: int) -> None:
+        """The latch's record of a revision is durable."""
+        ...
+
+    def fall_back(self, why: str) -> Decision:
+        """The safe state, when a decision failed."""
+        ...
+
 
 class RecordedGuard:
     """A guard whose calls are noted. What is not a call that changes its memory passes through.
@@ -102,6 +110,14 @@ class RecordedGuard:
         return self._noted(
             ("operate", operation, now, wall_ns), lambda: self._guard.operate(operation, now, wall_ns)
         )
+
+    def settled(self, revision: int) -> None:
+        """See `Guard.settled`."""
+        self._noted(("settled", revision), lambda: self._guard.settled(revision))
+
+    def fall_back(self, why: str) -> Decision:
+        """See `Guard.fall_back`."""
+        return self._noted(("fall_back", why), lambda: self._guard.fall_back(why))
 
     def _memory(self) -> Any:
         return self._guard.memory
