@@ -337,9 +337,9 @@ def test_a_limit_of_the_sites_own() -> None:
 
 
 def test_trip_levels_tell_a_second_implementation_what_stops_everything() -> None:
-    levels = SIZED.trip_levels
-    assert ("cell_voltage_max", "high", 3.65) in levels
-    assert ("insulation_resistance", "low", pytest.approx(87.6)) in levels
+    levels = {point: (side, at) for point, side, at in SIZED.trip_levels}
+    assert levels["cell_voltage_max"] == ("high", 3.65)
+    assert levels["insulation_resistance"] == ("low", pytest.approx(87.6))
     assert len(levels) == sum(limit.trip is not None for limit in SIZED.levels) == 7
 
 
