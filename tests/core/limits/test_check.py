@@ -159,6 +159,17 @@ def test_a_warning_has_a_delay_both_ways(
     assert code not in codes(scene.cycle(**cleared))
 
 
+@pytest.mark.parametrize("between", [3.60, 3.52, Quality.STALE])
+def test_a_warning_is_cleared_only_without_interruption(between: Any) -> None:
+    scene = Scene()
+    scene.cycles(21, cell_voltage_max=3.60)
+    for _ in range(3):
+        assert all("cell_voltage_high" in codes(r) for r in scene.cycles(15, cell_voltage_max=3.40))
+        assert "cell_voltage_high" in codes(scene.cycle(cell_voltage_max=between))
+    scene.cycles(20, cell_voltage_max=3.40)
+    assert codes(scene.cycle(cell_voltage_max=3.40)) == set()
+
+
 def test_a_current_over_the_limit_warns_first() -> None:
     scene = Scene()
     assert not any(r.conditions for r in scene.cycles(5, battery_current=-120.0))
@@ -323,6 +334,12 @@ def test_a_limit_of_the_sites_own() -> None:
     assert [tripped(report) for report in reports] == [set(), set(), {"cell_temperature_low"}]
     assert (reports[0].charge, reports[0].discharge) == (0.0, 1.0)
     assert reports[2].trips[0].reset is Role.OPERATOR
+
+
+def test_trip_levels_tell_a_second_implementation_what_stops_everything() -> None:
+    levels = [(point, side, round(at, 6)) for point, side, at in SIZED.trip_levels]
+    assert {("cell_voltage_max", "high", 3.65), ("insulation_resistance", "low", 87.6)} <= set(levels)
+    assert len(levels) == sum(limit.trip is not None for limit in SIZED.levels) == 7
 
 
 def test_points_are_all_that_is_looked_at() -> None:

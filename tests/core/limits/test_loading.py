@@ -170,6 +170,22 @@ def test_less_safe_is_refused_and_a_signature_allows_it(file: Path, field: str) 
     assert load_limits(file) == draft.limits
 
 
+@pytest.mark.parametrize(
+    ("curve", "safer"),
+    [
+        ("[[3.45, 1.0], [3.60, 0.02], [3.65, 0.0]]", True),
+        ("[[3.40, 1.0], [3.50, 0.5], [3.65, 0.0]]", False),  # above the preset's line at 3.60 V
+        ("[[3.45, 1.0], [3.55, 0.5], [3.60, 0.02], [3.65, 0.0]]", False),  # between two points of the preset
+        ("[[3.45, 1.0], [3.55, 0.3], [3.60, 0.02], [3.65, 0.0]]", True),
+        ("[[3.65, 0.0], [3.70, 0.1]]", False),  # opens again beyond the end
+        ("[[3.0, 0.0]]", True),
+    ],
+)
+def test_a_curve_is_safer_only_when_it_allows_nowhere_more(file: Path, curve: str, safer: bool) -> None:
+    file.write_text(f"chemistry: lfp\nlimits: {{cell_voltage_high: {{charge: {curve}}}}}\n")
+    assert (read_limits(file).weaker == ()) is safer
+
+
 def test_all_that_is_less_safe_is_told_at_once(file: Path) -> None:
     assert set(_problems(file, "chemistry: lfp\nsoc_min: 1\nsoc_max: 99\nlimits: {soh_low: null}\n")) == {
         "soc_min", "soc_max", "limits.soh_low",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bessai.core.limits.level import CurrentLimit, Curve, Flag, Limit, StateLimit
+from bessai.core.limits.level import CurrentLimit, Curve, Flag, Limit, Side, StateLimit
 from bessai.core.limits.presets import CURRENT, FLAGS, LFP
 
 SOC_POINTS = ("soc", "soc_highest", "soc_lowest")
@@ -54,6 +54,15 @@ class Limits:
                 *(limit.point for limit in self.levels),
                 *(flag.point for flag in self.flags),
             )
+        )
+
+    @property
+    def trip_levels(self) -> tuple[tuple[str, Side, float], ...]:
+        """Point, side and level beyond which no power is allowed in either direction."""
+        return tuple(
+            (limit.point, limit.side, limit.trip.at)
+            for limit in self.levels
+            if limit.trip is not None and limit.stops == "both"
         )
 
     @property
