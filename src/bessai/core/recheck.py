@@ -37,7 +37,7 @@ class Facts:
     curves: Sequence[tuple[str, Curve, Curve]] = ()
     """Point, curve of charging, of discharging. Judged when `values` has the point; `evidence` says which must."""
     trips: Sequence[tuple[str, str, float]] = ()
-    """Point, `high` or `low`, level: beyond it no power in either direction."""
+    """Point, `high` or `low`, level: from it on no power in either direction."""
     armed: bool
     """The device's dead-man is proved and counts."""
     granted: bool
@@ -79,11 +79,11 @@ def _of_evidence(facts: Facts) -> str | None:
         if state is None or state != int(state) or int(state) not in states:
             return f"{name} {state} is not a state in which power is allowed"
     for name, side, level in facts.trips:
-        value = values.get(name, level)
         if not isfinite(level) or side not in {"high", "low"}:
             return f"the trip {side} {level} of {name} cannot be judged"
-        if value != level and (value > level) == (side == "high") and _fine(value) != _fine(level):
-            return f"{name} {value:g} is beyond its trip level {level:g}"
+        value = values.get(name)
+        if value is not None and ((value > level) == (side == "high") or _fine(value) == _fine(level)):
+            return f"{name} {value:g} is at or beyond its trip level {level:g}"
     return None
 
 

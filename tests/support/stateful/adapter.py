@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from bessai.core.guard import SafetyGuard
 from bessai.core.latch import Latch, from_state, to_state
-from bessai.core.requests import RequestBook
-from bessai.model import Command, Decision, ProcessImage, Request, WriteOutcome
+from bessai.model import Command, Decision, Operation, ProcessImage, Request, WriteOutcome
 
 
 class GuardUnderTest(Protocol):
@@ -40,7 +40,7 @@ class GuardUnderTest(Protocol):
         """The device is reached anew."""
         ...
 
-    def operate(self, operation: Any, now: float, wall_ns: int) -> str | None:
+    def operate(self, operation: Operation, now: float, wall_ns: int) -> str | None:
         """A person's operation; returns the objection."""
         ...
 
@@ -50,29 +50,24 @@ class GuardUnderTest(Protocol):
 
 
 class PresentGuard:
-    """The guard of one device."""
+    """The guard of one device, with a disk that is instantly durable."""
 
     units: tuple[str, ...] = ("",)
-    latches = False
+    latches = True
 
     def __init__(self, make: Callable[[Latch], SafetyGuard]) -> None:
         self._make = make
         self._guard = make(Latch())
-        self._command: Command | None = None
 
     def restart(self) -> None:
-        self._guard = self._make(Latch(from_state(to_state(self._guard.latch.memory))))
-        self._command = None
+        kept = json.dumps(to_state(self._guard.latch.memory))
+        self._guard = self._make(Latch(from_state(json.loads(kept))))
 
     def decide(
         self, images: Mapping[str, ProcessImage], requests: Sequence[Request], *, fresh: frozenset[str]
     ) -> Decision:
-        book = RequestBook()
-        for request in requests:
-            book.put(request)
         self._guard.take_events()
-        now = next(iter(images.values())).monotonic
-        return self._guard.decide(images, book.live(now), fresh=fresh)
+        return self._guard.decide(images, requests, fresh=fresh)
 
     def command(self, unit: str, now: float) -> Command | None:
         self._command = self._guard.command(unit, now)
@@ -88,5 +83,7 @@ class PresentGuard:
     def connection_changed(self, unit: str) -> None:
         self._guard.connection_changed(unit)
 
-    def operate(self, operation: Any, now: float, wall_ns: int) -> str | None:
-        return self._guard.operate(operation, now, wall_ns)
+    def operate(self, operation: Operation, now: float, wall_ns: int) -> str | None:
+        refused = self._guard.operate(operation, now, wall_ns)
+        self._guard.settled(self._guard.latch.memory.revision)
+        return refused

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib import import_module
 from random import Random
 
 import numpy as np
@@ -15,6 +14,7 @@ from bessai.model import (
     Command,
     Decision,
     GuardState,
+    Operation,
     Priority,
     ProcessImage,
     Quality,
@@ -124,6 +124,7 @@ class _Driver:
         if random.random() < mix.restart:
             guard.restart()
             self._requests.clear()
+            self._latch.restarted()
             for oracle in self._oracles.values():
                 oracle.restarted()
             self.trace.append("restart")
@@ -262,12 +263,11 @@ class _Driver:
 
     def _operate(self) -> None:
         """Resets and maintenance: connected with the guard that has them, see `GuardUnderTest.latches`."""
-        operation = import_module("bessai.model.operation")  # comes with the latch
         random = self._random
         role = random.choice(list(Role))
         kind = random.choice(("reset", "maintenance_on", "maintenance_off"))
         code = random.choice(["all", *(trip.code for trip in self._latch.standing)])
-        what = operation.Operation(kind=kind, user="test", role=role, reason="random", code=code)
+        what = Operation(kind=kind, user="test", role=role, reason="random", code=code)
         refused = self._guard.operate(what, self._now, 0)
         self.trace.append(f"{kind} {code} by {role.name}: {refused or 'done'}")
         if refused is None:

@@ -32,7 +32,7 @@ class Expectations:
 
     curves: Sequence[tuple[str, Curve, Curve]] = CURVES
     trips: Sequence[tuple[str, str, float]] = ()
-    """No power beyond these levels: point, `high` or `low`, level."""
+    """No power from these levels on: point, `high` or `low`, level."""
     must_trip: Sequence[tuple[str, str, float, float]] = ()
     """Point, `high` or `low`, level and the seconds beyond it after which a trip must stand."""
     soc_min: float = 10.0
@@ -138,6 +138,10 @@ class Latch:
         """The trips that must stand now."""
         return list(self._standing.values())
 
+    def restarted(self) -> None:
+        """A delay begins anew with a new process; a trip stays."""
+        self._beyond.clear()
+
     def reset(self, code: str, role: Role) -> None:
         """A person reset what they may; the guard said that it did."""
         for key, trip in list(self._standing.items()):
@@ -154,14 +158,12 @@ class Latch:
         for unit in self._units:
             for point, side, level, delay in self._expected.must_trip:
                 value, key3 = readings[unit].get(point), (unit, point, side)
-                # what cannot be seen neither trips nor starts the delay anew
-                if isinstance(value, float):
-                    if (value > level) if side == "high" else (value < level):
-                        since = self._beyond.setdefault(key3, now)
-                        if now - since > delay and not self._tripped(unit):
-                            return f"{point} {value:g} is beyond {level:g} for {now - since:g} s, nothing tripped"
-                    else:
-                        self._beyond.pop(key3, None)
+                if not isinstance(value, float):
+                    continue  # what cannot be seen does not start the delay anew
+                if (value >= level) if side == "high" else (value <= level):
+                    since = self._beyond.setdefault(key3, now)
+                    if now - since > delay and not self._tripped(unit):
+                        return f"{point} {value:g} is beyond {level:g} for {now - since:g} s, nothing tripped"
                 else:
                     self._beyond.pop(key3, None)
         return None
