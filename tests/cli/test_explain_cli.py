@@ -83,7 +83,9 @@ def data(tmp_path: Path) -> Path:
     for n in range(1, 11):
         record = make_record(n)
         if n >= 4:
-            record = written(record, asked=5.0, source="operator", limited_by=("soc_high",))
+            record = written(
+                record, asked=5.0, source="operator", limited_by=("soc_high",), considered=(ASKED,)
+            )
             record = replace(
                 record,
                 outcome=WriteOutcome(verified=n != 5, written=(Write("setpoint", 2.5),), error="no echo"),
@@ -94,6 +96,16 @@ def data(tmp_path: Path) -> Path:
     journal.append_event(make_event(0, wall_ns=START_NS + 11 * 10**9))
     assert journal.close(30)
     return tmp_path / "data"
+
+
+ASKED = Considered(
+    source="operator",
+    priority=Priority.OPERATOR,
+    power=5.0,
+    bounds=Bounds(),
+    seconds_left=30.0,
+    role="won",
+)
 
 
 def entry_with(decision: dict[str, Any], data: Path, **changes: Any) -> Entry:

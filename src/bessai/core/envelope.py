@@ -52,6 +52,8 @@ class EnvelopeCheck:
         self._limits = limits
         self._check = LimitCheck(limits)
         self._memory = Memory(limits=self._check.memory)
+        self.current_caps: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
+        """The kW that the allowed currents leave in this cycle, charge and discharge; empty where none is known."""
 
     @property
     def memory(self) -> Memory:
@@ -66,6 +68,10 @@ class EnvelopeCheck:
         """The envelope that this image proves."""
         control = self._profile.control
         report = self._check.check(image)
+        self.current_caps = (
+            () if report.charge_power is None else (report.charge_power,),
+            () if report.discharge_power is None else (report.discharge_power,),
+        )
         if control is None:  # nothing to command, but a battery to look after
             return Envelope(
                 bounds=_NOTHING,

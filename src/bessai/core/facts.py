@@ -27,15 +27,17 @@ def facts_of(
     names = image.layout.names
     values = {name: float(image.values[i]) for i, name in enumerate(names) if image.quality[i] == 0}
     charge, discharge, _, _ = unit.check.caps(image)
+    from_current = unit.check.current_caps
     return Facts(
         values=values,
         evidence=control.evidence,
         running=control.running_states,
-        caps_charge=charge or (),
-        caps_discharge=discharge or (),
+        caps_charge=[*(charge or ()), *from_current[0]] if charge else (),
+        caps_discharge=[*(discharge or ()), *from_current[1]] if discharge else (),
         soc_min=limits.soc_min,
         soc_max=limits.soc_max,
         curves=[(limit.point, limit.charge.points, limit.discharge.points) for limit in limits.states],
+        trips=limits.trip_levels,
         armed=armed,
         granted=granted,
         last=last,

@@ -42,6 +42,9 @@ _USUAL: dict[str, tuple[Kind, tuple[str, ...], tuple[str, ...]]] = {
     "insulation_resistance": ("min", ("insulation_resistance",), ROLES),
     "fire_alarm": ("max", ("fire_alarm",), ROLES),
     "gas_alarm": ("max", ("gas_alarm",), ROLES),
+    "battery_alarm": ("max", ("battery_alarm",), ("battery",)),
+    "contactor_status": ("min", ("contactor_status",), ("battery",)),
+    "breaker_status": ("min", ("breaker_status",), ("battery",)),
     "cell_voltage_max": ("max", ("cell_voltage_max",), ROLES),
     "cell_voltage_min": ("min", ("cell_voltage_min",), ROLES),
     "cell_temperature_max": ("max", ("cell_temperature_max", "battery_temperature"), ROLES),
@@ -70,6 +73,7 @@ BEHIND_UNIT = (
     *("cell_voltage_max", "cell_voltage_min", "cell_temperature_max", "cell_temperature_min"),
     *("battery_voltage", "battery_current", "charge_current_max", "discharge_current_max"),
     *("insulation_resistance", "fire_alarm", "gas_alarm"),
+    *("battery_alarm", "contactor_status", "breaker_status"),
 )
 """What is told of the batteries behind a commanded device."""
 
