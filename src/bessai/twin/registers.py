@@ -107,7 +107,8 @@ class Registers:
             for at in range(address, address + count):
                 if at not in words and (not self.dense or (table, at) in self._covering or at > 0xFFFF):
                     return None
-            found = [word or 0 for word in found]
+                words.setdefault(at, 0)  # no point covers it: nothing else ever reads or writes it
+            found = list(map(words.get, range(address, address + count)))
         result = cast("list[int]", found)
         if self.overlay:
             for name in self.overlay.keys() & names:
@@ -157,10 +158,13 @@ class Registers:
         point = self.profile.points[name]
         if point.type == "text":
             raise ValueError(f"{name} is a text")
-        exponent = self.exponent_of(name)
-        if exponent is None:
-            raise ValueError(f"{name} has no value while {point.scale} has none")
-        raw = (value - point.offset) / (point.gain * 10.0**exponent)
+        gain = point.gain
+        if point.scale is not None:
+            exponent = self.exponent_of(name)
+            if exponent is None:
+                raise ValueError(f"{name} has no value while {point.scale} has none")
+            gain *= 10.0**exponent
+        raw = (value - point.offset) / gain
         if point.type[0] == "f":
             return pack_raw(point, raw)
         if not math.isfinite(raw):
