@@ -20,7 +20,9 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=1, help="runs, each with the next seed (default 1)")
     parser.add_argument("--seed", type=int, help="of the first run (default: a new one, printed)")
     parser.add_argument("--profile", choices=[*PROFILES, "all"], default="all")
-    parser.add_argument("--fault-every", type=float, default=120.0, help="mean seconds between faults (default 120)")
+    parser.add_argument(
+        "--fault-every", type=float, default=120.0, help="mean seconds between faults (default 120)"
+    )
     chosen = parser.parse_args()
     first = random.SystemRandom().randrange(10**9) if chosen.seed is None else chosen.seed
     names = list(PROFILES) if chosen.profile == "all" else [chosen.profile]

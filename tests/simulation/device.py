@@ -27,6 +27,8 @@ class DeviceFaults:
     """Share answered with exception 6."""
     failing: float = 0.0
     """Share answered with exception 4."""
+    reads_refused: float = 0.0
+    """Share of the reads answered with exception 4."""
     writes_refused: float = 0.0
     """Share of the writes answered with exception 4."""
     writes_lost: float = 0.0
@@ -111,6 +113,8 @@ class SimDevice:
                 return bytes((code | 0x80, Exc.DEVICE_FAILURE))
         try:
             if code in _TABLES:
+                if self.disturbed and self._rng.random() < self.faults.reads_refused:
+                    return bytes((code | 0x80, Exc.DEVICE_FAILURE))
                 address, count = struct.unpack(">HH", pdu[1:5])
                 words = self.twin.read(_TABLES[code], address, count, unit=unit)
                 if self.asked is not None:

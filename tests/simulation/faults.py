@@ -67,7 +67,11 @@ def _device(name: str, most: float) -> Callable[[World, Random], Undo | None]:
         def undo() -> None:
             setattr(faults, name, 0.0)
             world.device.disturbed = bool(
-                faults.busy or faults.failing or faults.writes_refused or faults.writes_lost
+                faults.busy
+                or faults.failing
+                or faults.reads_refused
+                or faults.writes_refused
+                or faults.writes_lost
             )
 
         return undo
@@ -118,7 +122,9 @@ def _freeze(world: World, _: Random) -> Undo | None:
     return undo
 
 
-def _shown(choose: Callable[[World, Random], tuple[str, float | None]]) -> Callable[[World, Random], Undo | None]:
+def _shown(
+    choose: Callable[[World, Random], tuple[str, float | None]],
+) -> Callable[[World, Random], Undo | None]:
     """A point that shows something else than the truth."""
 
     def begin(world: World, rng: Random) -> Undo | None:
@@ -235,6 +241,7 @@ FAULTS: dict[str, Fault] = {
     "cut": Fault(begin=_cut, lasts=(1.0, 2.0), blocks=True),
     "busy": Fault(begin=_device("busy", 0.9), blocks=True),
     "failing": Fault(begin=_device("failing", 0.9), blocks=True),
+    "reads_refused": Fault(begin=_device("reads_refused", 1.5), blocks=True),
     "writes_refused": Fault(begin=_device("writes_refused", 0.95), blocks=True),
     "writes_lost": Fault(begin=_device("writes_lost", 0.95), blocks=True),
     "ignores_commands": Fault(begin=_deaf, lasts=(5.0, 300.0)),

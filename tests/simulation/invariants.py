@@ -82,7 +82,9 @@ def no_feed_from_an_incomplete_cycle(oracle: Oracle, now: float) -> str | None:
     sampled = now - min(oracle.sampled.get(name, -math.inf) for name in oracle.fast)
     arrived = now - oracle.arrived
     if sampled > oracle.config.stale_after + cycle or arrived > CYCLES * cycle:
-        return f"fed {sampled:.1f} s after the oldest evidence was measured, {arrived:.1f} s after any arrived"
+        return (
+            f"fed {sampled:.1f} s after the oldest evidence was measured, {arrived:.1f} s after any arrived"
+        )
     return None
 
 

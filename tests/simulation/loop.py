@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any, NoReturn, TypeVar
 
-Connect = Callable[[Callable[[], asyncio.Protocol], str, int], asyncio.Future[asyncio.Transport]]
+Connect = Callable[[Callable[[], asyncio.Protocol], str, int], Coroutine[Any, Any, asyncio.Transport]]
 """Opens a connection of the simulated network."""
 
 _T = TypeVar("_T")
@@ -48,7 +48,7 @@ class SimLoop(asyncio.BaseEventLoop):
         """Let time pass while this loop runs nothing, as after SIGSTOP or in a blocking call."""
         self.now += seconds
 
-    def call_soon(
+    def call_soon(  # type: ignore[override]
         self, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
         """As asyncio's, without its checks."""
@@ -56,7 +56,7 @@ class SimLoop(asyncio.BaseEventLoop):
         self._ready.append(handle)
         return handle
 
-    def call_at(
+    def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """As asyncio's, without its checks. Timers of one time run in the order in which they were set."""
@@ -66,13 +66,13 @@ class SimLoop(asyncio.BaseEventLoop):
         timer._scheduled = True  # type: ignore[attr-defined]
         return timer
 
-    def call_later(
+    def call_later(  # type: ignore[override]
         self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """As asyncio's."""
         return self.call_at(self.now + delay, callback, *args, context=context)
 
-    def create_task(
+    def create_task(  # type: ignore[override]
         self, coro: Coroutine[Any, Any, _T], *, name: object = None, context: Context | None = None
     ) -> asyncio.Task[_T]:
         """As asyncio's; remembers the order."""
@@ -109,7 +109,7 @@ class SimLoop(asyncio.BaseEventLoop):
         """Refused: there is one thread."""
         raise RuntimeError("simulated time has one thread")
 
-    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109
         """Nothing to shut down."""
 
     def _process_events(self, event_list: object) -> None:

@@ -247,7 +247,10 @@ class Oracle:
             charge, discharge = min(charge, share(charging, value)), min(discharge, share(discharging, value))
         if charge <= 0.0 and discharge <= 0.0:
             self._well = False
-        most = [seen.get(name) if name else None for name in (control.charge_power_max, control.discharge_power_max)]
+        most = [
+            seen.get(name) if name else None
+            for name in (control.charge_power_max, control.discharge_power_max)
+        ]
         low, high = (0.0 if power is None else max(power, 0.0) for power in most)
         return -low * charge, high * discharge
 

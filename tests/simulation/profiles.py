@@ -43,7 +43,9 @@ def _fast(address: int, unit: str | None = None, **more: Any) -> dict[str, Any]:
 
 _POINTS: dict[str, Any] = {
     "alive": _fast(0),
-    "device_status": _fast(1, enum={"1": "running", "2": "fault", "3": "fire", "4": "insulation fault", "5": "gas"}),
+    "device_status": _fast(
+        1, enum={"1": "running", "2": "fault", "3": "fire", "4": "insulation fault", "5": "gas"}
+    ),
     "soc": _fast(2, "%", gain=0.1, valid=[0, 100], sentinel=65535),
     "battery_power": _fast(3, "kW", type="i32", gain=0.001, valid=[-100, 100], sentinel=0x7FFFFFFF),
     "battery_temperature": _fast(5, "°C", type="i16", gain=0.1, valid=[-40, 120], sentinel=32767),
@@ -55,7 +57,14 @@ _POINTS: dict[str, Any] = {
     "charge_power_max": _fast(10, "kW", gain=0.01, valid=[0, 100], sentinel=65535),
     "discharge_power_max": _fast(11, "kW", gain=0.01, valid=[0, 100], sentinel=65535),
     "mode": {"address": 20, "type": "u16", "access": "rw", "enum": {"0": "own", "1": "remote"}},
-    "setpoint": {"address": 21, "type": "i32", "gain": 0.001, "unit": "kW", "access": "rw", "valid": [-100, 100]},
+    "setpoint": {
+        "address": 21,
+        "type": "i32",
+        "gain": 0.001,
+        "unit": "kW",
+        "access": "rw",
+        "valid": [-100, 100],
+    },
     "timeout": {"address": 23, "type": "u16", "unit": "s", "access": "rw"},
 }
 

@@ -47,7 +47,7 @@ class Tally:
             f"{self.verified} complete and verified"
         )
         yield (
-            f"speed {self.simulated / self.wall:.0f} x real time on the wall, {self.simulated / self.cpu:.0f} x by this "
+            f"speed {self.simulated / self.wall:.0f} x real time on the wall, {self.simulated / self.cpu:.0f} x by the "
             f"process's own time ({1e6 * self.cpu / self.simulated:.0f} µs a simulated second)"
         )
         yield f"requests {self.requests}, seconds with power commanded {self.powered:.0f}"

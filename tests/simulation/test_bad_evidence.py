@@ -10,6 +10,7 @@ from collections.abc import Callable
 from random import Random
 
 import pytest
+
 from simulation.profiles import pack
 from simulation.seeds import base_seed, replay
 from simulation.trials import Case, Trials, between, fault, quantile, shown

@@ -9,6 +9,7 @@ import gc
 import itertools
 
 import pytest
+
 from simulation.faults import FAULTS
 from simulation.profiles import PROFILES
 from simulation.seeds import base_seed
@@ -70,6 +71,8 @@ def test_promises_hold_for_sixty_days() -> None:
         profile = _profile(seed)
         result = run(profile, seed, DAY)
         tally.add(result)
-        print(f"seed {seed} {profile}: {tally.simulated / DAY:.1f} days, violations {result.broken}", flush=True)
+        print(
+            f"seed {seed} {profile}: {tally.simulated / DAY:.1f} days, violations {result.broken}", flush=True
+        )
         assert not result.broken, replay(result, profile)
     print(*tally.lines(), sep="\n")

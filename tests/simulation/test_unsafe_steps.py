@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from simulation.profiles import pack
 from simulation.seeds import base_seed, replay
 from simulation.trials import Case, Trials, between, quantile, shown
@@ -12,7 +13,9 @@ PARTS, TRIALS = 4, 2500
 CASES = (
     Case(name="cell voltage high", begin=shown("cell_voltage_max", between(3.65, 4.9)), stops="charge"),
     Case(name="cell voltage low", begin=shown("cell_voltage_min", between(0.1, 2.9)), stops="discharge"),
-    Case(name="cells too hot to charge", begin=shown("cell_temperature_max", between(40, 54.9)), stops="charge"),
+    Case(
+        name="cells too hot to charge", begin=shown("cell_temperature_max", between(40, 54.9)), stops="charge"
+    ),
     Case(name="cells too hot", begin=shown("cell_temperature_max", between(55, 119))),
     Case(name="cells too cold", begin=shown("cell_temperature_min", between(-39, 0))),
     Case(name="pack too hot", begin=shown("battery_temperature", between(55, 119))),

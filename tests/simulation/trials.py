@@ -98,7 +98,11 @@ class Trials:
         self, profile: Profile, cases: Sequence[Case], seed: int, config: Config | None = None
     ) -> None:
         scenario = Scenario(
-            seed=seed, profile=profile, config=config or Config(), fault_every=math.inf, request_every=math.inf
+            seed=seed,
+            profile=profile,
+            config=config or Config(),
+            fault_every=math.inf,
+            request_every=math.inf,
         )
         self.world = World(scenario)
         self.outcomes: dict[str, Outcome] = {case.name: Outcome() for case in cases}
@@ -130,7 +134,11 @@ class Trials:
 
         def decided(record: CycleRecord) -> None:
             append(record)
-            if self._decided_at is None and self.world.loop.now > self._began and not record.decision.setpoint:
+            if (
+                self._decided_at is None
+                and self.world.loop.now > self._began
+                and not record.decision.setpoint
+            ):
                 self._decided_at = self.world.loop.now
 
         self.world.disk.append = decided  # type: ignore[method-assign]
@@ -157,12 +165,14 @@ class Trials:
         self._arrived = self._allowed_at = self._decided_at = None
         self._began = now = loop.now
         world.device.catch_up(now)
+        if not case.reachable:
+            world.block()
         end = case.begin(world, rng)
         if self._allowed():  # what happened ended the command by itself
             self._allowed_at = now
         world.trace.update(f"{now!r} {case.name}".encode())
         limit = now + case.detect + case.within + 0.5
-        while loop.now < limit and self._answered(case) is None:
+        while loop.now < limit and self._answered(case) is None:  # noqa: ASYNC110 - time is simulated
             await asyncio.sleep(0.25)
         at = self._answered(case)
         took = math.inf if at is None else at - now
@@ -176,11 +186,16 @@ class Trials:
             )
         else:
             outcome.seconds.append(took)
-            if at is not None and self._arrived is not None:
-                outcome.from_arrival.append(max(0.0, at - self._arrived))
+            if at is not None and (arrived := self._known()) is not None:
+                outcome.from_arrival.append(max(0.0, at - arrived))
         self._began = math.inf
         world.device.catch_up(loop.now)
         end()
+        if not case.reachable:
+            world.unblock()
+
+    def _known(self) -> float | None:
+        return self._arrived
 
     def _answered(self, case: Case) -> float | None:
         return self._allowed_at if case.reachable else self._decided_at
@@ -198,7 +213,11 @@ class Trials:
 
     def _allowed(self) -> bool:
         power = self.world.oracle.commanded
-        return power == 0 or (power > 0 and self._stops == "charge") or (power < 0 and self._stops == "discharge")
+        return (
+            power == 0
+            or (power > 0 and self._stops == "charge")
+            or (power < 0 and self._stops == "discharge")
+        )
 
     async def _until_power(self, power: float) -> None:
         world = self.world
@@ -221,5 +240,3 @@ def quantile(values: Sequence[float], share: float) -> float:
     """The value below which this share of them lies."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else math.nan
-
-

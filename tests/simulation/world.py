@@ -93,7 +93,9 @@ class World:
         self.scenario = scenario
         self.profile: CompiledProfile = _compiled(scenario.profile)
         seed = scenario.seed
-        self._rng = {name: Random(f"{seed}/{name}") for name in ("faults", "requests", "wire", "device", "gateway")}
+        self._rng = {
+            name: Random(f"{seed}/{name}") for name in ("faults", "requests", "wire", "device", "gateway")
+        }
         self.loop = SimLoop(start=_START)
         self.clock = SimClock(self.loop)
         self.trace = blake2b(digest_size=16)
@@ -126,11 +128,16 @@ class World:
         self._blocked = 0
         self._asked: dict[str, float] = {}
 
-    def run(self, seconds: float) -> Result:
-        """Simulate so many seconds from the start; a world runs once."""
+    def run(self, seconds: float, *, stop_when_broken: bool = False) -> Result:
+        """Simulate so many seconds from the start, or until a promise is broken; a world runs once."""
         self._next_fault()
         self._next_request()
-        return self.run_with(asyncio.sleep(seconds))
+        return self.run_with(self._pass(seconds, stop_when_broken))
+
+    async def _pass(self, seconds: float, stop_when_broken: bool) -> None:
+        end = self.loop.now + seconds
+        while self.loop.now < end and not (stop_when_broken and self.broken):  # noqa: ASYNC110
+            await asyncio.sleep(min(60.0, end - self.loop.now))
 
     def run_with(self, script: Coroutine[Any, Any, None]) -> Result:
         """Simulate until a script ends."""
@@ -203,9 +210,8 @@ class World:
         """Let a fault begin, and end by itself. False when it cannot begin now."""
         fault, rng = FAULTS[kind], self._rng["faults"]
         lasts = duration(fault, rng) if seconds is None else seconds
-        if fault.blocks:  # before it begins, as a stall is over by then
-            self._blocked += 1
-            self.oracle.able_since = math.inf
+        if fault.blocks:
+            self.block()  # before it begins: a stall is over by then
         undo = fault.begin(self, rng)
         if undo is None:
             self._unblock(fault)
@@ -222,9 +228,18 @@ class World:
 
     def _unblock(self, fault: Fault) -> None:
         if fault.blocks:
-            self._blocked -= 1
-            if not self._blocked:
-                self.oracle.able_since = self.loop.now + _RECOVERY
+            self.unblock()
+
+    def block(self) -> None:
+        """Something keeps the gateway from the device now: the promises that need it wait."""
+        self._blocked += 1
+        self.oracle.able_since = math.inf
+
+    def unblock(self) -> None:
+        """It no longer does."""
+        self._blocked -= 1
+        if not self._blocked:
+            self.oracle.able_since = self.loop.now + _RECOVERY
 
     def ask(self, request: Request) -> None:
         """Ask the gateway for power, as an operator or a service does."""
@@ -282,7 +297,9 @@ class World:
             return
         self.broken += 1
         if len(self.violations) < _MOST:
-            self.violations.append(f"seed {self.scenario.seed}, {self.loop.now - _START:.2f} s: {promise}: {broken}")
+            self.violations.append(
+                f"seed {self.scenario.seed}, {self.loop.now - _START:.2f} s: {promise}: {broken}"
+            )
 
 
 def _random_request(rng: Random, now: float) -> Request:

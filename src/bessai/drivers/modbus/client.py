@@ -296,6 +296,8 @@ class ModbusClient:
                 timer.cancel()
         self._timer = self._pump_timer = None
         waiting = [batch for batch, *_ in self._in_flight.values()]
-        for batch in dict.fromkeys([*waiting, *self._queue.drain()]):  # in order: simulated runs repeat exactly
+        for batch in dict.fromkeys(
+            [*waiting, *self._queue.drain()]
+        ):  # in order: simulated runs repeat exactly
             batch.fail(error)
         self._in_flight.clear()
