@@ -31,7 +31,7 @@ test: $(VENV)/.development
 	$(BIN)/coverage combine -q && $(BIN)/coverage report --skip-empty -m | tail -n 40; exit $$code
 
 soak: $(VENV)/.development
-	@$(BIN)/pytest -m soak --override-ini "addopts=-ra --import-mode=importlib" --timeout 36000
+	@$(BIN)/pytest -m soak -s --override-ini "addopts=-ra --import-mode=importlib" --timeout 36000
 
 lint: $(VENV)/.development
 	@$(BIN)/ruff format --check .

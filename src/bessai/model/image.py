@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 
 from bessai.model.quality import Quality
 
+_GOOD = int(
+    Quality.GOOD
+)  # a plain number: comparing with the enumeration costs more than all the rest of `good`
+
 
 @dataclass(frozen=True, eq=False)
 class Layout:
@@ -75,7 +79,7 @@ class ProcessImage:
     def good(self, name: str) -> float | None:
         """The value of a point when it is evidence, else None."""
         i = self.layout.index.get(name)
-        if i is None or self.quality[i] != Quality.GOOD:
+        if i is None or self.quality[i] != _GOOD:
             return None
         return float(self.values[i])
 

@@ -65,15 +65,21 @@ class ReadPlan:
         An exponent that is not good makes the values that need it as bad as it is. Most readings are good as a whole,
         which is seen at the raw numbers.
         """
-        if self.span is not None and isinstance(where, slice):
+        if isinstance(where, slice):
             good = np.greater_equal(raw, self.plain_low)
             np.logical_and(good, np.less_equal(raw, self.plain_high), good)
             if b"\0" not in good.tobytes():  # as good.all(), in a third of the time
-                target = values[self.span]
-                np.multiply(raw, self.gain, target)
+                if self.span is not None:
+                    target = values[self.span]
+                    np.multiply(raw, self.gain, target)
+                    if self.shifted:
+                        target += self.offset
+                    quality[self.span] = 0
+                    return
+                scaled = raw * self.gain
                 if self.shifted:
-                    target += self.offset
-                quality[self.span] = 0
+                    scaled += self.offset
+                values[self.columns], quality[self.columns] = scaled, 0
                 return
         columns = self.columns[where]
         found, marks = self.scale(raw)

@@ -9,11 +9,25 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Iterable
+from typing import cast
 
 from bessai.registry import CompiledProfile
 from bessai.registry.schema import Point
 
-_CODES = {"16": "h", "32": "i", "64": "q"}
+_TYPES = {"16": "hH", "32": "iI", "64": "qQ"}
+_FLOATS = {"32": "f", "64": "d"}
+_PACKERS = {
+    kind + bits: (
+        struct.Struct(">" + (_FLOATS[bits] if kind == "f" else _TYPES[bits][kind == "u"])),
+        struct.Struct(f">{int(bits) // 16}H"),
+    )
+    for kind in "iuf"
+    for bits in _TYPES
+    if kind != "f" or bits in _FLOATS
+}
+"""For each type of a number: how it becomes bytes, and how these become words."""
+
+_SPANS = 500  # spans that are remembered; masters ask the same again
 
 
 def pack_raw(point: Point, raw: float) -> list[int]:
@@ -24,13 +38,11 @@ def pack_raw(point: Point, raw: float) -> list[int]:
     """
     if point.type == "bool":
         return [round(raw) & 1]
-    code = _CODES[point.type[1:]]
-    code = {"i": code, "u": code.upper(), "f": {"i": "f", "q": "d"}.get(code, "")}[point.type[0]]
+    packer, splitter = _PACKERS[point.type]
     try:
-        data = struct.pack(">" + code, raw if point.type[0] == "f" else int(raw))
+        words = list(splitter.unpack(packer.pack(raw if point.type[0] == "f" else int(raw))))
     except (struct.error, OverflowError, ValueError):
         raise ValueError(f"raw {raw:g} does not fit type {point.type}") from None
-    words = list(struct.unpack(f">{len(data) // 2}H", data))
     if point.byte_order == "little":
         words = [(word & 0xFF) << 8 | word >> 8 for word in words]
     return words[::-1] if point.word_order == "little" else words
@@ -63,6 +75,7 @@ class Registers:
         self._words: dict[str, dict[int, int]] = {
             table: {} for table in ("holding", "input", "coil", "discrete")
         }
+        self._named: dict[tuple[str, int, int], list[str]] = {}
         self._covering: dict[tuple[str, int], list[str]] = {}
         for name, point in profile.points.items():
             for address in range(point.address, point.address + point.registers):
@@ -70,27 +83,35 @@ class Registers:
 
     def names_in(self, table: str, address: int, count: int) -> list[str]:
         """Points that lie wholly or partly in a span, without repetition, by address."""
-        found: dict[str, None] = {}
-        for at in range(address, address + count):
-            found.update(dict.fromkeys(self._covering.get((table, at), ())))
-        return list(found)
+        found = self._named.get((table, address, count))
+        if found is None:
+            names: dict[str, None] = {}
+            for at in range(address, address + count):
+                names.update(dict.fromkeys(self._covering.get((table, at), ())))
+            found = list(names)
+            if len(self._named) < _SPANS:
+                self._named[table, address, count] = found
+        return found
 
     def span(self, table: str, address: int, count: int) -> list[int] | None:
         """The words (or bits) of a span; None when the device does not have all of it."""
         words = self._words[table]
-        result: list[int] = []
-        for at in range(address, address + count):
-            covering = self._covering.get((table, at), ())
-            if covering and all(name in self.absent for name in covering):
-                return None
-            word = words.get(at)
-            if word is None:
-                if not self.dense or covering or at > 0xFFFF:
+        names = self.names_in(table, address, count)
+        if not self.absent.isdisjoint(names) and any(
+            covering and all(name in self.absent for name in covering)
+            for covering in (self._covering.get((table, at), ()) for at in range(address, address + count))
+        ):
+            return None
+        found = list(map(words.get, range(address, address + count)))
+        if None in found:
+            for at in range(address, address + count):
+                if at not in words and (not self.dense or (table, at) in self._covering or at > 0xFFFF):
                     return None
-                word = 0
-            result.append(word)
+                words.setdefault(at, 0)  # no point covers it: nothing else ever reads or writes it
+            found = list(map(words.get, range(address, address + count)))
+        result = cast("list[int]", found)
         if self.overlay:
-            for name in self.overlay.keys() & self.names_in(table, address, count):
+            for name in self.overlay.keys() & names:
                 for at, word in enumerate(self.overlay[name], self.profile.points[name].address):
                     if address <= at < address + count:
                         result[at - address] = word
@@ -100,8 +121,7 @@ class Registers:
         """Write a point's words."""
         point = self.profile.points[name]
         self.placed_at[name] = self.clock()
-        for offset, word in enumerate(words):
-            self._words[point.table][point.address + offset] = word
+        self._words[point.table].update(enumerate(words, point.address))
 
     def words_of(self, name: str) -> list[int] | None:
         """A point's words; None when it was never written."""
@@ -138,10 +158,13 @@ class Registers:
         point = self.profile.points[name]
         if point.type == "text":
             raise ValueError(f"{name} is a text")
-        exponent = self.exponent_of(name)
-        if exponent is None:
-            raise ValueError(f"{name} has no value while {point.scale} has none")
-        raw = (value - point.offset) / (point.gain * 10.0**exponent)
+        gain = point.gain
+        if point.scale is not None:
+            exponent = self.exponent_of(name)
+            if exponent is None:
+                raise ValueError(f"{name} has no value while {point.scale} has none")
+            gain *= 10.0**exponent
+        raw = (value - point.offset) / gain
         if point.type[0] == "f":
             return pack_raw(point, raw)
         if not math.isfinite(raw):

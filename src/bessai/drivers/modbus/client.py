@@ -295,6 +295,9 @@ class ModbusClient:
             if timer is not None:
                 timer.cancel()
         self._timer = self._pump_timer = None
-        for batch in {*(batch for batch, *_ in self._in_flight.values()), *self._queue.drain()}:
+        waiting = [batch for batch, *_ in self._in_flight.values()]
+        for batch in dict.fromkeys(
+            [*waiting, *self._queue.drain()]
+        ):  # in order: simulated runs repeat exactly
             batch.fail(error)
         self._in_flight.clear()

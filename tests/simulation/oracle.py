@@ -1,0 +1,270 @@
+"""Watches the wire and the plant from outside, and computes for itself what should be allowed.
+
+It shares nothing with the gateway but the profile: it decodes replies itself, has the limits as tables of its own,
+and knows of the gateway's state nothing at all.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections import Counter
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from bessai.registry import CompiledProfile
+from bessai.registry.blocks import FORMATS
+from bessai.twin import TwinDevice
+from simulation.assembly import Config
+
+TOLERANCE = 0.005
+"""kW: registers hold whole watts, and shares are rounded."""
+
+LFP: dict[str, tuple[tuple[tuple[float, float], ...], tuple[tuple[float, float], ...]]] = {
+    **dict.fromkeys(
+        ("battery_temperature", "cell_temperature_min", "cell_temperature_max"),
+        (
+            ((0.0, 0.0), (18.0, 1.0), (35.0, 1.0), (40.0, 0.0)),
+            ((0.0, 0.0), (12.0, 1.0), (45.0, 1.0), (55.0, 0.0)),
+        ),
+    ),
+    "cell_voltage_max": (((3.45, 1.0), (3.60, 0.02), (3.65, 0.0)), ((0.0, 1.0),)),
+    "cell_voltage_min": (((0.0, 1.0),), ((2.90, 0.0), (3.00, 1.0))),
+}
+"""Shares of the charge and of the discharge power over each quantity; docs/decisions/0005."""
+
+_Span = tuple[str, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    name: str
+    unpack: struct.Struct
+    at: int
+    gain: float
+    offset: float
+    sentinels: frozenset[int]
+    low: float
+    high: float
+    fast: bool
+
+
+class Oracle:
+    """What can be known from outside.
+
+    Args:
+        profile: the device.
+        twin: its simulation: the truth.
+        config: what the operator set.
+        trace: fed with every write.
+    """
+
+    def __init__(self, profile: CompiledProfile, twin: TwinDevice, config: Config, trace: blake2b) -> None:
+        control, dead_man = profile.control, profile.dead_man
+        assert control is not None
+        assert dead_man is not None
+        self.profile = profile
+        self.twin = twin
+        self.config = config
+        self.trace = trace
+        self.control = control
+        self.dead_man_time = float(getattr(dead_man, "time", math.inf))
+        self.alive_within = math.inf if profile.alive is None else profile.alive.within
+        self.seen: dict[str, float | None] = {}
+        """The latest value of each watched point that reached the gateway whole; None: bad by the profile's rules."""
+        self.sampled: dict[str, float] = {}
+        """When the latest reply with each watched point of the fast class was made that reached the gateway."""
+        self.arrived = -math.inf
+        """When the latest of them arrived."""
+        self.moved_at = -math.inf
+        """When the counter that shows the device alive last moved, as seen on the wire."""
+        self.commanded = 0.0
+        """kW that the device's registers command; 0 when it follows its own mode."""
+        self.outside_since = math.inf
+        """Since when the commanded power is outside of what is allowed; infinite while it is inside."""
+        self.bad_since = -math.inf
+        """Since when the evidence is bad or too old; infinite while it is good."""
+        self.able_since = math.inf
+        """Since when nothing has kept the gateway from reading and writing; infinite while something does."""
+        self.leased_until = -math.inf
+        """When the last lease of all that the present gateway knows ends."""
+        self.fed_at = -math.inf
+        """When a write to the dead-man's feed last took effect."""
+        self.last_write_fed = False
+        """True when the latest write fed the dead-man and commanded nothing."""
+        self.last_write_committed = False
+        """True when the latest write put a command into force, or made the power that is commanded larger."""
+        self.writes: Counter[str] = Counter()
+        """Writes that took effect: commands by direction, and feeds."""
+        self.powered = 0.0
+        """Seconds with a power commanded."""
+        feeds = getattr(dead_man, "feed", None) or [getattr(dead_man, "point", "")]
+        self.feeds = frozenset(feeds)
+        steps = (*control.charge, *control.discharge, *control.zero)
+        self._sequence = frozenset(step.point for step in steps) - self.feeds
+        self._in_sequence = False
+        self._asked: list[tuple[_Span, float] | None] = [None] * 65536
+        self._spans: dict[_Span, tuple[_Watched, ...]] = {}
+        limits = [name for name in (control.charge_power_max, control.discharge_power_max) if name]
+        names = ["soc", *LFP, *control.evidence, *limits]
+        names += [profile.alive.point] if profile.alive is not None else []
+        self._beat = None if profile.alive is None else profile.alive.point
+        self.watched = {name for name in names if name in profile.layout.index}
+        self.fast = tuple(sorted(name for name in self.watched if profile.points[name].poll == "fast"))
+        self._curves = {name: curves for name, curves in LFP.items() if name in self.watched}
+        self._allowed: tuple[float, float] | None = None
+
+    def asked(self, transaction: int, span: _Span, now: float) -> None:
+        """The device answers a read."""
+        self._asked[transaction] = (span, now)
+
+    def delivered(self, reply: bytes, now: float) -> None:
+        """Whole replies reach the gateway."""
+        at = 0
+        while at + 9 <= len(reply):
+            transaction, _, length, _, code, size = struct.unpack_from(">HHHBBB", reply, at)
+            asked = self._asked[transaction]
+            if asked is not None and code in {3, 4} and size == 2 * asked[0][2]:
+                self._asked[transaction] = None
+                span, sampled = asked
+                if now - sampled <= self.profile.connection.timeout:  # later, nobody waits for it any more
+                    self._look(span, reply, at + 9, sampled, now)
+            at += 6 + length
+
+    def _look(self, span: _Span, reply: bytes, start: int, sampled: float, now: float) -> None:
+        watched = self._spans.get(span)
+        if watched is None:
+            watched = self._spans[span] = self._points(span)
+        for point in watched:
+            if point.fast:
+                self.sampled[point.name] = sampled
+                self.arrived = now
+            raw = point.unpack.unpack_from(reply, start + point.at)[0]
+            value: float | None = raw * point.gain + point.offset
+            if raw in point.sentinels or not point.low <= raw * point.gain + point.offset <= point.high:
+                value = None
+            if value != self.seen.get(point.name, math.nan):
+                self.seen[point.name] = value
+                self._allowed = None
+                if point.name == self._beat and value is not None:
+                    self.moved_at = now
+
+    def _points(self, span: _Span) -> tuple[_Watched, ...]:
+        table, address, count = span
+        found = []
+        for name in sorted(self.watched):
+            point = self.profile.points[name]
+            if point.table == table and address <= point.address <= address + count - point.registers:
+                if point.byte_order == "little" or point.word_order == "little" or point.scale is not None:
+                    raise NotImplementedError(f"{name}: the oracle reads plain registers only")
+                low, high = point.valid or (-math.inf, math.inf)
+                found.append(
+                    _Watched(
+                        name=name,
+                        unpack=struct.Struct(">" + FORMATS[point.type]),
+                        at=2 * (point.address - address),
+                        gain=point.gain,
+                        offset=point.offset,
+                        sentinels=self.profile.sentinels_of(name),
+                        low=low - abs(point.gain) / 1000,
+                        high=high + abs(point.gain) / 1000,
+                        fast=point.poll == "fast",
+                    )
+                )
+        return tuple(found)
+
+    def wrote(self, now: float, values: dict[str, float]) -> None:
+        """A write took effect."""
+        names = values.keys()
+        fed = bool(names & self.feeds)
+        self.last_write_fed = fed and not self._in_sequence and not names & self._sequence
+        if names & self._sequence:
+            self._in_sequence = True
+        if fed:
+            self.fed_at = now
+            self._in_sequence = False
+        before = self.commanded
+        self.observe(now)
+        grown = abs(self.commanded) > abs(before) + TOLERANCE or self.commanded * before < 0
+        self.last_write_committed = not self.last_write_fed and (fed or grown)
+        kind = "zero" if not self.commanded else "charge" if self.commanded < 0 else "discharge"
+        self.writes["feed" if self.last_write_fed else kind if fed else "part"] += 1
+        self.trace.update(f"{now!r} {values}".encode())
+
+    def observe(self, now: float) -> None:
+        """Compare what is commanded with what is allowed, at this moment."""
+        twin = self.twin
+        order = twin.order
+        power = order.power if order is not None and twin.active else None
+        self.commanded = 0.0 if power is None or order is None or order.kind == "stop" else power
+        good = self.good(now)
+        if good:
+            self.bad_since = math.inf
+        elif self.bad_since == math.inf:
+            self.bad_since = now
+        low, high = self.allowed() if good else (0.0, 0.0)
+        if low - TOLERANCE <= self.commanded <= high + TOLERANCE:
+            self.outside_since = math.inf
+        elif self.outside_since == math.inf:
+            self.outside_since = now
+
+    def good(self, now: float) -> bool:
+        """Whether what reached the gateway lately is evidence."""
+        oldest = now - self.config.stale_after
+        if len(self.sampled) < len(self.fast) or min(self.sampled.values()) < oldest:
+            return False
+        if now - self.moved_at > self.alive_within and self._beat is not None:
+            return False
+        self.allowed()
+        return self._well
+
+    def allowed(self) -> tuple[float, float]:
+        """The powers in kW, low and high, that the latest values allow."""
+        if self._allowed is None:
+            self._allowed = self._compute()
+        return self._allowed
+
+    def _compute(self) -> tuple[float, float]:
+        seen, control, limits = self.seen, self.control, self.config.limits
+        running = all(
+            seen.get(name) is not None and seen[name] in states
+            for name, states in control.running_states.items()
+        )
+        evidence = {*control.evidence, "soc", *self._curves}
+        self._well = running and all(seen.get(name) is not None for name in evidence)
+        if not self._well:
+            return 0.0, 0.0
+        charge = discharge = 1.0
+        soc = seen["soc"]
+        assert soc is not None
+        if soc >= limits.soc_max:
+            charge = 0.0
+        if soc <= limits.soc_min:
+            discharge = 0.0
+        for name, (charging, discharging) in self._curves.items():
+            value = seen[name]
+            assert value is not None
+            charge, discharge = min(charge, share(charging, value)), min(discharge, share(discharging, value))
+        if charge <= 0.0 and discharge <= 0.0:
+            self._well = False
+        most = [
+            seen.get(name) if name else None
+            for name in (control.charge_power_max, control.discharge_power_max)
+        ]
+        low, high = (0.0 if power is None else max(power, 0.0) for power in most)
+        return -low * charge, high * discharge
+
+    _well = False
+
+
+def share(curve: tuple[tuple[float, float], ...], x: float) -> float:
+    """The share at x: straight lines between the points, constant beyond them."""
+    before = curve[0]
+    for point in curve:
+        if x < point[0]:
+            if point is before:
+                return point[1]
+            part = (x - before[0]) / (point[0] - before[0])
+            return before[1] * (1 - part) + point[1] * part
+        before = point
+    return before[1]

@@ -1,0 +1,102 @@
+"""The devices that are simulated."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from bessai.registry import Profile, find_profile, load_profile
+from support.profiles import document
+
+_CONTROL: dict[str, Any] = {
+    "charge": [
+        {"point": "setpoint", "quantity": "power"},
+        {"point": "timeout", "quantity": "dead_man_time"},
+        {"point": "mode", "value": 1},
+    ],
+    "discharge": [
+        {"point": "setpoint", "quantity": "power"},
+        {"point": "timeout", "quantity": "dead_man_time"},
+        {"point": "mode", "value": 1},
+    ],
+    "zero": [
+        {"point": "setpoint", "value": 0},
+        {"point": "timeout", "quantity": "dead_man_time"},
+        {"point": "mode", "value": 1},
+    ],
+    "stop": [{"point": "mode", "value": 0}],
+    "measured": "battery_power",
+    "charge_power_max": "charge_power_max",
+    "discharge_power_max": "discharge_power_max",
+    "evidence": ["soc", "battery_power", "device_status", "internal_temperature"],
+    "running_states": {"device_status": [1]},
+    "response_time": 5.0,
+}
+
+
+def _fast(address: int, unit: str | None = None, **more: Any) -> dict[str, Any]:
+    return {"address": address, "type": "u16", "poll": "fast", **({"unit": unit} if unit else {}), **more}
+
+
+_POINTS: dict[str, Any] = {
+    "alive": _fast(0),
+    "device_status": _fast(
+        1, enum={"1": "running", "2": "fault", "3": "fire", "4": "insulation fault", "5": "gas"}
+    ),
+    "soc": _fast(2, "%", gain=0.1, valid=[0, 100], sentinel=65535),
+    "battery_power": _fast(3, "kW", type="i32", gain=0.001, valid=[-100, 100], sentinel=0x7FFFFFFF),
+    "battery_temperature": _fast(5, "°C", type="i16", gain=0.1, valid=[-40, 120], sentinel=32767),
+    "cell_voltage_max": _fast(6, "V", gain=0.001, valid=[0, 5], sentinel=65535),
+    "cell_voltage_min": _fast(7, "V", gain=0.001, valid=[0, 5], sentinel=65535),
+    "internal_temperature": _fast(12, "°C", type="f32", valid=[-40, 120]),
+    "cell_temperature_max": _fast(8, "°C", type="i16", gain=0.1, valid=[-40, 120], sentinel=32767),
+    "cell_temperature_min": _fast(9, "°C", type="i16", gain=0.1, valid=[-40, 120], sentinel=32767),
+    "charge_power_max": _fast(10, "kW", gain=0.01, valid=[0, 100], sentinel=65535),
+    "discharge_power_max": _fast(11, "kW", gain=0.01, valid=[0, 100], sentinel=65535),
+    "mode": {"address": 20, "type": "u16", "access": "rw", "enum": {"0": "own", "1": "remote"}},
+    "setpoint": {
+        "address": 21,
+        "type": "i32",
+        "gain": 0.001,
+        "unit": "kW",
+        "access": "rw",
+        "valid": [-100, 100],
+    },
+    "timeout": {"address": 23, "type": "u16", "unit": "s", "access": "rw"},
+}
+
+
+@cache
+def pack() -> Profile:
+    """A battery that tells all of its cells, a counter that shows it alive, and a dead-man of 10 s."""
+    return _loaded(
+        document(
+            _POINTS,
+            connection={"timeout": 0.4, "retries": 1},
+            control=_CONTROL,
+            dead_man={
+                "kind": "timeout", "point": "timeout", "time": 10, "feed": ["mode"], "fallback": "own mode",
+                "sources": ["t"],
+            },
+            alive={"point": "alive", "within": 3},
+        )
+    )  # fmt: skip
+
+
+@cache
+def huawei() -> Profile:
+    """The registry's Huawei SUN2000: a command of 120 s that is written again every 30 s."""
+    return load_profile(find_profile("huawei_sun2000"))
+
+
+PROFILES = {"huawei_sun2000": huawei, "pack": pack}
+
+
+def _loaded(content: dict[str, Any]) -> Profile:
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / f"{content['id']}.json"
+        path.write_text(json.dumps(content))
+        return load_profile(path)
