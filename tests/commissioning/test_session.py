@@ -72,8 +72,9 @@ def at_rest(gateway: FakeGateway) -> bool:
     return abs(gateway.measured) < 0.1 and gateway.setpoint == 0
 
 
-def test_a_good_plant_passes_everything() -> None:
-    gateway = FakeGateway()
+@pytest.mark.parametrize("narrow", [False, True])
+def test_a_good_plant_passes_everything(narrow: bool) -> None:
+    gateway = FakeGateway(narrow=narrow)
     done = session(gateway)
     results = done.run_all(STEPS)
     assert [(r.key, r.verdict) for r in results] == [(s.key, Verdict.PASSED) for s in STEPS], [
@@ -210,12 +211,15 @@ def test_no_power_moves_after_a_wrong_sign() -> None:
 
 
 def test_a_charge_only_plant_is_told_honestly() -> None:
-    gateway = FakeGateway(high=0.0, soc=4.0)
+    gateway = FakeGateway(high=0.0, soc=4.0, limit="soc_low")
     results = {r.key: r for r in session(gateway).run_all(STEPS)}
     assert checks(results["sign"])["a small discharge"] is Verdict.NOT_POSSIBLE
     assert checks(results["limits"])["lower edge of the state of charge"] is Verdict.PASSED
     assert checks(results["limits"])["upper edge of the state of charge"] is Verdict.NOT_POSSIBLE
     assert results["deadman"].verdict is Verdict.PASSED
+    assert results["sign"].verdict is results["response"].verdict is Verdict.INCOMPLETE
+    assert results["sign"].why == "no discharge"
+    assert overall(results.values()) is Verdict.INCOMPLETE
 
 
 @pytest.mark.parametrize("state", ["hold", "tripped", "maintenance", "monitor"])

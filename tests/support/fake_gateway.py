@@ -58,6 +58,9 @@ class FakeGateway:
     messages: list[dict[str, Any]] = field(default_factory=list)
     measured_log: list[float] = field(default_factory=list)
     state: str = "normal"
+    limit: str = "plant"
+    narrow: bool = False
+    """True: the unit's bounds are told as the requests left them, not as the guard allows."""
     old: bool = False
 
     def __post_init__(self) -> None:
@@ -68,6 +71,7 @@ class FakeGateway:
         self._source: str | None = None
         self._asked: float | None = None
         self._limited: list[str] = []
+        self._bounds = [self.low, self.high]
         self._charged, self._discharged = 120.0, 110.0
         self._tested: dict[str, Any] | None = None
         self._lock = threading.RLock()
@@ -113,15 +117,19 @@ class FakeGateway:
             if a > b:
                 continue
             if (a, b) != (low, high):
-                narrowed.append((request["source"], a, b))
+                narrowed.append(
+                    (request["source"], request.get("low", -math.inf), request.get("high", math.inf))
+                )
             if not self.wrong.unclipped:
                 low, high = a, b
             if request.get("power") is not None:
                 self._source, self._asked = request["source"], request["power"]
+        self._bounds = [low, high] if self.narrow and not self.wrong.unclipped else [self.low, self.high]
         wanted = self._asked or 0.0
         self.setpoint = min(max(wanted, low), high)
         if self.setpoint != wanted:
-            self._limited = [f"request:{source}" for source, *_ in narrowed] or ["plant"]
+            clipped = [f"request:{source}" for source, a, b in narrowed if not a <= wanted <= b]
+            self._limited = clipped or [self.limit]
         if self.state not in {"normal", "derated"}:
             self.setpoint = 0.0
         feeding = self.wrong.keeps_feeding if self.withheld else not (self.wrong.no_rearm and self._tested)
@@ -184,11 +192,11 @@ class FakeGateway:
         return {"ok": True, "status": {
             "site": "fake & site", "version": "1.0", "conditions": conditions, "trips": [], "maintenance": None,
             "control": {
-                "state": self.state, "setpoint": self.setpoint, "bounds": [self.low, self.high],
+                "state": self.state, "setpoint": self.setpoint, "bounds": self._bounds,
                 "asked": self._asked, "source": self._source, "limited_by": self._limited, "reasons": [],
             },
             "units": {"": {
-                "state": self.state, "setpoint": self.setpoint, "bounds": [self.low, self.high],
+                "state": self.state, "setpoint": self.setpoint, "bounds": self._bounds,
                 "standing": self.setpoint, "measured": power, "limited_by": [], "connected": True, "problem": None,
                 "dead_man": {
                     "kind": "duration", "time": self.time, "interval": 5.0, "armed": armed, "fed_age": age,

@@ -22,7 +22,6 @@ from bessai.commissioning.procedure import (
 )
 from bessai.commissioning.results import Verdict
 from bessai.commissioning.samples import Sample
-from bessai.commissioning.sign import allowed
 
 SILENT_WITHIN = 5.0
 """Seconds within which the gateway must have stopped feeding."""
@@ -42,11 +41,10 @@ def deadman_test(plan: Plan, found: Findings) -> Steps[None]:
     if device.dead_man_kind == "none" or device.dead_man_time <= 0:
         raise not_possible("the profile knows no dead-man of this device")
     watch = yield from ready()
-    rest = yield from drive(watch, plan, 0.0, "rest")
-    power = plan.power if allowed(rest.last, plan.power) else -plan.power
-    if not allowed(rest.last, power):
-        bounds = f"{rest.last.low:+.2f} … {rest.last.high:+.2f} kW"
-        raise not_possible(f"the gateway allows {bounds}: no power of {plan.power:.2f} kW to fall back from")
+    yield from drive(watch, plan, 0.0, "rest")
+    power = plan.power if watch.allowed(plan.power) else -plan.power
+    if not watch.allowed(power):
+        raise not_possible(f"{watch.room}: no power of {plan.power:.2f} kW to fall back from")
     arrival = yield from drive(watch, plan, power, f"run at {power:+.2f} kW")
     if not arrival.last.armed:
         raise AbortedError("the gateway does not say that the dead-man is armed although power flows")

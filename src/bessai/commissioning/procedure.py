@@ -16,6 +16,8 @@ LEASE = 5.0
 """Seconds of every lease: a wizard that is gone has no power for longer."""
 HOLD = 3.0
 """Seconds that a power must stay where it belongs to count as reached: three cycles of a second. Judgement."""
+SETTLE = 3.0
+"""Seconds until the bounds of an earlier request no longer show: three cycles of a second. Judgement."""
 STUCK = 15.0
 """Seconds without any movement after which a setpoint is not waited for any longer. Judgement."""
 LONGEST = 600.0
@@ -94,6 +96,8 @@ class Findings:
     checks: list[Check] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
     """Times are monotonic seconds."""
+    missing: list[str] = field(default_factory=list)
+    """Parts of the step that were not possible, and without which it is incomplete."""
 
     def check(
         self,
@@ -135,10 +139,21 @@ class Watch:
     """Looks at every sample of a step: a new alarm, or power that is no longer allowed, ends the step."""
 
     def __init__(self, first: Sample) -> None:
+        self.low, self.high = first.low, first.high
+        """kW that the gateway allowed the unit when the step began and asked for nothing."""
         self._known = {alarm.code for alarm in first.alarms}
         self._counters: dict[str, float] = {}
         self.fallen: dict[str, tuple[float, float]] = {}
         """Energy counters that fell: what they were and became, in kWh."""
+
+    def allowed(self, power: float) -> bool:
+        """True when the unit may have this power in kW."""
+        return self.low <= power <= self.high
+
+    @property
+    def room(self) -> str:
+        """What the gateway allows, in words."""
+        return f"the gateway allows {self.low:+.2f} … {self.high:+.2f} kW"
 
     @property
     def counters(self) -> list[str]:
@@ -163,12 +178,15 @@ class Watch:
 
 
 def ready() -> Steps[Watch]:
-    """Wait for a gateway that grants power, at most for 30 s, and begin to watch it."""
+    """Wait for a gateway that grants power, at most for 30 s, and begin to watch it.
+
+    It is asked for zero without bounds meanwhile, so that the bounds it tells are its own.
+    """
     began: float | None = None
     while True:
-        sample = yield Wish(phase="wait until the gateway grants power", asks=(pinned(0.0),))
+        sample = yield Wish(phase="wait until the gateway grants power", asks=(Ask(power=0.0),))
         began = sample.time if began is None else began
-        if sample.state in GRANTED:
+        if sample.state in GRANTED and sample.time - began >= SETTLE:
             return Watch(sample)
         if sample.time - began > 30.0 or sample.state in {"tripped", "maintenance", "monitor"}:
             raise not_possible(f"the gateway grants no power: its state is {sample.state}{_because(sample)}")

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from bessai.commissioning.device import Device
 from bessai.commissioning.plausibility import check_counters, check_electric
-from bessai.commissioning.procedure import Arrival, Findings, Plan, Steps, Watch, Wish, drive, ready
+from bessai.commissioning.procedure import (
+    Arrival,
+    Findings,
+    Plan,
+    Steps,
+    Watch,
+    Wish,
+    drive,
+    not_possible,
+    ready,
+)
 from bessai.commissioning.results import Verdict
 from bessai.commissioning.samples import Sample
 
@@ -15,14 +25,16 @@ _SOC_WRONG = 1.0
 def sign_test(plan: Plan, found: Findings) -> Steps[None]:
     """The step: rest, charge, rest, discharge, rest."""
     watch = yield from ready()
+    if not watch.allowed(plan.power) and not watch.allowed(-plan.power):
+        raise not_possible(f"{watch.room}: no power of {plan.power:.2f} kW in either direction")
     for word, power in (("charge", -plan.power), ("discharge", plan.power)):
         rest = yield from drive(watch, plan, 0.0, f"rest before the {word}")
-        if not allowed(rest.last, power):
+        if not watch.allowed(power):
+            found.missing.append(f"no {word}")
             found.check(
                 f"a small {word}",
                 Verdict.NOT_POSSIBLE,
-                f"the gateway allows {rest.last.low:+.2f} … {rest.last.high:+.2f} kW: "
-                f"no {word} of {plan.power:.2f} kW now" + _limited(rest.last),
+                f"{watch.room}: no {word} of {plan.power:.2f} kW now" + _limited(rest.last),
             )
             continue
         arrival = yield from drive(watch, plan, power, f"small {word}")
@@ -30,11 +42,6 @@ def sign_test(plan: Plan, found: Findings) -> Steps[None]:
         yield from _ask(found, watch, word)
     yield from drive(watch, plan, 0.0, "rest at the end")
     check_counters(found, watch)
-
-
-def allowed(sample: Sample, power: float) -> bool:
-    """True when the guard allows the unit this power in kW now."""
-    return sample.low <= power <= sample.high
 
 
 def _check(found: Findings, device: Device, word: str, rest: Arrival, arrival: Arrival) -> None:
