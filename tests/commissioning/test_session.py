@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -156,6 +157,25 @@ def test_a_fallback_that_is_not_zero_needs_a_person(answer: bool | None, verdict
     result = run("deadman", gateway, answer=answer)
     assert result.verdict is verdict
     assert sent(gateway, "deadman_test_end")[0]["result"] == verdict.value
+
+
+@pytest.mark.parametrize(
+    ("period", "wait", "sign", "verdict"),
+    [
+        (1.0, 75.0, 1.0, Verdict.PASSED),
+        (60.0, 75.0, 1.0, Verdict.PASSED),
+        (60.0, 0.0, 1.0, Verdict.NOT_POSSIBLE),
+        (1.0, 0.0, 1.0, Verdict.PASSED),
+        (1.0, 75.0, -1.0, Verdict.FAILED),
+        (60.0, 75.0, -1.0, Verdict.FAILED),
+        (1.0, 75.0, 0.1, Verdict.NOTED),
+    ],
+)
+def test_the_meter_is_a_second_witness(period: float, wait: float, sign: float, verdict: Verdict) -> None:
+    gateway = FakeGateway(meter_period=period, wrong=Misbehaviour(meter_sign=sign))
+    result = run("sign", gateway, replace(PLAN, wait=wait))
+    found = checks(result)
+    assert found["the meter sees the charge"] is found["the meter sees the discharge"] is verdict
 
 
 def test_an_early_fallback_is_noted() -> None:

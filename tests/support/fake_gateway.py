@@ -36,6 +36,7 @@ class Misbehaviour:
     slow: float = 0.0
     keeps_feeding: bool = False
     offset: float = 0.0
+    meter_sign: float = 1.0
 
 
 @dataclass
@@ -59,6 +60,7 @@ class FakeGateway:
     measured_log: list[float] = field(default_factory=list)
     state: str = "normal"
     limit: str = "plant"
+    meter_period: float = 1.0
     narrow: bool = False
     """True: the unit's bounds are told as the requests left them, not as the guard allows."""
     old: bool = False
@@ -71,6 +73,7 @@ class FakeGateway:
         self._source: str | None = None
         self._asked: float | None = None
         self._limited: list[str] = []
+        self._metered = (-math.inf, 0.0)
         self._bounds = [self.low, self.high]
         self._charged, self._discharged = 120.0, 110.0
         self._tested: dict[str, Any] | None = None
@@ -207,6 +210,13 @@ class FakeGateway:
             "points": self._points(power),
         }}  # fmt: skip
 
+    def _meter(self, power: float) -> dict[str, Any]:
+        """Read every `meter_period` s only."""
+        if self.now - self._metered[0] >= self.meter_period:
+            self._metered = (self.now, self.wrong.meter_sign * power - 0.8)
+        read, value = self._metered
+        return {"value": value, "unit": "kW", "quality": "good", "age": self.now - read}
+
     def _points(self, power: float) -> dict[str, Any]:
         def point(value: float, unit: str | None) -> dict[str, Any]:
             return {"value": value, "unit": unit, "quality": "good", "age": 0.2}
@@ -221,7 +231,7 @@ class FakeGateway:
             "cell_voltage_max": point(3.36, "V"),
             "charge_power_max": point(self.rated, "kW"),
             "discharge_power_max": point(self.rated, "kW"),
-            "grid_power": point(power - 0.8, "kW"),
+            "grid_power": self._meter(power),
             "energy_charged_total": point(self._charged, "kWh"),
             "energy_discharged_total": point(self._discharged, "kWh"),
             "pv_1_voltage": {"value": None, "unit": "V", "quality": "not_available", "age": None},

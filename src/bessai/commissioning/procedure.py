@@ -83,6 +83,9 @@ class Plan:
     """kW of the tests on this unit, positive."""
     units: int = 1
     """Commanded units of the plant: what it is asked for is shared among them."""
+    wait: float = 75.0
+    """Seconds that a power is held at most until values that are read seldom were read again: a little more than the
+    minute of the slowest poll class."""
     full_power: bool = False
     """True when somebody agreed to run at full power."""
     user: str = ""
@@ -254,6 +257,33 @@ def drive(watch: Watch, plan: Plan, power: float, phase: str, *, hold: float = H
                 mean=fmean(held[len(held) // 2 :]),
                 last=sample,
             )
+
+
+def hold_until_read(
+    watch: Watch, plan: Plan, power: float, arrival: Arrival, names: tuple[str, ...]
+) -> Steps[Sample]:
+    """Hold a power until these points were read since the unit arrived there, at most for the plan's `wait`.
+
+    Returns the last sample.
+    """
+    sample, since = arrival.last, arrival.last.time
+    wish = Wish(phase="hold until slower values are read", asks=(pinned(power * plan.units),))
+    while sample.time - since < plan.wait and not all(fresh(sample, name, since) for name in names):
+        sample = yield from watch.tick(wish)
+        if sample.measured is None:
+            raise AbortedError(f"the measured power ({plan.device.measured}) is {sample.quality}")
+        check_direction(plan.device, power, sample.measured)
+        if not _is(sample.plant_setpoint, power * plan.units):
+            raise AbortedError(f"the gateway took the power back: {_not_granted(sample, power * plan.units)}")
+    return sample
+
+
+def fresh(sample: Sample, name: str, since: float) -> bool:
+    """True when a point was read after `since`, or is not there to be read."""
+    point = sample.points.get(name)
+    if point is None or point.quality != "good":
+        return True
+    return point.age is not None and sample.time - point.age >= since - HOLD
 
 
 def check_direction(device: Device, power: float, measured: float) -> float:

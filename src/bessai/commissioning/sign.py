@@ -12,12 +12,16 @@ from bessai.commissioning.procedure import (
     Watch,
     Wish,
     drive,
+    fresh,
+    hold_until_read,
     not_possible,
     ready,
 )
 from bessai.commissioning.results import Verdict
 from bessai.commissioning.samples import Sample
 
+_METERS = ("grid_power", "battery_current", "battery_voltage")
+"""What is compared with the measured power, and may be read less often."""
 _SOC_WRONG = 1.0
 """% by which the state of charge may move the wrong way in so short a time: rounding. Judgement."""
 
@@ -37,15 +41,17 @@ def sign_test(plan: Plan, found: Findings) -> Steps[None]:
                 f"{watch.room}: no {word} of {plan.power:.2f} kW now" + _limited(rest.last),
             )
             continue
+        before = yield from hold_until_read(watch, plan, 0.0, rest, _METERS)
         arrival = yield from drive(watch, plan, power, f"small {word}")
-        _check(found, plan.device, word, rest, arrival)
+        after = yield from hold_until_read(watch, plan, power, arrival, _METERS)
+        _check(found, plan.device, word, before, arrival, after)
         yield from _ask(found, watch, word)
     yield from drive(watch, plan, 0.0, "rest at the end")
     check_counters(found, watch)
 
 
-def _check(found: Findings, device: Device, word: str, rest: Arrival, arrival: Arrival) -> None:
-    last, target = arrival.last, arrival.target
+def _check(found: Findings, device: Device, word: str, rest: Sample, arrival: Arrival, last: Sample) -> None:
+    target = arrival.target
     found.mark(last.time, f"{word} seen")
     measured = arrival.mean
     found.check(
@@ -67,7 +73,7 @@ def _check(found: Findings, device: Device, word: str, rest: Arrival, arrival: A
             current_a=current,
         )
     check_electric(found, device, last, f"{word[:-1]}ing")
-    before, after = rest.last.good("soc"), last.good("soc")
+    before, after = rest.good("soc"), last.good("soc")
     if before is not None and after is not None:
         wrong = (after - before) if target > 0 else (before - after)
         found.check(
@@ -77,15 +83,19 @@ def _check(found: Findings, device: Device, word: str, rest: Arrival, arrival: A
             {"wrong_way_max_percent": _SOC_WRONG},
             before_percent=before, after_percent=after,
         )  # fmt: skip
-    _check_meter(found, device, word, rest.last, arrival)
+    _check_meter(found, word, rest, arrival, last)
 
 
-def _check_meter(found: Findings, device: Device, word: str, rest: Sample, arrival: Arrival) -> None:
+def _check_meter(found: Findings, word: str, rest: Sample, arrival: Arrival, last: Sample) -> None:
     """The meter at the point of connection is an instrument of its own: it tells when the device's sign is wrong."""
-    before, after = rest.good("grid_power"), arrival.last.good("grid_power")
+    before, after = rest.good("grid_power"), last.good("grid_power")
     name = f"the meter sees the {word}"
     if before is None or after is None:
         text = "grid_power is not known: no second instrument confirms the direction"
+        found.check(name, Verdict.NOT_POSSIBLE, text)
+        return
+    if not fresh(last, "grid_power", arrival.last.time):
+        text = "grid_power was not read since the power flowed: give more time (--wait)"
         found.check(name, Verdict.NOT_POSSIBLE, text)
         return
     change, half = after - before, abs(arrival.target) / 2
