@@ -183,6 +183,14 @@ def test_an_early_fallback_is_noted() -> None:
     assert checks(result)["not much too early"] is Verdict.NOTED
 
 
+def test_a_device_that_did_not_fall_back_is_seen_to_obey_again() -> None:
+    result = run("deadman", FakeGateway(wrong=Misbehaviour(never_falls=True)))
+    assert checks(result)["the gateway brings it to zero after the failed test"] is Verdict.PASSED
+    last = result.rows[-1].measured
+    assert last is not None
+    assert abs(last) <= DEVICE.tolerance
+
+
 def test_a_device_without_a_shown_timer() -> None:
     result = run("deadman", FakeGateway(shows_remaining=False))
     assert result.verdict is Verdict.PASSED

@@ -56,6 +56,7 @@ def deadman_test(plan: Plan, found: Findings) -> Steps[None]:
     for objection in sample.objections:
         found.check("the gateway recorded the result", False, objection)
     if not fallen:
+        yield from _stopped(watch, plan, found)
         return  # no power is asked for any more
     yield from _rearmed(watch, plan, found, power)
     yield from drive(watch, plan, 0.0, "rest at the end")
@@ -184,6 +185,22 @@ def _check_timer(found: Findings, shown: list[float]) -> None:
         + (" and rose in between: somebody else feeds it" if rose > 1.0 else ""),
         first_s=shown[0], last_s=shown[-1],
     )  # fmt: skip
+
+
+def _stopped(watch: Watch, plan: Plan, found: Findings) -> Steps[None]:
+    """A device that does not fall back must at least obey again."""
+    limit, name = plan.device.response_time + REARM, "the gateway brings it to zero after the failed test"
+    began: float | None = None
+    while True:
+        wish = Wish(phase="rest after the failed test", asks=(pinned(0.0),))
+        sample = yield from watch.tick(wish, expected=EXPECTED)
+        began = sample.time if began is None else began
+        after, measured = sample.time - began, sample.measured
+        good = measured is not None and abs(measured) <= plan.device.tolerance
+        if good or after > limit:
+            seen = "is not known" if measured is None else f"is {measured:+.2f} kW"
+            found.check(name, good, f"{after:.1f} s after the test the power {seen}", {"limit_s": limit})
+            return
 
 
 def _rearmed(watch: Watch, plan: Plan, found: Findings, power: float) -> Steps[None]:
