@@ -5,17 +5,15 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+from bessai.commissioning.drive import HOLD, Arrival, drive
 from bessai.commissioning.procedure import (
     GRANTED,
-    HOLD,
     AbortedError,
-    Arrival,
     Findings,
     Plan,
     Steps,
     Watch,
     Wish,
-    drive,
     not_possible,
     pinned,
     ready,

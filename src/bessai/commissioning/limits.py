@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bessai.commissioning.drive import drive
 from bessai.commissioning.procedure import (
     LEASE,
     SOURCE,
@@ -13,7 +14,6 @@ from bessai.commissioning.procedure import (
     Steps,
     Watch,
     Wish,
-    drive,
     pinned,
     ready,
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bessai.commissioning.procedure import Arrival, Findings, Plan, Steps, drive, ready
+from bessai.commissioning.drive import Arrival, drive
+from bessai.commissioning.procedure import Findings, Plan, Steps, ready
 from bessai.commissioning.results import Verdict
 
 HOLD = 5.0

@@ -3,20 +3,9 @@
 from __future__ import annotations
 
 from bessai.commissioning.device import Device
+from bessai.commissioning.drive import Arrival, drive, fresh, hold_until_read
 from bessai.commissioning.plausibility import check_counters, check_electric
-from bessai.commissioning.procedure import (
-    Arrival,
-    Findings,
-    Plan,
-    Steps,
-    Watch,
-    Wish,
-    drive,
-    fresh,
-    hold_until_read,
-    not_possible,
-    ready,
-)
+from bessai.commissioning.procedure import Findings, Plan, Steps, Watch, Wish, not_possible, ready
 from bessai.commissioning.results import Verdict
 from bessai.commissioning.samples import Sample
 
