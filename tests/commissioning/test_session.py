@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -72,8 +73,9 @@ def at_rest(gateway: FakeGateway) -> bool:
     return abs(gateway.measured) < 0.1 and gateway.setpoint == 0
 
 
-def test_a_good_plant_passes_everything() -> None:
-    gateway = FakeGateway()
+@pytest.mark.parametrize("narrow", [False, True])
+def test_a_good_plant_passes_everything(narrow: bool) -> None:
+    gateway = FakeGateway(narrow=narrow)
     done = session(gateway)
     results = done.run_all(STEPS)
     assert [(r.key, r.verdict) for r in results] == [(s.key, Verdict.PASSED) for s in STEPS], [
@@ -157,9 +159,36 @@ def test_a_fallback_that_is_not_zero_needs_a_person(answer: bool | None, verdict
     assert sent(gateway, "deadman_test_end")[0]["result"] == verdict.value
 
 
+@pytest.mark.parametrize(
+    ("period", "wait", "sign", "verdict"),
+    [
+        (1.0, 75.0, 1.0, Verdict.PASSED),
+        (60.0, 75.0, 1.0, Verdict.PASSED),
+        (60.0, 0.0, 1.0, Verdict.NOT_POSSIBLE),
+        (1.0, 0.0, 1.0, Verdict.PASSED),
+        (1.0, 75.0, -1.0, Verdict.FAILED),
+        (60.0, 75.0, -1.0, Verdict.FAILED),
+        (1.0, 75.0, 0.1, Verdict.NOTED),
+    ],
+)
+def test_the_meter_is_a_second_witness(period: float, wait: float, sign: float, verdict: Verdict) -> None:
+    gateway = FakeGateway(meter_period=period, wrong=Misbehaviour(meter_sign=sign))
+    result = run("sign", gateway, replace(PLAN, wait=wait))
+    found = checks(result)
+    assert found["the meter sees the charge"] is found["the meter sees the discharge"] is verdict
+
+
 def test_an_early_fallback_is_noted() -> None:
     result = run("deadman", FakeGateway(wrong=Misbehaviour(falls_after=6.0)))
     assert checks(result)["not much too early"] is Verdict.NOTED
+
+
+def test_a_device_that_did_not_fall_back_is_seen_to_obey_again() -> None:
+    result = run("deadman", FakeGateway(wrong=Misbehaviour(never_falls=True)))
+    assert checks(result)["the gateway brings it to zero after the failed test"] is Verdict.PASSED
+    last = result.rows[-1].measured
+    assert last is not None
+    assert abs(last) <= DEVICE.tolerance
 
 
 def test_a_device_without_a_shown_timer() -> None:
@@ -210,12 +239,15 @@ def test_no_power_moves_after_a_wrong_sign() -> None:
 
 
 def test_a_charge_only_plant_is_told_honestly() -> None:
-    gateway = FakeGateway(high=0.0, soc=4.0)
+    gateway = FakeGateway(high=0.0, soc=4.0, limit="soc_low")
     results = {r.key: r for r in session(gateway).run_all(STEPS)}
     assert checks(results["sign"])["a small discharge"] is Verdict.NOT_POSSIBLE
     assert checks(results["limits"])["lower edge of the state of charge"] is Verdict.PASSED
     assert checks(results["limits"])["upper edge of the state of charge"] is Verdict.NOT_POSSIBLE
     assert results["deadman"].verdict is Verdict.PASSED
+    assert results["sign"].verdict is results["response"].verdict is Verdict.INCOMPLETE
+    assert results["sign"].why == "no discharge"
+    assert overall(results.values()) is Verdict.INCOMPLETE
 
 
 @pytest.mark.parametrize("state", ["hold", "tripped", "maintenance", "monitor"])

@@ -36,7 +36,7 @@ def test_the_twin_is_commissioned(tmp_path: Path) -> None:
             with GatewayProcess(tmp_path / "data", INVERTER_PORT=str(twin.port)) as gateway:
                 await _gateway_with_units(gateway)
                 done = await asyncio.to_thread(
-                    bessai, "commission", "--yes", "--full-power", "--skip", "deadman", "--user", "eva",
+                    bessai, "commission", "--yes", "--full-power", "--skip", "deadman", "--wait", "0", "--user", "eva",
                     "--reason", "test", "--json", "--data-dir", str(gateway.data), timeout=500,
                 )  # fmt: skip
                 report = json.loads(done.stdout)["report"]

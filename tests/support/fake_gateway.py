@@ -36,6 +36,7 @@ class Misbehaviour:
     slow: float = 0.0
     keeps_feeding: bool = False
     offset: float = 0.0
+    meter_sign: float = 1.0
 
 
 @dataclass
@@ -58,6 +59,10 @@ class FakeGateway:
     messages: list[dict[str, Any]] = field(default_factory=list)
     measured_log: list[float] = field(default_factory=list)
     state: str = "normal"
+    limit: str = "plant"
+    meter_period: float = 1.0
+    narrow: bool = False
+    """True: the unit's bounds are told as the requests left them, not as the guard allows."""
     old: bool = False
 
     def __post_init__(self) -> None:
@@ -68,6 +73,8 @@ class FakeGateway:
         self._source: str | None = None
         self._asked: float | None = None
         self._limited: list[str] = []
+        self._metered = (-math.inf, 0.0)
+        self._bounds = [self.low, self.high]
         self._charged, self._discharged = 120.0, 110.0
         self._tested: dict[str, Any] | None = None
         self._lock = threading.RLock()
@@ -113,15 +120,19 @@ class FakeGateway:
             if a > b:
                 continue
             if (a, b) != (low, high):
-                narrowed.append((request["source"], a, b))
+                narrowed.append(
+                    (request["source"], request.get("low", -math.inf), request.get("high", math.inf))
+                )
             if not self.wrong.unclipped:
                 low, high = a, b
             if request.get("power") is not None:
                 self._source, self._asked = request["source"], request["power"]
+        self._bounds = [low, high] if self.narrow and not self.wrong.unclipped else [self.low, self.high]
         wanted = self._asked or 0.0
         self.setpoint = min(max(wanted, low), high)
         if self.setpoint != wanted:
-            self._limited = [f"request:{source}" for source, *_ in narrowed] or ["plant"]
+            clipped = [f"request:{source}" for source, a, b in narrowed if not a <= wanted <= b]
+            self._limited = clipped or [self.limit]
         if self.state not in {"normal", "derated"}:
             self.setpoint = 0.0
         feeding = self.wrong.keeps_feeding if self.withheld else not (self.wrong.no_rearm and self._tested)
@@ -184,11 +195,11 @@ class FakeGateway:
         return {"ok": True, "status": {
             "site": "fake & site", "version": "1.0", "conditions": conditions, "trips": [], "maintenance": None,
             "control": {
-                "state": self.state, "setpoint": self.setpoint, "bounds": [self.low, self.high],
+                "state": self.state, "setpoint": self.setpoint, "bounds": self._bounds,
                 "asked": self._asked, "source": self._source, "limited_by": self._limited, "reasons": [],
             },
             "units": {"": {
-                "state": self.state, "setpoint": self.setpoint, "bounds": [self.low, self.high],
+                "state": self.state, "setpoint": self.setpoint, "bounds": self._bounds,
                 "standing": self.setpoint, "measured": power, "limited_by": [], "connected": True, "problem": None,
                 "dead_man": {
                     "kind": "duration", "time": self.time, "interval": 5.0, "armed": armed, "fed_age": age,
@@ -198,6 +209,13 @@ class FakeGateway:
             }},
             "points": self._points(power),
         }}  # fmt: skip
+
+    def _meter(self, power: float) -> dict[str, Any]:
+        """Read every `meter_period` s only."""
+        if self.now - self._metered[0] >= self.meter_period:
+            self._metered = (self.now, self.wrong.meter_sign * power - 0.8)
+        read, value = self._metered
+        return {"value": value, "unit": "kW", "quality": "good", "age": self.now - read}
 
     def _points(self, power: float) -> dict[str, Any]:
         def point(value: float, unit: str | None) -> dict[str, Any]:
@@ -213,7 +231,7 @@ class FakeGateway:
             "cell_voltage_max": point(3.36, "V"),
             "charge_power_max": point(self.rated, "kW"),
             "discharge_power_max": point(self.rated, "kW"),
-            "grid_power": point(power - 0.8, "kW"),
+            "grid_power": self._meter(power),
             "energy_charged_total": point(self._charged, "kWh"),
             "energy_discharged_total": point(self._discharged, "kWh"),
             "pv_1_voltage": {"value": None, "unit": "V", "quality": "not_available", "age": None},

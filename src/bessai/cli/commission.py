@@ -54,6 +54,9 @@ def commission(
         False, "--full-power", help="Agree to run at the limits for some seconds."
     ),
     cells: int = _CELLS,
+    wait: float = typer.Option(
+        75.0, min=0.0, help="Longest wait in s for values that are read seldom, at each power."
+    ),
     data_dir: Path = DATA_DIR,
     as_json: bool = _JSON,
 ) -> None:
@@ -72,7 +75,7 @@ def commission(
         fail(*(f"--skip {name}: use one of {', '.join(keys)}" for name in wrong))
     _run(
         "commission", STEPS, user=user, reason=reason, unit=unit, power=power, yes=yes, skip=skip or [],
-        full_power=full_power, cells=cells, data_dir=data_dir, as_json=as_json,
+        full_power=full_power, cells=cells, wait=wait, data_dir=data_dir, as_json=as_json,
     )  # fmt: skip
 
 
@@ -94,7 +97,7 @@ def deadman(
     steps = [step for step in STEPS if step.key == "deadman"]
     _run(
         "deadman", steps, user=user, reason=reason, unit=unit, power=power, yes=yes, skip=[],
-        full_power=False, cells=None, data_dir=data_dir, as_json=as_json,
+        full_power=False, cells=None, wait=0.0, data_dir=data_dir, as_json=as_json,
     )  # fmt: skip
 
 
@@ -129,6 +132,7 @@ def _run(
     skip: Sequence[str],
     full_power: bool,
     cells: int | None,
+    wait: float,
     data_dir: Path,
     as_json: bool,
 ) -> None:

@@ -5,24 +5,21 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+from bessai.commissioning.drive import HOLD, Arrival, drive
 from bessai.commissioning.procedure import (
     GRANTED,
-    HOLD,
     AbortedError,
-    Arrival,
     Findings,
     Plan,
     Steps,
     Watch,
     Wish,
-    drive,
     not_possible,
     pinned,
     ready,
 )
 from bessai.commissioning.results import Verdict
 from bessai.commissioning.samples import Sample
-from bessai.commissioning.sign import allowed
 
 SILENT_WITHIN = 5.0
 """Seconds within which the gateway must have stopped feeding."""
@@ -42,11 +39,10 @@ def deadman_test(plan: Plan, found: Findings) -> Steps[None]:
     if device.dead_man_kind == "none" or device.dead_man_time <= 0:
         raise not_possible("the profile knows no dead-man of this device")
     watch = yield from ready()
-    rest = yield from drive(watch, plan, 0.0, "rest")
-    power = plan.power if allowed(rest.last, plan.power) else -plan.power
-    if not allowed(rest.last, power):
-        bounds = f"{rest.last.low:+.2f} … {rest.last.high:+.2f} kW"
-        raise not_possible(f"the gateway allows {bounds}: no power of {plan.power:.2f} kW to fall back from")
+    yield from drive(watch, plan, 0.0, "rest")
+    power = plan.power if watch.allowed(plan.power) else -plan.power
+    if not watch.allowed(power):
+        raise not_possible(f"{watch.room}: no power of {plan.power:.2f} kW to fall back from")
     arrival = yield from drive(watch, plan, power, f"run at {power:+.2f} kW")
     if not arrival.last.armed:
         raise AbortedError("the gateway does not say that the dead-man is armed although power flows")
@@ -58,6 +54,7 @@ def deadman_test(plan: Plan, found: Findings) -> Steps[None]:
     for objection in sample.objections:
         found.check("the gateway recorded the result", False, objection)
     if not fallen:
+        yield from _stopped(watch, plan, found)
         return  # no power is asked for any more
     yield from _rearmed(watch, plan, found, power)
     yield from drive(watch, plan, 0.0, "rest at the end")
@@ -186,6 +183,22 @@ def _check_timer(found: Findings, shown: list[float]) -> None:
         + (" and rose in between: somebody else feeds it" if rose > 1.0 else ""),
         first_s=shown[0], last_s=shown[-1],
     )  # fmt: skip
+
+
+def _stopped(watch: Watch, plan: Plan, found: Findings) -> Steps[None]:
+    """A device that does not fall back must at least obey again."""
+    limit, name = plan.device.response_time + REARM, "the gateway brings it to zero after the failed test"
+    began: float | None = None
+    while True:
+        wish = Wish(phase="rest after the failed test", asks=(pinned(0.0),))
+        sample = yield from watch.tick(wish, expected=EXPECTED)
+        began = sample.time if began is None else began
+        after, measured = sample.time - began, sample.measured
+        good = measured is not None and abs(measured) <= plan.device.tolerance
+        if good or after > limit:
+            seen = "is not known" if measured is None else f"is {measured:+.2f} kW"
+            found.check(name, good, f"{after:.1f} s after the test the power {seen}", {"limit_s": limit})
+            return
 
 
 def _rearmed(watch: Watch, plan: Plan, found: Findings, power: float) -> Steps[None]:

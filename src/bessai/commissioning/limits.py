@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bessai.commissioning.drive import drive
 from bessai.commissioning.procedure import (
     LEASE,
     SOURCE,
@@ -13,17 +14,15 @@ from bessai.commissioning.procedure import (
     Steps,
     Watch,
     Wish,
-    drive,
     pinned,
     ready,
 )
 from bessai.commissioning.results import Verdict
 from bessai.commissioning.samples import Sample
-from bessai.commissioning.sign import allowed
 
 HIGHER = "commissioning_bounds"
 """A second source that outranks the first, to set bounds."""
-LOOKED = 8.0
+LOOKED = 5.0
 """Seconds that a setpoint is looked at. Judgement: some cycles more than it takes to settle."""
 NOTICED = 5.0
 """Seconds within which the end of a lease must show: two cycles and two samples, with room."""
@@ -33,11 +32,10 @@ _WATT = 0.002
 def limit_test(plan: Plan, found: Findings) -> Steps[None]:
     """The step: bounds of a higher priority, a lease that expires, bounds of zero, the plant's limits."""
     watch = yield from ready()
-    rest = yield from drive(watch, plan, 0.0, "rest")
-    sign = 1.0 if allowed(rest.last, plan.power) else -1.0 if allowed(rest.last, -plan.power) else 0.0
+    yield from drive(watch, plan, 0.0, "rest")
+    sign = 1.0 if watch.allowed(plan.power) else -1.0 if watch.allowed(-plan.power) else 0.0
     if sign == 0.0:
-        text = f"the gateway allows {rest.last.low:+.2f} … {rest.last.high:+.2f} kW now"
-        found.check("bounds of a higher priority", Verdict.NOT_POSSIBLE, text)
+        found.check("bounds of a higher priority", Verdict.NOT_POSSIBLE, watch.room)
     else:
         power = sign * plan.power * plan.units
         yield from _higher(watch, found, power)
@@ -45,10 +43,10 @@ def limit_test(plan: Plan, found: Findings) -> Steps[None]:
         yield from drive(watch, plan, 0.0, "rest before the lease")
         yield from _expiry(watch, found, power)
     rest = yield from drive(watch, plan, 0.0, "rest before the plant's limits")
-    for word, limit in (("charge", rest.last.low), ("discharge", rest.last.high)):
-        yield from _plant_limit(watch, plan, found, word, limit)
+    for word, limit, edge in (("charge", watch.low, "upper"), ("discharge", watch.high, "lower")):
+        named = yield from _plant_limit(watch, plan, found, word, limit)
+        _soc_edge(found, rest.last, edge, blocked=limit == 0, named=named)
         yield from drive(watch, plan, 0.0, f"rest after the {word}")
-    _soc_edges(found, rest.last)
 
 
 def _higher(watch: Watch, found: Findings, power: float) -> Steps[None]:
@@ -108,17 +106,24 @@ def _expiry(watch: Watch, found: Findings, power: float) -> Steps[None]:
         return
     found.mark(sample.time, "lease over")
     start = sample
-    while gone is not None and sample.plant_setpoint != 0 and sample.time - start.time < 600:
+    while (
+        gone is not None
+        and sample.source is None
+        and sample.plant_setpoint != 0
+        and sample.time - start.time < 600
+    ):
         before = sample
         sample = yield from watch.tick(wish)
         if abs(sample.plant_setpoint or 0.0) > abs(before.plant_setpoint or 0.0) + _WATT:
             break
     found.check(
         "an expired lease",
-        gone is not None and sample.plant_setpoint == 0,
+        gone is not None and (sample.plant_setpoint == 0 or sample.source is not None),
         f"a lease of {LEASE:g} s was not renewed: "
         + (
-            f"it was over {gone:.1f} s after it began, and the setpoint zero after {sample.time - began:.1f} s"
+            f"it was over {gone:.1f} s after it began, and the setpoint "
+            + (f"{sample.source}'s" if sample.source else "zero")
+            + f" after {sample.time - began:.1f} s"
             if gone is not None
             else f"it still had power {sample.time - began:.1f} s later"
         ),
@@ -127,8 +132,11 @@ def _expiry(watch: Watch, found: Findings, power: float) -> Steps[None]:
     )  # fmt: skip
 
 
-def _plant_limit(watch: Watch, plan: Plan, found: Findings, word: str, limit: float) -> Steps[None]:
-    """Ask for more than the guard allows. Where it allows something, that is power: only when it was agreed."""
+def _plant_limit(watch: Watch, plan: Plan, found: Findings, word: str, limit: float) -> Steps[set[str]]:
+    """Ask for more than the guard allows. Where it allows something, that is power: only when it was agreed.
+
+    Returns the names of what limited it.
+    """
     name = f"the plant's {word} limit"
     sign = -1.0 if word == "charge" else 1.0
     wanted = sign * (1.2 * max(abs(limit) * plan.units, plan.power))
@@ -138,7 +146,7 @@ def _plant_limit(watch: Watch, plan: Plan, found: Findings, word: str, limit: fl
         if not sample.answer:
             text = f"a test at {limit:+.2f} kW was not agreed to (--full-power)"
             found.check(name, Verdict.NOT_POSSIBLE, f"not tested on the device: {text}")
-            return
+            return set()
     asks = (Ask(power=wanted, low=min(wanted, 0.0), high=max(wanted, 0.0)),)
     phase = f"ask for {wanted:+.2f} kW where {limit:+.2f} kW is the limit"
     seen = yield from _look(watch, asks, phase)
@@ -154,28 +162,21 @@ def _plant_limit(watch: Watch, plan: Plan, found: Findings, word: str, limit: fl
         {"limit_kw": limit, "tolerance_kw": plan.device.tolerance},
         asked_kw=wanted, setpoint_kw=setpoints[-1] if setpoints else None, measured_kw=sign * most,
     )  # fmt: skip
+    return {name for s in seen for name in s.limited_by}
 
 
-def _soc_edges(found: Findings, sample: Sample) -> None:
-    soc = sample.good("soc")
+def _soc_edge(found: Findings, sample: Sample, edge: str, *, blocked: bool, named: set[str]) -> None:
+    """Shown only where the battery happens to stand at this edge."""
+    name, soc = f"{edge} edge of the state of charge", sample.good("soc")
     shown = "soc is not known" if soc is None else f"soc is {soc:.1f} %"
-    for name, edge, blocked in (
-        ("upper edge of the state of charge", "soc_high", sample.low == 0),
-        ("lower edge of the state of charge", "soc_low", sample.high == 0),
-    ):
-        at_edge = edge in sample.limited_by or (
-            blocked and soc is not None and (soc > 90) == (edge == "soc_high")
+    if blocked and any(limit.startswith("soc") for limit in named):
+        text = (
+            f"{shown}: the gateway allows nothing in that direction, and says that the state of charge is why"
         )
-        if blocked and at_edge:
-            found.check(
-                name,
-                Verdict.PASSED,
-                f"{shown}: the gateway allows nothing in that direction",
-                soc_percent=soc,
-            )
-        else:
-            text = f"not tested on the device: {shown}, and a short test cannot move it to the edge"
-            found.check(name, Verdict.NOT_POSSIBLE, text, soc_percent=soc)
+        found.check(name, Verdict.PASSED, text, soc_percent=soc)
+    else:
+        text = f"not tested on the device: {shown}, and a short test cannot move it to the edge"
+        found.check(name, Verdict.NOT_POSSIBLE, text, soc_percent=soc)
 
 
 def _look(

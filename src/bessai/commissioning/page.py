@@ -18,7 +18,7 @@ _HEADLINE = {
 }
 _DISPLAY = "display: "
 """How checks begin that compare a value with the device's display."""
-_OPEN = (Verdict.NOT_POSSIBLE, Verdict.SKIPPED)
+_OPEN = (Verdict.NOT_POSSIBLE, Verdict.SKIPPED, Verdict.INCOMPLETE)
 
 
 def render(report: Report) -> str:

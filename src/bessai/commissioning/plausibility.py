@@ -61,9 +61,9 @@ def check_points(found: Findings, device: Device, sample: Sample) -> None:
         kind = good if point.quality == "good" else excused if point.quality in _SAID_TO_BE_MISSING else bad
         kind.append(name if kind is good else f"{name} ({point.quality})")
     found.check(
-        "every point good",
+        "every point that the device has is good",
         not bad and bool(good),
-        f"{len(good)} of {len(sample.points)} points are good"
+        f"{len(good)} of {len(good) + len(bad)} points are good"
         + (f"; not good: {', '.join(sorted(bad))}" if bad else ""),
         points=len(sample.points), good_points=len(good),
     )  # fmt: skip

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bessai.commissioning.procedure import Arrival, Findings, Plan, Steps, drive, ready
+from bessai.commissioning.drive import Arrival, drive
+from bessai.commissioning.procedure import Findings, Plan, Steps, ready
 from bessai.commissioning.results import Verdict
-from bessai.commissioning.sign import allowed
 
 HOLD = 5.0
 """Seconds over which the accuracy is measured."""
@@ -13,11 +13,11 @@ HOLD = 5.0
 def response_test(plan: Plan, found: Findings) -> Steps[None]:
     """The step: a step to power and back to zero, in each direction that is allowed."""
     watch = yield from ready()
-    rest = yield from drive(watch, plan, 0.0, "rest", hold=HOLD)
+    yield from drive(watch, plan, 0.0, "rest", hold=HOLD)
     for word, power in (("discharge", plan.power), ("charge", -plan.power)):
-        if not allowed(rest.last, power):
-            text = f"the gateway allows {rest.last.low:+.2f} … {rest.last.high:+.2f} kW now"
-            found.check(f"step to {word}", Verdict.NOT_POSSIBLE, text)
+        if not watch.allowed(power):
+            found.missing.append(f"no {word}")
+            found.check(f"step to {word}", Verdict.NOT_POSSIBLE, watch.room)
             continue
         arrival = yield from drive(watch, plan, power, f"step to {power:+.2f} kW", hold=HOLD)
         _check(found, plan, f"step to {word}", arrival)

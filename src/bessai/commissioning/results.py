@@ -19,7 +19,7 @@ class Verdict(Enum):
     NOTED = "noted"
     """Worth knowing; neither right nor wrong by itself."""
     INCOMPLETE = "incomplete"
-    """Nothing failed, and not everything was tried. Of a whole commissioning only."""
+    """Nothing failed, and not everything was possible or tried."""
 
 
 Plain = float | int | str | bool | None

@@ -91,7 +91,7 @@ class Session:
             return self._skipped(step)
         if self.lost:
             return self._not_possible(step, "the gateway is gone")
-        fine = {Verdict.PASSED, Verdict.SKIPPED}
+        fine = {Verdict.PASSED, Verdict.INCOMPLETE, Verdict.SKIPPED}
         unmet = [n for n in step.needs if n in results and results[n].verdict not in fine]
         unmet += [n for n in step.not_after if n in results and results[n].verdict is Verdict.FAILED]
         if unmet and not (unmet == ["points"] and self._goes_on()):
@@ -127,8 +127,8 @@ class Session:
         return StepResult(
             key=step.key,
             title=step.title,
-            verdict=verdict_of(found.checks) if not why else _ended(found),
-            why=why or failed,
+            verdict=_verdict(found, ended=not why),
+            why=why or failed or "; ".join(found.missing),
             started_ns=started_ns,
             ended_ns=self._pace.wall_ns(),
             checks=tuple(found.checks),
@@ -236,10 +236,12 @@ class Session:
                 return
 
 
-def _ended(found: Findings) -> Verdict:
-    """Of a step that did not go to its end: never passed."""
+def _verdict(found: Findings, *, ended: bool) -> Verdict:
+    """Of a step. One that did not go to its end has never passed."""
     verdict = verdict_of(found.checks)
-    return Verdict.NOT_POSSIBLE if verdict is Verdict.PASSED else verdict
+    if verdict is not Verdict.PASSED:
+        return verdict
+    return Verdict.NOT_POSSIBLE if not ended else Verdict.INCOMPLETE if found.missing else verdict
 
 
 def _row(sample: Sample, began: float, phase: str) -> Row:

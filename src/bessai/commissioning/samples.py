@@ -17,6 +17,8 @@ class Value:
     unit: str | None = None
     quality: str = "good"
     meaning: str = ""
+    age: float | None = None
+    """Seconds since the device was read."""
 
     @property
     def text(self) -> str:
@@ -128,5 +130,6 @@ def _value(point: Mapping[str, Any]) -> Value:
         value=point.get("value"),
         unit=point.get("unit"),
         quality=point.get("quality", "missing"),
+        age=point.get("age"),
         meaning=meaning if isinstance(meaning, str) else ", ".join(map(str, meaning)),
     )

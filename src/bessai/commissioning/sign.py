@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from bessai.commissioning.device import Device
+from bessai.commissioning.drive import Arrival, drive, fresh, hold_until_read
 from bessai.commissioning.plausibility import check_counters, check_electric
-from bessai.commissioning.procedure import Arrival, Findings, Plan, Steps, Watch, Wish, drive, ready
+from bessai.commissioning.procedure import Findings, Plan, Steps, Watch, Wish, not_possible, ready
 from bessai.commissioning.results import Verdict
 from bessai.commissioning.samples import Sample
 
+_METERS = ("grid_power", "battery_current", "battery_voltage")
+"""What is compared with the measured power, and may be read less often."""
 _SOC_WRONG = 1.0
 """% by which the state of charge may move the wrong way in so short a time: rounding. Judgement."""
 
@@ -15,30 +18,29 @@ _SOC_WRONG = 1.0
 def sign_test(plan: Plan, found: Findings) -> Steps[None]:
     """The step: rest, charge, rest, discharge, rest."""
     watch = yield from ready()
+    if not watch.allowed(plan.power) and not watch.allowed(-plan.power):
+        raise not_possible(f"{watch.room}: no power of {plan.power:.2f} kW in either direction")
     for word, power in (("charge", -plan.power), ("discharge", plan.power)):
         rest = yield from drive(watch, plan, 0.0, f"rest before the {word}")
-        if not allowed(rest.last, power):
+        if not watch.allowed(power):
+            found.missing.append(f"no {word}")
             found.check(
                 f"a small {word}",
                 Verdict.NOT_POSSIBLE,
-                f"the gateway allows {rest.last.low:+.2f} … {rest.last.high:+.2f} kW: "
-                f"no {word} of {plan.power:.2f} kW now" + _limited(rest.last),
+                f"{watch.room}: no {word} of {plan.power:.2f} kW now" + _limited(rest.last),
             )
             continue
+        before = yield from hold_until_read(watch, plan, 0.0, rest, _METERS)
         arrival = yield from drive(watch, plan, power, f"small {word}")
-        _check(found, plan.device, word, rest, arrival)
+        after = yield from hold_until_read(watch, plan, power, arrival, _METERS)
+        _check(found, plan.device, word, before, arrival, after)
         yield from _ask(found, watch, word)
     yield from drive(watch, plan, 0.0, "rest at the end")
     check_counters(found, watch)
 
 
-def allowed(sample: Sample, power: float) -> bool:
-    """True when the guard allows the unit this power in kW now."""
-    return sample.low <= power <= sample.high
-
-
-def _check(found: Findings, device: Device, word: str, rest: Arrival, arrival: Arrival) -> None:
-    last, target = arrival.last, arrival.target
+def _check(found: Findings, device: Device, word: str, rest: Sample, arrival: Arrival, last: Sample) -> None:
+    target = arrival.target
     found.mark(last.time, f"{word} seen")
     measured = arrival.mean
     found.check(
@@ -60,7 +62,7 @@ def _check(found: Findings, device: Device, word: str, rest: Arrival, arrival: A
             current_a=current,
         )
     check_electric(found, device, last, f"{word[:-1]}ing")
-    before, after = rest.last.good("soc"), last.good("soc")
+    before, after = rest.good("soc"), last.good("soc")
     if before is not None and after is not None:
         wrong = (after - before) if target > 0 else (before - after)
         found.check(
@@ -70,15 +72,19 @@ def _check(found: Findings, device: Device, word: str, rest: Arrival, arrival: A
             {"wrong_way_max_percent": _SOC_WRONG},
             before_percent=before, after_percent=after,
         )  # fmt: skip
-    _check_meter(found, device, word, rest.last, arrival)
+    _check_meter(found, word, rest, arrival, last)
 
 
-def _check_meter(found: Findings, device: Device, word: str, rest: Sample, arrival: Arrival) -> None:
+def _check_meter(found: Findings, word: str, rest: Sample, arrival: Arrival, last: Sample) -> None:
     """The meter at the point of connection is an instrument of its own: it tells when the device's sign is wrong."""
-    before, after = rest.good("grid_power"), arrival.last.good("grid_power")
+    before, after = rest.good("grid_power"), last.good("grid_power")
     name = f"the meter sees the {word}"
     if before is None or after is None:
         text = "grid_power is not known: no second instrument confirms the direction"
+        found.check(name, Verdict.NOT_POSSIBLE, text)
+        return
+    if not fresh(last, "grid_power", arrival.last.time):
+        text = "grid_power was not read since the power flowed: give more time (--wait)"
         found.check(name, Verdict.NOT_POSSIBLE, text)
         return
     change, half = after - before, abs(arrival.target) / 2
