@@ -15,7 +15,16 @@ from typer.testing import CliRunner
 from bessai.cli import explain as explain_cli
 from bessai.cli.explaining import explained, in_words
 from bessai.journal import Entry, Journal, JournalReader
-from bessai.model import CycleRecord, Layout, Quality, Write, WriteOutcome
+from bessai.model import (
+    Bounds,
+    Considered,
+    CycleRecord,
+    Layout,
+    Priority,
+    Quality,
+    Write,
+    WriteOutcome,
+)
 from support.records import DEVICE, LAYOUT, START_NS, make_event, make_record
 
 app = typer.Typer()

@@ -7,12 +7,15 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
+from bessai.core.assembly import control_plane as assemble
 from bessai.core.cycle import ControlCycle, Recorder
-from bessai.core.deadman import DeadMan
 from bessai.core.guard import SafetyGuard
+from bessai.core.keeping import take_up
 from bessai.core.limits import Limits
 from bessai.core.plant import Plant
 from bessai.core.requests import RequestBook
+from bessai.core.settings import Settings
+from bessai.core.state_file import MemoryState
 from bessai.model import Clock, Request
 from bessai.site import Site
 
@@ -28,6 +31,8 @@ class Config:
     heartbeat: float = 3.0
     """Seconds between feeds of the dead-man, at least."""
     limits: Limits = field(default_factory=Limits)
+    ramp: float | None = None
+    """Of the setpoint, % of the rated power per minute; None: none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -37,6 +42,7 @@ class ControlPlane:
     plant: Plant
     cycle: ControlCycle
     book: RequestBook
+    guard: SafetyGuard
 
     def ask(self, request: Request) -> None:
         """Put a request, as the local socket does."""
@@ -67,16 +73,17 @@ def control_plane(
         site: the devices.
         clock: monotonic and wall time.
         recorder: takes each cycle's record.
-        state: what survives a restart of the gateway; nothing does yet.
+        state: what survives a restart of the gateway: trips, maintenance, alarms.
         rng: of the jitter of reconnects.
     """
-    device = site.controlled
-    assert device is not None
-    del state
-    plant = Plant(site, clock, cycle=config.cycle, stale_after=config.stale_after, rng=rng)
-    dead_man = DeadMan(device.compiled, config.heartbeat, config.cycle)
-    guard = SafetyGuard(device.compiled, config.limits, dead_man)
-    book = RequestBook()
-    return ControlPlane(
-        plant=plant, book=book, cycle=ControlCycle(plant, guard, book, recorder, clock, config.cycle)
+    settings = Settings.model_construct(
+        site_id="simulated",
+        cycle_time=config.cycle,
+        stale_after=config.stale_after,
+        watchdog_timeout=config.heartbeat,
+        ramp_up=config.ramp,
+        ramp_down=config.ramp,
     )
+    keeper = take_up(state.setdefault("file", MemoryState()), clock)
+    parts = assemble(settings, site, clock, recorder, limits=config.limits, keeper=keeper, rng=rng)
+    return ControlPlane(plant=parts.plant, book=parts.book, cycle=parts.cycle, guard=parts.guard)
