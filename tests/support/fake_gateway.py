@@ -195,7 +195,7 @@ class FakeGateway:
         power = self.measured + self.wrong.offset
         armed = age < self.time and not (self.wrong.no_rearm and self._tested)
         return {"ok": True, "status": {
-            "site": "fake & site", "version": "1.0", "conditions": conditions, "trips": [{"code": "dead_man_test_failed", "message": "tripped"}] if self.state == "tripped" else [], "maintenance": None,
+            "site": "fake & site", "version": "1.0", "conditions": conditions, "trips": self._trips(), "maintenance": None,
             "control": {
                 "state": self.state, "setpoint": self.setpoint, "bounds": self._bounds,
                 "asked": self._asked, "source": self._source, "limited_by": self._limited, "reasons": [],
@@ -211,6 +211,10 @@ class FakeGateway:
             }},
             "points": self._points(power),
         }}  # fmt: skip
+
+    def _trips(self) -> list[dict[str, Any]]:
+        tripped = self.state == "tripped"
+        return [{"code": "dead_man_test_failed", "message": "tripped"}] if tripped else []
 
     def _meter(self, power: float) -> dict[str, Any]:
         """Read every `meter_period` s only."""
