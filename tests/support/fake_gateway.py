@@ -195,7 +195,7 @@ class FakeGateway:
         power = self.measured + self.wrong.offset
         armed = age < self.time and not (self.wrong.no_rearm and self._tested)
         return {"ok": True, "status": {
-            "site": "fake & site", "version": "1.0", "conditions": conditions, "trips": self._trips(), "maintenance": None,
+            "site": "fake & site", "version": "1.0", "conditions": conditions, "trips": self._trips(),
             "control": {
                 "state": self.state, "setpoint": self.setpoint, "bounds": self._bounds,
                 "asked": self._asked, "source": self._source, "limited_by": self._limited, "reasons": [],
