@@ -279,7 +279,7 @@ class SafetyGuard:
             )
             found[condition.code, condition.point] = condition
         if (people := self.latch.maintenance) is not None:
-            message = f"maintenance since {people.user} said so: {people.reason}"
+            message = f"maintenance, switched on by {people.user}: {people.reason}"
             found["maintenance_on", None] = Condition(
                 code="maintenance_on", severity=Severity.WARNING, message=message
             )

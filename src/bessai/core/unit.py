@@ -380,7 +380,7 @@ class Unit:
     def _may_come(self, condition: Condition, image: ProcessImage) -> bool:
         """True for a power limit that is still on its way: slower classes are read after the fast one."""
         memory = self._memory
-        if condition.code != "power_limit_unknown" or memory.state is not GuardState.STARTING:
+        if condition.code != "power_limit_unknown" or memory.state in GRANTING:
             return False
         early = memory.began is not None and image.monotonic - memory.began < 2 * START_GRACE
         point = condition.point or ""
