@@ -171,6 +171,11 @@ class Unit:
         return None if self._memory.kind is None else self._memory.setpoint
 
     @property
+    def controllable(self) -> bool:
+        """True when power may be commanded at all: it is wanted, and the device has a dead-man."""
+        return self._control and self.dead_man.refusal is None
+
+    @property
     def withheld(self) -> bool:
         """True while a dead-man test keeps the gateway from writing."""
         return self._memory.withheld_until is not None
