@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -108,6 +109,8 @@ class ControlCycle:
         self.last: CycleRecord | None = None
         self.view: ProcessImage | None = None
         """What people look at first, as of the last whole image."""
+        self.watch: Callable[[], Iterable[Condition]] = tuple
+        """What else is wrong around the plant, asked once a second."""
         self._plant = plant
         self._whole_at = -_WHOLE
         self._looked_at = -_WHOLE
@@ -275,7 +278,7 @@ class ControlCycle:
         """What is wrong with the devices, looked at once a second."""
         if now - self._looked_at >= 1.0 - 0.5 * self._period:
             self._looked_at = now
-            self._devices = list(self._plant.conditions())
+            self._devices = [*self._plant.conditions(), *self.watch()]
         return self._devices
 
     def _texts(self) -> dict[str, str]:

@@ -17,6 +17,7 @@ import numpy as np
 from bessai import __version__
 from bessai.core.assembly import control_plane, describe
 from bessai.core.black_box import BlackBox
+from bessai.core.conditions import Condition
 from bessai.core.front import Front
 from bessai.core.keeping import take_up
 from bessai.core.latch import trip_status
@@ -96,6 +97,7 @@ class Gateway:
         self.socket = LocalSocket(
             path, self.book, self.status, self.clock, self.plant.device_status, front.handlers
         )
+        self.cycle.watch = self._service_conditions
         environment = settings.environment() | {
             "BESSAI_SOCKET": str(path),
             "BESSAI_PUBLISH": _published(site),
@@ -212,6 +214,16 @@ class Gateway:
                 point["meaning"] = meaning
             points[name] = point
         return points
+
+    def _service_conditions(self) -> list[Condition]:
+        """What the service plane says is wrong that concerns control."""
+        sinks = self.socket.service_status.get("sinks")
+        found = [s for s in sinks if isinstance(s, dict)] if isinstance(sinks, list) else []
+        return [
+            Condition(code="schedule_invalid", severity=Severity.WARNING, message=str(sink["last_error"]))
+            for sink in found
+            if sink.get("name") == "schedule" and sink.get("last_error")
+        ]
 
     def _service_died(self, code: int) -> None:
         self._note("service_plane_died", f"service plane ended with code {code}", Severity.WARNING)
