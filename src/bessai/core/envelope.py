@@ -12,7 +12,7 @@ from bessai.model import Bounds, ProcessImage, Quality, Severity, Trip
 from bessai.registry import CompiledProfile
 from bessai.registry.commands import Control
 
-_NONE = {Quality.NOT_AVAILABLE, Quality.ABSENT}
+_NONE = {int(Quality.NOT_AVAILABLE), int(Quality.ABSENT)}
 _EDGES = {"soc_high", "soc_low"}
 """A battery of which one part is full and another empty may do nothing, but nothing is wrong with it."""
 _NOTHING = Bounds(0.0, 0.0)
@@ -153,7 +153,7 @@ class EnvelopeCheck:
 
     def caps(self, image: ProcessImage) -> tuple[list[float] | None, list[float] | None, str, str]:
         """Known caps (kW) of charge and discharge, None where one is lost, and the point that is."""
-        index = image.layout.index
+        index, seen = image.layout.index, self._memory.seen
         found: list[list[float] | None] = []
         lost_points: list[str] = []
         for direction, (site, own, names) in zip(("charge", "discharge"), self._cap_points, strict=True):
@@ -164,10 +164,10 @@ class EnvelopeCheck:
                     continue
                 value = image.good(name)
                 if value is not None:
-                    self._memory.seen[name] = True
+                    seen[name] = True
                     if caps is not None:
                         caps.append(value)
-                elif not (image.quality_of(name) in _NONE and name not in self._memory.seen):
+                elif name in seen or name not in index or image.quality.item(index[name]) not in _NONE:
                     lost, caps = name, None  # there is a limit, and it is not known now
             found.append(caps)
             lost_points.append(lost or own or direction)
