@@ -32,6 +32,7 @@ from bessai.model import (
     ProcessImage,
     Request,
     Severity,
+    Trip,
     UnitDecision,
     WriteOutcome,
 )
@@ -142,7 +143,8 @@ class SafetyGuard:
             for name, unit in self.units.items()
         }
         image = next(iter(images.values()))
-        self.conditions = self._all_conditions(looks)
+        trips = self.latch.standing
+        self.conditions = self._all_conditions(looks, trips)
         reasons = tuple(dict.fromkeys(c.message for c in self.conditions if c.severity >= Severity.WARNING))
         state = min(states.values(), key=_RANK.index)
         if state is GuardState.MONITOR:
@@ -151,14 +153,15 @@ class SafetyGuard:
                 setpoint=None,
                 bounds=_ZERO,
                 reasons=reasons,
-                trips=self.latch.standing,
+                trips=trips,
                 units=tuple(
                     UnitDecision(unit=name, state=state, setpoint=None, bounds=_ZERO) for name in states
                 ),
             )
         else:
-            granted = self._granting.grant(image, requests, states, looks, state)
-            decision = replace(granted, reasons=reasons, trips=self.latch.standing)
+            decision = self._granting.grant(
+                image, requests, states, looks, state, reasons=reasons, trips=trips
+            )
         self._decision = decision
         self._told = {unit.unit: unit for unit in decision.units}
         return decision
@@ -275,9 +278,9 @@ class SafetyGuard:
         """The latch's record of a revision is durable: what was reset by it is gone."""
         self.latch.settled(revision)
 
-    def _all_conditions(self, looks: Mapping[str, Look]) -> tuple[Condition, ...]:
+    def _all_conditions(self, looks: Mapping[str, Look], trips: tuple[Trip, ...]) -> tuple[Condition, ...]:
         found: dict[tuple[str, str | None], Condition] = {}
-        for trip in self.latch.standing:
+        for trip in trips:
             condition = self._named(
                 trip.unit,
                 Condition(

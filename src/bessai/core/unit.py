@@ -136,6 +136,9 @@ class Unit:
         self.limits = limits
         self.dead_man = dead_man
         self.power_min = power_min
+        self.curves = [(limit.point, limit.charge.points, limit.discharge.points) for limit in limits.states]
+        self.trip_levels = limits.trip_levels
+        """With `curves`, what the second look judges a setpoint by."""
         self.image: ProcessImage | None = None
         self.check = EnvelopeCheck(profile, limits)
         self._control = control
