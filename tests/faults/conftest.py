@@ -27,7 +27,9 @@ class Device:
     """A device whose dead-man is watched."""
 
     profile: str
-    """Registry name; empty for the test's own, which falls back within 8 s as a device of the 10 s class does."""
+    """Registry name; empty for the test's own, which falls back within 8 s."""
+    kind: str = "duration"
+    """Of the dead-man."""
     time: float
     """Seconds of its dead-man."""
     feed: tuple[str, ...]
@@ -37,6 +39,13 @@ class Device:
 
 
 QUICK = Device(profile="", time=8.0, feed=("mode",))
+KINDS = (
+    QUICK,
+    Device(profile="", kind="timeout", time=8.0, feed=("mode",)),
+    Device(profile="", kind="heartbeat", time=8.0, feed=("beat",)),
+    Device(profile="", kind="rewrite", time=8.0, feed=("mode",)),
+)
+"""Devices that can fall back within 10 s, one of each kind of dead-man that the registry knows."""
 
 
 @dataclass(slots=True)
@@ -60,6 +69,15 @@ class Site:
         assert abs(late) <= 0.3 * self.device.speed, "by its own clock"
         return self.twin.until(lambda s: abs(s["power"]) < 0.05)
 
+    def until_sick(self) -> dict[str, Any]:
+        """Wait until the gateway itself says that something is wrong."""
+        for _ in range(100):
+            status = self.gateway.status()
+            if status and not status["healthy"]:
+                return status
+            time.sleep(0.1)
+        raise AssertionError(f"it says that all is well: {status}")
+
     def settle(self, cycles: float = 1.5, period: float = 0.5) -> dict[str, Any]:
         """Let the cycle that was under way end; forget what was heard."""
         time.sleep(cycles * period)
@@ -74,29 +92,32 @@ class Site:
 Start = Callable[..., Site]
 
 
-def quick_profile(directory: Path) -> Path:
-    """The test's own device: a battery with a duration dead-man of 8 s, and cells."""
+def quick_profile(directory: Path, device: Device) -> Path:
+    """The test's own device: a battery with cells, and a dead-man of 8 s."""
     points = {
         **BATTERY,
         "cell_voltage_max": {"address": 7, "type": "u16", "gain": 0.001, "unit": "V", "poll": "fast"},
-        "gas_alarm": {"address": 8, "type": "u16", "poll": "fast"},
+        "beat": {"address": 26, "type": "u16", "access": "rw"},
     }
-    control = {
+    control: dict[str, Any] = {
         **CONTROL,
         "evidence": [*CONTROL["evidence"], "cell_voltage_max"],
         "response_time": 5,
     }
+    if device.kind != "duration":
+        for kind in ("charge", "discharge", "zero"):
+            control[kind] = [step for step in CONTROL[kind] if step["point"] != "duration"]
+    own: dict[str, Any] = {
+        "duration": DEAD_MAN,
+        "timeout": {"point": "duration", "feed": ["mode"]},
+        "heartbeat": {"point": "beat"},
+        "rewrite": {"feed": ["mode"]},
+    }[device.kind]
+    common = {"kind": device.kind, "time": device.time, "fallback": "ends the forced mode", "sources": ["t"]}
     path = directory / "test.json"
-    path.write_text(
-        json.dumps(
-            document(
-                points,
-                control=control,
-                dead_man={**DEAD_MAN, "time": QUICK.time},
-                connection={"timeout": 1.0, "retries": 0},
-            )
-        )
-    )
+    dead_man = {**own, **common}
+    more = {"control": control, "dead_man": dead_man, "connection": {"timeout": 1.0, "retries": 0}}
+    path.write_text(json.dumps(document(points, **more)))
     return path
 
 
@@ -106,7 +127,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     open_things: list[Any] = []
 
     def _start(device: Device = QUICK, *, bug: str = "", **environment: str) -> Site:
-        profile = device.profile or str(quick_profile(tmp_path))
+        profile = device.profile or str(quick_profile(tmp_path, device))
         twin = TwinProcess(profile, device.speed).__enter__()
         open_things.append(twin)
         manager = NotifySocket(tmp_path / "notify")
@@ -126,7 +147,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
         open_things.append(gateway)
         site = Site(device, twin, gateway, manager)
         deadline = time.monotonic() + 60
-        while not gateway.status().get("control", {}).get("state") == "normal":
+        while gateway.status().get("control", {}).get("state") not in {"normal", "derated"}:
+            assert gateway.process is not None
+            assert gateway.process.poll() is None, gateway.log.read_text()
             assert time.monotonic() < deadline, gateway.log.read_text()
             time.sleep(0.2)
         gateway.request(POWER)

@@ -259,8 +259,18 @@ class ControlCycle:
             hand.act(told[hand.name], fresh=hand.name in fresh, frozen=frozen, deadline=deadline)
             for hand in self._hands
         ]
-        done = [await acts[0]] if len(acts) == 1 else await asyncio.gather(*acts)
-        return {hand.name: one for hand, one in zip(self._hands, done, strict=True)}
+        if len(acts) == 1:
+            return {self._hands[0].name: await acts[0]}
+        done: dict[str, Done] = {}
+        errors: list[BaseException] = []
+        for hand, one in zip(self._hands, await asyncio.gather(*acts, return_exceptions=True), strict=True):
+            if isinstance(one, BaseException):
+                errors.append(one)
+            else:
+                done[hand.name] = one
+        if errors:  # only now: no hand's part may run on into the next cycle
+            raise errors[0]
+        return done
 
     def _decide(self, views: dict[str, ProcessImage], kept: ProcessImage, fresh: frozenset[str]) -> Decision:
         """The guard's decision; the safe state when it fails, and after a cycle that did not come to its end.
