@@ -19,10 +19,12 @@ from bessai.core.assembly import control_plane, describe
 from bessai.core.black_box import BlackBox
 from bessai.core.conditions import Condition
 from bessai.core.front import Front
+from bessai.core.heartbeat import Notifier
 from bessai.core.keeping import take_up
 from bessai.core.latch import trip_status
 from bessai.core.limits import Limits
 from bessai.core.local_socket import LocalSocket, socket_path
+from bessai.core.pulse import Pulse
 from bessai.core.settings import Settings
 from bessai.core.state_file import DiskState
 from bessai.core.status import control_status, maintenance_status, unit_status
@@ -63,6 +65,7 @@ class Gateway:
         self.site = site
         self.clock = SystemClock()
         self.stop = asyncio.Event()
+        self.pulse = Pulse(Notifier(), settings.cycle_time)  # before the supervisor copies the environment
         self.state = DiskState(settings.data_dir)
         keeper = take_up(self.state, self.clock)  # before the journal: what is missing beside one was lost
         device = site.controlled
@@ -84,7 +87,7 @@ class Gateway:
             max_bytes=settings.black_box_max_mb << 20,
         )
         control = control_plane(
-            settings, site, self.clock, self.journal, limits=limits, keeper=keeper, box=self.box
+            settings, site, self.clock, self.journal, limits=limits, keeper=keeper, box=self.box, pulse=self.pulse
         )
         self.plant, self.book, self.guard, self.cycle = (
             control.plant,
@@ -121,6 +124,8 @@ class Gateway:
                 "dead_man_untested",
                 f"{unit or 'the device'}: nobody has seen its dead-man work here; run `bessai commission deadman`",
             )
+        if (problem := self.pulse.problem) is not None:
+            log.error(problem)
         supervision = asyncio.create_task(self.supervisor.run(self.stop)) if self.supervisor else None
         self.plant.start()
         cycling = asyncio.create_task(self.cycle.run(self.stop))
@@ -128,6 +133,7 @@ class Gateway:
         gc.freeze()
         try:
             await self.stop.wait()
+            self.pulse.stopping()
             await asyncio.wait({cycling}, timeout=_LAST_CYCLE)
             cycling.cancel()
             released = await self.cycle.release()
@@ -156,6 +162,7 @@ class Gateway:
             if driver.problem is not None
         ]
         problems += [c.message for c in self.cycle.active if c.severity >= Severity.ALARM]
+        problems += filter(None, (self.cycle.failed, self.pulse.problem))
         if last is None:
             problems.append("no cycle has run yet")
         elif self.clock.monotonic() - last.image.monotonic > 3 * self.settings.cycle_time:
@@ -183,6 +190,7 @@ class Gateway:
             "maintenance": maintenance_status(self.guard),
             "trips": [trip_status(trip) for trip in self.guard.latch.standing],
             "cycle": self.cycle.stats.as_dict(),
+            "heartbeat": self.pulse.status(),
             "conditions": [
                 {"code": c.code, "severity": c.severity.label, "point": c.point, "message": c.message}
                 for c in self.cycle.active[:_CONDITIONS]

@@ -55,10 +55,13 @@ class Hand:
         self._command: Command | None = None
         self._connections: tuple[tuple[int, int], bool] = ((0, 0), False)
         self._overtaken = False
+        self._since = {"reading": 0.0, "writing": 0.0}
+        self._failed = ""
 
     def read(self) -> asyncio.Task[bool]:
         """The reading under way, begun now if there is none."""
         if self.reading is None:
+            self._since["reading"] = self._clock.monotonic()
             self.reading = asyncio.create_task(self.driver.read_fast(), name=f"read fast {self.name}")
         return self.reading
 
@@ -68,9 +71,23 @@ class Hand:
             return False
         reading, self.reading = self.reading, None
         if (error := reading.exception()) is not None:
-            log.error("reading failed", exc_info=error)
+            self._fails("reading", error)
             return False
         return reading.result()
+
+    def take_failure(self) -> str:
+        """The exception in a reading or a writing that ended since the last call, in words; empty for none."""
+        failed, self._failed = self._failed, ""
+        return failed
+
+    @property
+    def stuck(self) -> str:
+        """What is under way for longer than the driver's own time limits allow, in words; empty for nothing."""
+        now, limit = self._clock.monotonic(), self.driver.patience
+        for what, task in (("reading", self.reading), ("writing", self._writing)):
+            if task is not None and now - self._since[what] > limit:
+                return f"{self._named(what)} is under way for more than {limit:.0f} s"
+        return ""
 
     def connection_changed(self, note: Note) -> bool:
         """Notice a new or lost connection, and tell the guard."""
@@ -137,6 +154,7 @@ class Hand:
         outcome = await self._finish(deadline)
         if self._writing is None and self.driver.connected and (command := ask()) is not None:
             self._command = command
+            self._since["writing"] = self._clock.monotonic()
             self._writing = asyncio.create_task(self.driver.write(command), name=f"write {self.name}")
             outcome = await self._finish(deadline)
         return outcome
@@ -154,7 +172,7 @@ class Hand:
         elif (error := writing.exception()) is None:
             outcome = writing.result()
         else:  # nobody knows how far it came
-            log.error("writing failed", exc_info=error)
+            self._fails("writing", error)
             why = f"{command.kind}: {type(error).__name__}: {error}"
             outcome = WriteOutcome(verified=False, written=(), error=why)
         if self._overtaken:  # it speaks of a connection that is gone
@@ -162,3 +180,11 @@ class Hand:
             outcome = replace(outcome, verified=False, error=outcome.error or "the connection changed")
         self._guard.wrote(self.name, outcome, self._clock.monotonic())
         return outcome
+
+    def _fails(self, what: str, error: BaseException) -> None:
+        """Note an exception that a driver promised not to raise."""
+        log.error("%s failed", self._named(what), exc_info=error)
+        self._failed = f"{self._named(what)} failed: {type(error).__name__}: {error}"
+
+    def _named(self, what: str) -> str:
+        return f"{what} {self.name}" if self.name else what
