@@ -182,6 +182,11 @@ def unsafe_steps(world: World, rng: Random) -> list[tuple[str, float]]:
         "cell_temperature_min": [rng.uniform(-20, 0)],
         "cell_voltage_max": [rng.uniform(3.65, 3.9)],
         "cell_voltage_min": [rng.uniform(2.0, 2.9)],
+        "fire_alarm": [1.0],
+        "gas_alarm": [1.0],
+        "insulation_resistance": [rng.uniform(0, 40.8)],
+        "battery_voltage": [rng.uniform(410, 900), rng.uniform(0, 268)],
+        "contactor_status": [0.0],
     }
     return [(name, v) for name, values in steps.items() if name in world.watched for v in values]
 
@@ -210,6 +215,25 @@ def _kill(world: World, rng: Random) -> Undo | None:
 
     def undo() -> None:
         world.start()
+
+    return undo
+
+
+def _lose(world: World, rng: Random) -> Undo | None:
+    """The gateway is killed, and its record of trips is gone when it comes back."""
+    undo = _kill(world, rng)
+    if undo is not None:
+        world.state.lost = "simulated"
+    return undo
+
+
+def _stuck(world: World, _: Random) -> Undo | None:
+    if world.state.stuck:
+        return None
+    world.state.stuck = True
+
+    def undo() -> None:
+        world.state.stuck = False
 
     return undo
 
@@ -256,6 +280,8 @@ FAULTS: dict[str, Fault] = {
     "unsafe_step": Fault(begin=_shown(_unsafe), lasts=(1.0, 200.0)),
     "power_limit": Fault(begin=_shown(_limit), lasts=(5.0, 600.0)),
     "killed": Fault(begin=_kill, lasts=(0.1, 400.0), blocks=True),
+    "record_lost": Fault(begin=_lose, lasts=(0.1, 60.0), blocks=True),
+    "disk_stuck": Fault(begin=_stuck, lasts=(5.0, 600.0)),
     "stalled": Fault(begin=_stall, lasts=(1.0, 2.0), blocks=True),
     "clock_step": Fault(begin=_clock, lasts=(1.0, 2.0)),
 }

@@ -109,6 +109,8 @@ class Network:
         """The present connection: the device serves one at a time."""
         self.delivered: Callable[[bytes, float], None] | None = None
         """Told of each reply that arrives undamaged, in the moment in which it does."""
+        self.ended: Callable[[], None] | None = None
+        """Told of each end of a connection."""
         self._loop = loop
         self._server = server
         self._rng = rng
@@ -137,6 +139,8 @@ class Network:
         """A connection is over."""
         if self.transport is transport:
             self.transport = None
+        if self.ended is not None:
+            self.ended()
 
     def carry(self, transport: SimTransport, data: bytes) -> None:
         """Take bytes to the device, and its answer back."""

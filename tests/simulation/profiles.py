@@ -56,6 +56,11 @@ _POINTS: dict[str, Any] = {
     "cell_temperature_min": _fast(9, "°C", type="i16", gain=0.1, valid=[-40, 120], sentinel=32767),
     "charge_power_max": _fast(10, "kW", gain=0.01, valid=[0, 100], sentinel=65535),
     "discharge_power_max": _fast(11, "kW", gain=0.01, valid=[0, 100], sentinel=65535),
+    "fire_alarm": _fast(14, enum={"0": "no fire", "1": "fire"}),
+    "gas_alarm": _fast(15, enum={"0": "no gas", "1": "gas"}),
+    "insulation_resistance": _fast(16, "kΩ", valid=[0, 10000], sentinel=65535),
+    "battery_voltage": _fast(17, "V", gain=0.1, valid=[0, 1000], sentinel=65535),
+    "contactor_status": _fast(18, enum={"0": "open", "1": "closed"}),
     "mode": {"address": 20, "type": "u16", "access": "rw", "enum": {"0": "own", "1": "remote"}},
     "setpoint": {
         "address": 21,

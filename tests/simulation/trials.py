@@ -103,6 +103,7 @@ class Trials:
             config=config or Config(),
             fault_every=math.inf,
             request_every=math.inf,
+            people_every=math.inf,
         )
         self.world = World(scenario)
         self.outcomes: dict[str, Outcome] = {case.name: Outcome() for case in cases}
@@ -232,7 +233,7 @@ class Trials:
                 await asyncio.sleep(0.5)
             self.replaced += 1
             world.kill()
-            world.state.clear()
+            world.state.forget()
             world.start()
 
 

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from random import Random
 from typing import Any
 
-from bessai.model import Bounds, Endpoint, Priority, Request
+from bessai.model import Bounds, CycleRecord, Endpoint, Operation, Priority, Request
 from bessai.registry import CompiledProfile, Profile, compile_profile
 from bessai.site import single_device_site
 from bessai.twin import PlantConfig
@@ -23,9 +23,13 @@ from simulation.device import STEP, SimDevice
 from simulation.disk import SimDisk
 from simulation.faults import FAULTS, Fault, duration
 from simulation.invariants import PER_CYCLE, PER_STEP, PER_WRITE
+from simulation.ledger import Ledger
 from simulation.loop import SimLoop
 from simulation.network import Network
 from simulation.oracle import Oracle
+from simulation.people import People
+from simulation.records import AlarmWatch, RampWatch, reasons_are_told, verified_is_true
+from simulation.state import SimState
 
 _START = 1000.0
 _RECOVERY = 30.0
@@ -49,6 +53,8 @@ class Scenario:
     """Mean seconds between the beginnings of two faults; infinite for none."""
     request_every: float = 40.0
     """Mean seconds between two requests; infinite for none."""
+    people_every: float = 600.0
+    """About how many seconds it takes until somebody looks after the plant again; infinite: nobody does."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,6 +86,8 @@ class Result:
     """Seconds with a power commanded."""
     fallbacks: int
     """How often the device's dead-man ended a command."""
+    people: Counter[str]
+    """Trips that stood anew, resets, tests, and what people were refused."""
 
 
 class World:
@@ -94,7 +102,8 @@ class World:
         self.profile: CompiledProfile = _compiled(scenario.profile)
         seed = scenario.seed
         self._rng = {
-            name: Random(f"{seed}/{name}") for name in ("faults", "requests", "wire", "device", "gateway")
+            name: Random(f"{seed}/{name}")
+            for name in ("faults", "requests", "wire", "device", "gateway", "people")
         }
         self.loop = SimLoop(start=_START)
         self.clock = SimClock(self.loop)
@@ -109,14 +118,20 @@ class World:
         self.device.asked = self.oracle.asked
         self.device.wrote = self._wrote
         self.network.delivered = self.oracle.delivered
+        self.network.ended = self._connection_ended
         control = self.profile.control
         assert control is not None
         self.watched = self.oracle.watched
         self.evidence = tuple(dict.fromkeys(("soc", *control.evidence)))
         self.site = single_device_site(self.profile, Endpoint(host="twin", port=502))
         self.alive = False
-        self.state: dict[str, Any] = {}
+        self.state = SimState()
         """What the gateway keeps across restarts."""
+        self.ledger = Ledger({"": self.oracle}, self.state, scenario.config.cycle)
+        self.alarms = AlarmWatch()
+        rated = scenario.plant.battery
+        self.ramp = RampWatch(scenario.config, max(rated.charge_power_max, rated.discharge_power_max))
+        self.disk.recorded = self._recorded
         self.violations: list[str] = []
         self.broken = 0
         self.counts: Counter[str] = Counter()
@@ -132,6 +147,8 @@ class World:
         """Simulate so many seconds from the start, or until a promise is broken; a world runs once."""
         self._next_fault()
         self._next_request()
+        if math.isfinite(self.scenario.people_every):
+            self._people().begin()
         return self.run_with(self._pass(seconds, stop_when_broken))
 
     async def _pass(self, seconds: float, stop_when_broken: bool) -> None:
@@ -172,6 +189,12 @@ class World:
             fed=disk.fed,
             powered=oracle.powered,
             fallbacks=self.device.twin.fallbacks,
+            people=Counter(
+                trips=self.ledger.tripped,
+                resets=self.ledger.resets,
+                tests=self.ledger.tests,
+                refused=self.ledger.refused,
+            ),
         )
 
     async def _main(self, script: Coroutine[Any, Any, None]) -> None:
@@ -185,6 +208,9 @@ class World:
     def start(self) -> None:
         """Start the gateway."""
         self.disk.restarted()
+        self.alarms.restarted()
+        self.ramp.restarted()
+        self.ledger.started(self.loop.now)
         self.plane = control_plane(
             self.scenario.config, self.site, self.clock, self.disk, self.state, self._rng["gateway"]
         )
@@ -204,6 +230,8 @@ class World:
         self._ended = [task for task in self._ended if not task.done()]
         self._running = self.plane = None
         self.alive = False
+        self.oracle.cut_at = self.loop.now
+        self.ledger.killed(self.loop.now)
         self.oracle.leased_until = min(self.oracle.leased_until, self.loop.now)
 
     def begin(self, kind: str, seconds: float | None = None) -> bool:
@@ -252,6 +280,43 @@ class World:
         self.oracle.leased_until = max(self._asked.values())
         self.trace.update(f"{now!r} {request.source} {request.power} {request.expires!r}".encode())
 
+    def operate(self, operation: Operation) -> str | None:
+        """Do what a person asks for. Returns the objection."""
+        if self.plane is None:
+            return "nobody answers"
+        objection = self.plane.operate(operation, self.clock)
+        now = self.loop.now
+        self.trace.update(f"{now!r} {operation.kind} {objection}".encode())
+        broken = self.ledger.operated(operation, objection, now)
+        if broken is not None:
+            self._judge(*broken.split(": ", 1))
+        return objection
+
+    def _people(self) -> People:
+        return People(
+            self._rng["people"],
+            self.operate,
+            self.loop.call_later,
+            ("",),
+            lambda: [] if self.plane is None else [trip.code for trip in self.plane.guard.latch.standing],
+            mean=self.scenario.people_every,
+        )
+
+    def _recorded(self, record: CycleRecord) -> None:
+        now, plane = self.loop.now, self.plane
+        assert plane is not None
+        under_test = self.oracle.test_since < math.inf
+        for broken in (
+            *self.ledger.recorded(record, now),
+            *self.alarms.recorded(record, plane.cycle.active, now),
+            *self.ramp.recorded(record, under_test),
+        ):
+            self._judge(*broken.split(": ", 1))
+        self._judge("verified_is_true", verified_is_true(record, "", self.oracle.left))
+        self._judge("reasons_are_told", None if under_test else reasons_are_told(record))
+        if self.oracle.test_since < math.inf and now >= self.oracle.test_until:
+            self.oracle.test_ended()
+
     def _next_fault(self) -> None:
         mean = self.scenario.fault_every
         if math.isfinite(mean):
@@ -276,6 +341,9 @@ class World:
         self.device.catch_up(now)
         self.loop.call_at(math.floor(now) + STEP, self._tick)
 
+    def _connection_ended(self) -> None:
+        self.oracle.cut_at = self.loop.now
+
     def _stepped(self, now: float) -> None:
         oracle = self.oracle
         oracle.observe(now)
@@ -288,6 +356,9 @@ class World:
     def _wrote(self, now: float, values: dict[str, float]) -> None:
         oracle = self.oracle
         oracle.wrote(now, values)
+        if not oracle.in_sequence and not oracle.last_write_fed:
+            for broken in self.ramp.wrote(oracle.commanded, now, oracle.test_since < math.inf):
+                self._judge(*broken.split(": ", 1))
         for promise in PER_WRITE:
             if (broken := promise(oracle, now)) is not None:
                 self._judge(promise.__name__, broken)
@@ -318,7 +389,10 @@ def _random_request(rng: Random, now: float) -> Request:
         bounds = Bounds(low, low + rng.uniform(0, 12))
     power = None if rng.random() < 0.2 else rng.choice([0.0, rng.uniform(-12, 12), rng.uniform(-1, 1)])
     lease = math.exp(rng.uniform(math.log(1.0), math.log(400.0)))
-    return Request(source=source, priority=priority, power=power, bounds=bounds, expires=now + lease)
+    target = rng.uniform(5, 100) if rng.random() < 0.15 else None
+    return Request(
+        source=source, priority=priority, power=power, bounds=bounds, soc_target=target, expires=now + lease
+    )
 
 
 _COMPILED: dict[int, tuple[Profile, CompiledProfile]] = {}

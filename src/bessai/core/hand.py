@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from bessai.core.black_box import RecordedGuard
 from bessai.core.guard import SafetyGuard
+from bessai.core.unit import SAFE_STATES
 from bessai.drivers import UniversalDriver
 from bessai.drivers.link import NO_ANSWER_YET
 from bessai.model import Clock, Command, GuardState, Severity, WriteOutcome
@@ -99,6 +100,8 @@ class Hand:
             deadline: monotonic seconds; what is not done then is picked up in the next cycle.
         """
         guard, name = self._guard, self.name
+        if state in SAFE_STATES and self._command is not None and self._command.setpoint:
+            self._withdraw()
         outcome = await self._write(lambda: guard.command(name, frozen), deadline)
         verified = fresh and self._writing is None and (outcome is None or outcome.verified)
         if state is GuardState.MONITOR:
@@ -109,6 +112,11 @@ class Hand:
         feed = await self._write(lambda: guard.feed(name, self._clock.monotonic()), deadline)
         verified = self._writing is None and (feed is None or feed.verified)
         return Done(outcome or feed, verified, feed is not None and feed.verified)
+
+    def _withdraw(self) -> None:
+        """A power that waits behind a read without answer must not be sent when it is no longer allowed."""
+        if self._writing is not None:
+            self._writing.cancel()
 
     async def release(self, within: float) -> str | None:
         """End external control at a clean stop. Returns what went wrong, in words."""
@@ -142,7 +150,9 @@ class Hand:
             return None
         writing, command = self._writing, self._command
         self._writing = self._command = None
-        if (error := writing.exception()) is None:
+        if writing.cancelled():
+            outcome = WriteOutcome(verified=False, written=(), error=f"{command.kind}: withdrawn")
+        elif (error := writing.exception()) is None:
             outcome = writing.result()
         else:  # nobody knows how far it came
             log.error("writing failed", exc_info=error)
