@@ -134,7 +134,7 @@ def cycles_have_no_gaps(disk: SimDisk) -> str | None:
 
 
 def feeds_are_honest(disk: SimDisk) -> str | None:
-    """A cycle that says it fed the dead-man was complete and verified."""
+    """A cycle that says it fed the dead-man was complete and verified; said of one device only."""
     return f"{disk.dishonest} cycles fed without being verified" if disk.dishonest else None
 
 

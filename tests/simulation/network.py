@@ -114,11 +114,11 @@ class Network:
         self._loop = loop
         self._server = server
         self._rng = rng
-        loop.connect = self._connect
 
-    async def _connect(
+    async def connect(
         self, factory: Callable[[], asyncio.Protocol], host: str, port: int
     ) -> asyncio.Transport:
+        """Open a connection; the one before ends."""
         await asyncio.sleep(self.latency)
         if self.faults.refuse:
             raise ConnectionRefusedError(111, "Connection refused")

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from bessai.registry import Profile, find_profile, load_profile
+from bessai.twin import BatteryConfig, PlantConfig
+from simulation.seat import Place
 from support.profiles import document
 
 _CONTROL: dict[str, Any] = {
@@ -105,3 +107,28 @@ def _loaded(content: dict[str, Any]) -> Profile:
         path = Path(directory) / f"{content['id']}.json"
         path.write_text(json.dumps(content))
         return load_profile(path)
+
+
+@cache
+def three() -> tuple[Place, ...]:
+    """Three packs of different size; two of them cannot run at a small power."""
+    return tuple(
+        Place(
+            name=name,
+            profile=pack(),
+            power_min=least,
+            plant=PlantConfig(
+                battery=BatteryConfig(
+                    energy_capacity=energy,
+                    charge_power_max=charge,
+                    discharge_power_max=discharge,
+                    initial_soc=soc,
+                )
+            ),
+        )
+        for name, energy, charge, discharge, soc, least in (
+            ("north", 15.0, 10.0, 10.0, 50.0, 0.0),
+            ("south", 30.0, 8.0, 10.0, 30.0, 2.0),
+            ("west", 10.0, 5.0, 4.0, 80.0, 1.5),
+        )
+    )

@@ -95,9 +95,11 @@ class AlarmWatch:
 class RampWatch:
     """Follows the decided setpoints and those on the wire."""
 
-    def __init__(self, config: Config, rated: float) -> None:
+    def __init__(self, config: Config, rated: float, least: float = 0.0) -> None:
         self._rate = math.inf if config.ramp is None else config.ramp / 6000.0 * rated
         self._config = config
+        self._least = least
+        """kW that a ramp must step over, where units cannot run at less."""
         self._decided = 0.0
         self._decided_at = -math.inf
         self._written = 0.0
@@ -112,7 +114,7 @@ class RampWatch:
         now, setpoint = record.image.monotonic, record.decision.setpoint or 0.0
         seconds = min(now - self._decided_at, _LATE * self._config.cycle)
         grown = _grown(self._decided, setpoint)
-        if grown > self._rate * seconds + TOLERANCE and not under_test:
+        if grown > self._rate * seconds + self._least + TOLERANCE and not under_test:
             yield f"ramp_is_kept: {self._decided:g} to {setpoint:g} kW in a cycle"
         self._decided, self._decided_at = setpoint, now
 
@@ -121,7 +123,7 @@ class RampWatch:
         longest = self._config.stale_after + 2 * _LATE * self._config.cycle
         seconds = min(now - self._written_at, longest) + _LATE * self._config.cycle
         grown = _grown(self._written, power)
-        if grown > self._rate * seconds + TOLERANCE and not under_test:
+        if grown > self._rate * seconds + self._least + TOLERANCE and not under_test:
             yield f"ramp_is_kept: {self._written:g} to {power:g} kW written within {now - self._written_at:.2f} s"
         self._written, self._written_at = power, now
 

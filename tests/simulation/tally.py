@@ -9,10 +9,13 @@ from pathlib import Path
 from random import Random
 
 from simulation.assembly import Config
-from simulation.profiles import PROFILES
-from simulation.world import Result, Scenario, World
+from simulation.profiles import PROFILES, three
+from simulation.scenario import Result, Scenario
+from simulation.world import World
 
 DAY = 86_400.0
+PLANTS = (*PROFILES, "three")
+"""What can be simulated: one device of a profile, or three packs."""
 
 
 @dataclass(slots=True)
@@ -68,8 +71,10 @@ def run(
 ) -> Result:
     """One run of one seed with every fault on."""
     config = config_of(seed, box)
+    places = three() if profile == "three" else ()
+    kind = PROFILES["pack" if places else profile]()
     return World(
-        Scenario(seed=seed, profile=PROFILES[profile](), config=config, fault_every=fault_every)
+        Scenario(seed=seed, profile=kind, places=places, config=config, fault_every=fault_every)
     ).run(seconds)
 
 

@@ -15,8 +15,9 @@ from bessai.core.latch import Latch, to_state
 from bessai.model import Event, GuardState
 from simulation.assembly import Config
 from simulation.profiles import PROFILES
+from simulation.scenario import Scenario
 from simulation.seeds import base_seed
-from simulation.world import Scenario, World
+from simulation.world import World
 
 SEEDS, HOURS = 6, 2.0
 """A sabotage that is not seen in so many runs of so long is not seen."""
