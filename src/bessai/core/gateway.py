@@ -114,6 +114,11 @@ class Gateway:
         self._note(
             "gateway_started", f"gateway {__version__} started, control mode {self.settings.control_mode}"
         )
+        for unit in self.guard.untested:
+            self._note(
+                "dead_man_untested",
+                f"{unit or 'the device'}: nobody has seen its dead-man work here; run `bessai commission deadman`",
+            )
         supervision = asyncio.create_task(self.supervisor.run(self.stop)) if self.supervisor else None
         self.plant.start()
         cycling = asyncio.create_task(self.cycle.run(self.stop))

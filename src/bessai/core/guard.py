@@ -99,6 +99,17 @@ class SafetyGuard:
         self._granting.memory = memory.granting
         self._objections = memory.objections
 
+    @property
+    def untested(self) -> list[str]:
+        """Units that may be commanded and whose dead-man nobody has tested here with this profile."""
+        tests = {name: self.latch.test_of(name) for name in self.units}
+        return [
+            name
+            for name, unit in self.units.items()
+            if unit.controllable
+            and not ((test := tests[name]) and test.passed and test.fingerprint == unit.profile.id)
+        ]
+
     def take_events(self) -> list[Event]:
         """What people did since the last call."""
         events, self._events = self._events, []
@@ -279,7 +290,7 @@ class SafetyGuard:
             )
             found[condition.code, condition.point] = condition
         if (people := self.latch.maintenance) is not None:
-            message = f"maintenance since {people.user} said so: {people.reason}"
+            message = f"maintenance, switched on by {people.user}: {people.reason}"
             found["maintenance_on", None] = Condition(
                 code="maintenance_on", severity=Severity.WARNING, message=message
             )

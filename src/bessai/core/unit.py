@@ -171,6 +171,11 @@ class Unit:
         return None if self._memory.kind is None else self._memory.setpoint
 
     @property
+    def controllable(self) -> bool:
+        """True when power may be commanded at all: it is wanted, and the device has a dead-man."""
+        return self._control and self.dead_man.refusal is None
+
+    @property
     def withheld(self) -> bool:
         """True while a dead-man test keeps the gateway from writing."""
         return self._memory.withheld_until is not None
@@ -380,7 +385,7 @@ class Unit:
     def _may_come(self, condition: Condition, image: ProcessImage) -> bool:
         """True for a power limit that is still on its way: slower classes are read after the fast one."""
         memory = self._memory
-        if condition.code != "power_limit_unknown" or memory.state is not GuardState.STARTING:
+        if condition.code != "power_limit_unknown" or memory.state in GRANTING:
             return False
         early = memory.began is not None and image.monotonic - memory.began < 2 * START_GRACE
         point = condition.point or ""

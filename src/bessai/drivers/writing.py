@@ -79,11 +79,7 @@ class Writer:
             will_hold[step.point] = data
         connection = self._link.generation
         written: list[Write] = []
-        try:
-            problem = await self._send(due, written)
-        except asyncio.CancelledError:  # nobody knows how far it came
-            self._held.clear()
-            raise
+        problem = await self._send(due, written)
         if problem is None:
             last = {step.point: data for step, data in encoded}
             problem = await self._read_back(last)
