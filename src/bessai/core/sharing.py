@@ -71,7 +71,7 @@ class Sharing:
     def state_of_charge(self, units: Mapping[str, Unit]) -> tuple[float | None, float | None]:
         """State of charge in % and capacity in kWh of all units together; None where one is not known."""
         found = [
-            (unit.image.good("soc"), unit.image.good("energy_capacity"))
+            (unit.image.good("soc"), _capacity(unit))
             for unit in units.values()
             if unit.image is not None
         ]
@@ -87,7 +87,7 @@ class Sharing:
     def _offer(self, unit: Unit, bounds: Bounds) -> Offer:
         image, limits = unit.image, unit.limits
         soc = image.good("soc") if image is not None else None
-        capacity = image.good("energy_capacity") if image is not None else None
+        capacity = _capacity(unit)
         known = soc is not None and capacity is not None
         return Offer(
             unit=unit.name,
@@ -102,3 +102,10 @@ class Sharing:
             else None,
             previous=unit.standing or 0.0,
         )
+
+
+def _capacity(unit: Unit) -> float | None:
+    """kWh; what the site file says counts before what the device says."""
+    if unit.capacity is not None:
+        return unit.capacity
+    return unit.image.good("energy_capacity") if unit.image is not None else None

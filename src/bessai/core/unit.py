@@ -118,6 +118,7 @@ class Unit:
         control: False to monitor only.
         foreign: points of its view that are measured by other devices.
         power_min: smallest power in kW, besides zero, that it can run at.
+        capacity: kWh behind it, where the site file tells it.
     """
 
     def __init__(
@@ -130,12 +131,14 @@ class Unit:
         control: bool = True,
         foreign: Container[str] = (),
         power_min: float = 0.0,
+        capacity: float | None = None,
     ) -> None:
         self.name = name
         self.profile = profile
         self.limits = limits
         self.dead_man = dead_man
         self.power_min = power_min
+        self.capacity = capacity
         self.image: ProcessImage | None = None
         self.check = EnvelopeCheck(profile, limits)
         self._control = control
