@@ -42,7 +42,8 @@ def silence_falls_back(oracle: Oracle, now: float) -> str | None:
     """Without a feed the device is at its fallback within its dead-man's time."""
     age = now - oracle.fed_at
     power = oracle.twin.plant.battery.power
-    if age > oracle.dead_man_time + 2 * _STEP and (oracle.commanded or abs(power) > 0.05):
+    obeys = now - oracle.deaf_at > 2 * _STEP  # a device that obeys nothing does not obey its dead-man either
+    if age > oracle.dead_man_time + 2 * _STEP and (oracle.commanded or (obeys and abs(power) > 0.05)):
         return f"{power:.3f} kW flow {age:.1f} s after the last feed"
     return None
 

@@ -90,6 +90,8 @@ class Oracle:
         """When the last lease of all that the present gateway knows ends."""
         self.fed_at = -math.inf
         """When a write to the dead-man's feed last took effect."""
+        self.deaf_at = -math.inf
+        """When the device was last seen to obey nothing, by a fault of the simulation."""
         self.last_write_fed = False
         """True when the latest write fed the dead-man and commanded nothing."""
         self.last_write_committed = False
@@ -194,6 +196,8 @@ class Oracle:
     def observe(self, now: float) -> None:
         """Compare what is commanded with what is allowed, at this moment."""
         twin = self.twin
+        if twin.deaf:
+            self.deaf_at = now
         order = twin.order
         power = order.power if order is not None and twin.active else None
         self.commanded = 0.0 if power is None or order is None or order.kind == "stop" else power

@@ -237,9 +237,9 @@ class ControlCycle:
         self, decision: Decision, fresh: frozenset[str], frozen: float, deadline: float
     ) -> dict[str, Done]:
         """Let every hand do its part; a slow device costs only its own."""
-        states = {unit.unit: unit.state for unit in decision.units}
+        told = {unit.unit: unit for unit in decision.units}
         acts = [
-            hand.act(states[hand.name], fresh=hand.name in fresh, frozen=frozen, deadline=deadline)
+            hand.act(told[hand.name], fresh=hand.name in fresh, frozen=frozen, deadline=deadline)
             for hand in self._hands
         ]
         done = [await acts[0]] if len(acts) == 1 else await asyncio.gather(*acts)

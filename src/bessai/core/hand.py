@@ -16,7 +16,7 @@ from bessai.core.black_box import RecordedGuard
 from bessai.core.guard import SafetyGuard
 from bessai.drivers import UniversalDriver
 from bessai.drivers.link import NO_ANSWER_YET
-from bessai.model import Clock, Command, GuardState, Severity, WriteOutcome
+from bessai.model import Clock, Command, GuardState, Severity, UnitDecision, WriteOutcome
 
 log = logging.getLogger("bessai.cycle")
 
@@ -89,16 +89,18 @@ class Hand:
             note("device_disconnected", Severity.WARNING, f"{which}{why}")
         return True
 
-    async def act(self, state: GuardState, *, fresh: bool, frozen: float, deadline: float) -> Done:
+    async def act(self, told: UnitDecision, *, fresh: bool, frozen: float, deadline: float) -> Done:
         """Write what was decided, see whether the device has it, and only then feed its dead-man.
 
         Args:
-            state: the unit's.
+            told: what was decided for the unit.
             fresh: its evidence was read completely in this cycle.
             frozen: monotonic seconds of the image.
             deadline: monotonic seconds; what is not done then is picked up in the next cycle.
         """
-        guard, name = self._guard, self.name
+        guard, name, state = self._guard, self.name, told.state
+        if self._outlived(told) and self._writing is not None:
+            self._writing.cancel()  # it waits behind a silent device: nobody wants it to arrive later
         outcome = await self._write(lambda: guard.command(name, frozen), deadline)
         verified = fresh and self._writing is None and (outcome is None or outcome.verified)
         if state is GuardState.MONITOR:
@@ -109,6 +111,11 @@ class Hand:
         feed = await self._write(lambda: guard.feed(name, self._clock.monotonic()), deadline)
         verified = self._writing is None and (feed is None or feed.verified)
         return Done(outcome or feed, verified, feed is not None and feed.verified)
+
+    def _outlived(self, told: UnitDecision) -> bool:
+        """True when the power that is still being written is more than what is allowed by now."""
+        running = self._command.setpoint if self._command is not None else None
+        return bool(running) and (told.setpoint == 0.0 or told.bounds.clip(running or 0.0) != running)
 
     async def release(self, within: float) -> str | None:
         """End external control at a clean stop. Returns what went wrong, in words."""
@@ -142,7 +149,9 @@ class Hand:
             return None
         writing, command = self._writing, self._command
         self._writing = self._command = None
-        if (error := writing.exception()) is None:
+        if writing.cancelled():
+            outcome = WriteOutcome(verified=False, written=(), error="overtaken by a safer decision")
+        elif (error := writing.exception()) is None:
             outcome = writing.result()
         else:  # nobody knows how far it came
             log.error("writing failed", exc_info=error)

@@ -77,6 +77,8 @@ class Desk:
             raise OperationRefused(f"no dead-man test{where} runs")
         if unit.withheld:
             unit.resume()
+        if operation.evidence.get("aborted"):
+            return f"dead-man test{where} ended without a result"
         passed = bool(operation.passed)
         self._latch.note_test(unit.name, unit.profile.id, passed, operation.user, wall_ns, operation.evidence)
         if not passed:
