@@ -178,7 +178,13 @@ def test_an_unsafe_rack_stops_its_own_converter_only(tmp_path: Path) -> None:
                 assert part in text, text
 
             battery.config = well
-            reset = {"op": "reset", "code": "all", "user": "ana", "role": "engineer", "reason": "cell replaced"}
+            reset = {
+                "op": "reset",
+                "code": "all",
+                "user": "ana",
+                "role": "engineer",
+                "reason": "cell replaced",
+            }
             for _ in range(40):
                 answer = await asyncio.to_thread(ask_gateway, gateway.data, reset)
                 if answer is not None and answer["ok"]:

@@ -93,19 +93,26 @@ def test_units_trips_and_reactive_power_of_a_recorded_cycle() -> None:
         units=(
             UnitDecision(unit="pcs_1", state=GuardState.NORMAL, setpoint=4.0, bounds=Bounds(-10.0, 10.0), reactive=1.5),
             UnitDecision(
-                unit="pcs_2", state=GuardState.TRIPPED, setpoint=0.0, bounds=Bounds(0.0, 0.0), limited_by=("cell_voltage_high",)
+                unit="pcs_2", state=GuardState.TRIPPED, setpoint=0.0, bounds=Bounds(0.0, 0.0),
+                limited_by=("cell_voltage_high",),
             ),
         ),
     )  # fmt: skip
     event = Event(
-        code="alarm_acknowledged", severity=Severity.INFO, message="m", wall_ns=0, about="soc_low", user="ana", first_out=True
+        code="alarm_acknowledged", severity=Severity.INFO, message="m", wall_ns=0, about="soc_low", user="ana",
+        first_out=True,
     )  # fmt: skip
     record = replace(cycle_record(1, (event,)), decision=decision)
     entry = decode(1, START_NS, encode_cycle(record), LAYOUT, {})
     message = json.loads(encode(from_entry(entry, "plant-1")))
     jsonschema.Draft202012Validator(SCHEMA).validate(message)
     told = message["decision"]
-    assert (told["target"], told["reason"], told["reactive"], told["reactive_asked"]) == (6.0, "peak", 1.5, 2.0)
+    assert (told["target"], told["reason"], told["reactive"], told["reactive_asked"]) == (
+        6.0,
+        "peak",
+        1.5,
+        2.0,
+    )
     assert told["trips"] == [
         {"code": "cell_voltage_high", "unit": "pcs_2", "point": "cell_voltage_max"},
         {"code": "fire_alarm", "unit": "", "point": None},

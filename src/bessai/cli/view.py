@@ -18,6 +18,7 @@ _SHOWN = (
     "grid_power", "internal_temperature", "charge_power_max", "discharge_power_max",
 )  # fmt: skip
 
+
 def overview(state: dict[str, Any]) -> RenderableType:
     """One page about a gateway, from its status."""
     control, cycle, journal = state["control"], state["cycle"], state["journal"]
@@ -33,8 +34,6 @@ def overview(state: dict[str, Any]) -> RenderableType:
         for name, problem in list(devices["problems"].items())[:10]:
             head.add_row("", f"[yellow]{escape(name)}: {escape(problem)}[/]")
     head.add_row("control", control_line(control))
-    if several is not None:
-        head.add_row("units", several)
     for row in notices(state):
         head.add_row(*row)
     head.add_row(
@@ -53,7 +52,8 @@ def overview(state: dict[str, Any]) -> RenderableType:
             head.add_row("[yellow]warning[/]", f"[yellow]{escape(condition['message'])}[/]")
     health = "[green]healthy[/]" if state["healthy"] else "[red]not healthy[/]"
     title = f"{escape(state['site'])} · {health} · up {state['uptime']:.0f} s"
-    return Group(Panel(head, title=title, title_align="left"), _points(state["points"]))
+    page = head if several is None else Group(head, several)
+    return Group(Panel(page, title=title, title_align="left"), _points(state["points"]))
 
 
 def _service(service: dict[str, Any]) -> str:

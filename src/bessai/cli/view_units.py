@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -51,57 +52,57 @@ def control_line(control: Mapping[str, Any]) -> Text:
 def notices(state: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Rows about maintenance and trips, each with its mend."""
     if (people := state.get("maintenance")) is not None:
-        since = _time(people["wall_ns"])
-        yield (
-            "[magenta]maintenance[/]",
-            f"[magenta]since {since}, {escape(people['user'])}: {escape(people['reason'])}[/]; "
-            "ends with `bessai maintenance off`",
-        )
+        what = f"[magenta]since {_time(people['wall_ns'])}, {escape(people['user'])}: {escape(people['reason'])}[/]"
+        yield "[magenta]maintenance[/]", f"{what}; ends with `bessai maintenance off`"
     for trip in state.get("trips") or ():
         where = "the whole plant" if trip.get("plant_wide") else trip.get("unit")
-        what = f"{trip['code']} of {where}" if where else trip["code"]
-        yield (
-            "[red]trip[/]",
-            f"[red]{escape(what)}[/] since {_time(trip['wall_ns'])}; ends with `bessai reset {trip['code']}` "
-            f"({trip['reset']})",
-        )
+        name = f"{trip['code']} of {where}" if where else trip["code"]
+        what = f"[red]{escape(name)}[/]"
+        mend = f"ends with `bessai reset {trip['code']}` ({trip['reset']})"
+        yield "[red]trip[/]", f"{what} since {_time(trip['wall_ns'])}; {mend}"
 
 
 def units_table(units: Mapping[str, Mapping[str, Any]]) -> Table | None:
     """One line a unit: what it is told, does and may; None for a plant of one device."""
     if len(units) < 2:
         return None
-    table = Table("unit", "state", box=None, padding=(0, 1), pad_edge=False)
+    table = Table(box=None, padding=(0, 1), pad_edge=False)
+    table.add_column("unit", overflow="fold")
+    table.add_column("state", no_wrap=True)
     for name in ("told kW", "does kW", "may kW"):
         table.add_column(name, justify="right", no_wrap=True)
     reactive = any(unit.get("reactive") is not None for unit in units.values())
     if reactive:
         table.add_column("kvar", justify="right", no_wrap=True)
-    table.add_column("dead-man", no_wrap=True)
-    table.add_column("limited by", overflow="fold")
+    table.add_column("remarks", overflow="fold")
     shown = sorted(units, key=lambda name: units[name]["state"] in _WELL)[:_SHOWN]
     for name in (name for name in units if name in shown):
         unit = units[name]
-        cells = [
+        cells: list[RenderableType] = [
             escape(name),
             Text(unit["state"], style=STATE_STYLE.get(unit["state"], "bold")),
             _power(unit["setpoint"]),
             _power(unit["measured"]),
-            " … ".join(map(_end, unit["bounds"])),
+            "…".join(map(_end, unit["bounds"])),
         ]
         cells += [_power(unit.get("reactive"))] if reactive else []
-        table.add_row(*cells, _dead_man(unit["dead_man"]), ", ".join(unit["limited_by"]))
+        table.add_row(*cells, _remarks(unit))
     if len(units) > len(shown):
         table.add_row(f"… {len(units) - len(shown)} more")
     return table
 
 
-def _dead_man(dead_man: Mapping[str, Any]) -> Text:
-    if dead_man.get("withheld"):
-        return Text("tested now", style="yellow")
-    if dead_man.get("armed"):
-        return Text("armed", style="green")
-    return Text("refused" if dead_man.get("refusal") else "not armed", style="yellow")
+def _remarks(unit: Mapping[str, Any]) -> Text:
+    """What is odd about a unit; nothing of one that is well."""
+    dead_man = unit["dead_man"]
+    remarks = list(unit["limited_by"])
+    if not unit["connected"]:
+        remarks.insert(0, "not connected")
+    elif dead_man.get("withheld"):
+        remarks.insert(0, "dead-man test")
+    elif not dead_man.get("armed"):
+        remarks.insert(0, "control refused" if dead_man.get("refusal") else "dead-man not armed")
+    return Text(", ".join(remarks), style="yellow")
 
 
 def _power(value: float | None) -> str:

@@ -21,7 +21,7 @@ def supported(unit: Unit) -> bool:
 
 
 def reactive_bounds(unit: Unit) -> Bounds:
-    """kvar that the device takes by what it tells of itself; none where it tells nothing now."""
+    """Kvar that the device takes by what it tells of itself; none where it tells nothing now."""
     control, image = unit.profile.control, unit.image
     if control is None or control.reactive_power_max is None or image is None:
         return NONE
@@ -45,7 +45,7 @@ def beside(unit: Unit, bounds: Bounds, power: float) -> Bounds:
 
 
 def share(wanted: float, bounds: Mapping[str, Bounds]) -> dict[str, float]:
-    """kvar of each unit in proportion to what it may, in whole vars towards zero."""
+    """Kvar of each unit in proportion to what it may, in whole vars towards zero."""
     most = {name: one.high if wanted > 0 else -one.low for name, one in bounds.items()}
     whole = math.fsum(most.values())
     if not wanted or not whole > 0:

@@ -71,9 +71,7 @@ class Sharing:
     def state_of_charge(self, units: Mapping[str, Unit]) -> tuple[float | None, float | None]:
         """State of charge in % and capacity in kWh of all units together; None where one is not known."""
         found = [
-            (unit.image.good("soc"), _capacity(unit))
-            for unit in units.values()
-            if unit.image is not None
+            (unit.image.good("soc"), _capacity(unit)) for unit in units.values() if unit.image is not None
         ]
         socs = [soc for soc, _ in found if soc is not None]
         if not socs or len(socs) < len(found):

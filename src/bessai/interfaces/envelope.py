@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue
 
 from bessai import __version__
 from bessai.journal.entry import Entry
@@ -78,7 +78,7 @@ class Limits(_Part):
     high: FiniteFloat | None = None
 
 
-_STATES = ["starting", "normal", "derated", "hold", "tripped", "maintenance", "monitor"]
+_STATES: list[JsonValue] = ["starting", "normal", "derated", "hold", "tripped", "maintenance", "monitor"]
 
 
 class TripPart(_Part):
@@ -124,7 +124,8 @@ class DecisionPart(_Part):
     )
     reason: str = Field("", description="Why the winner asked, in its own words.")
     reactive: FiniteFloat | None = Field(
-        None, description="Reactive power in kvar commanded to the plant, + = export; null: no way to be told."
+        None,
+        description="Reactive power in kvar commanded to the plant, + = export; null: no way to be told.",
     )
     reactive_asked: FiniteFloat | None = Field(
         None, description="Reactive power in kvar that was asked for; null when nobody asked."
@@ -283,7 +284,11 @@ def _decision(decision: Mapping[str, Any]) -> dict[str, Any]:
         "reactive": _finite(decision.get("reactive")),
         "reactive_asked": _finite(decision.get("reactive_asked")),
         "trips": [
-            {"code": trip["code"], "unit": "" if trip.get("plant_wide") else trip.get("unit") or "", "point": trip.get("point")}
+            {
+                "code": trip["code"],
+                "unit": "" if trip.get("plant_wide") else trip.get("unit") or "",
+                "point": trip.get("point"),
+            }
             for trip in decision.get("trips") or ()
         ],
         "units": [

@@ -109,7 +109,7 @@ class Site:
         return self.units[0] if self.units else None
 
     def capacity_of(self, unit: Device) -> float | None:
-        """kWh behind a commanded device, where the site file tells it: its batteries' together, or its own."""
+        """KWh behind a commanded device, where the site file tells it: its batteries' together, or its own."""
         told = [d.capacity for d in self.devices if d.name in unit.batteries]
         if told:
             return None if None in told else sum(c for c in told if c is not None)

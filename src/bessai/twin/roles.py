@@ -98,8 +98,8 @@ def plants_behind(
     for i, (name, profile) in enumerate(profiles.items()):
         own = of[name]
         if _has_plant(profile) or (_is_battery(profile) and not any(name in r for r in racks_of.values())):
-            racks = [of[rack] for rack in racks_of.get(name, ())]
-            plants[name] = Plant(_sized(config, own, racks), seed=seed + i, connection=connection)
+            behind = [of[rack] for rack in racks_of.get(name, ())]
+            plants[name] = Plant(_sized(config, own, behind), seed=seed + i, connection=connection)
         elif not _is_battery(profile):
             plants[name] = MeterPlant(config, seed=seed + i, connection=connection)
     seeds = {name: seed + i for i, name in enumerate(profiles)}
@@ -150,7 +150,9 @@ def _sized(config: PlantConfig, own: Traits, racks: Sequence[Traits]) -> PlantCo
     told = [capacity for capacity in capacities if capacity is not None]
     capacity = math.fsum(told) if told and len(told) == len(racks) else own.capacity
     socs = [battery.initial_soc if rack.soc is None else rack.soc for rack in racks]
-    soc = math.fsum(s * share for s, share in zip(socs, _shares(capacities), strict=True)) if racks else own.soc
+    soc = (
+        math.fsum(s * share for s, share in zip(socs, _shares(capacities), strict=True)) if racks else own.soc
+    )
     if capacity is not None:
         battery = _larger(battery, capacity / battery.energy_capacity)
     if soc is not None and soc != battery.initial_soc:

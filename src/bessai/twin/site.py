@@ -45,7 +45,7 @@ class TwinUnit:
     unit: int
     stations: Mapping[str, int] = field(default_factory=dict)
     """Unit ids of the profile's stations that differ from the profile's."""
-    traits: Traits = Traits()
+    traits: Traits = field(default_factory=Traits)
     """Its batteries, their size and state of charge, and how little power it can run at."""
 
 

@@ -35,7 +35,13 @@ _NEEDED = (
     "discharge_power_max",
 )
 _REACTIVE = (
-    *("m704_var_set_mod", "m704_var_set_ena_rvrt", "m704_var_set", "m704_var_set_rvrt_tms", "m704_var_set_ena"),
+    *(
+        "m704_var_set_mod",
+        "m704_var_set_ena_rvrt",
+        "m704_var_set",
+        "m704_var_set_rvrt_tms",
+        "m704_var_set_ena",
+    ),
     *("reactive_power_max", "absorbed_reactive_power_max"),
 )
 _VARS = 4.0
