@@ -61,7 +61,9 @@ class Plant:
         for _ in range(4):
             self.cycle()
 
-    def ask(self, power: float | None, reactive: float | None, *, rank: Priority = Priority.OPTIMISER, **more: Any) -> None:
+    def ask(
+        self, power: float | None, reactive: float | None, *, rank: Priority = Priority.OPTIMISER, **more: Any
+    ) -> None:
         self.requests.append(
             Request(
                 source=rank.name.lower(), priority=rank, power=power, reactive=reactive, expires=self.now + 100, **more

@@ -35,7 +35,7 @@ def control_line(control: Mapping[str, Any]) -> Text:
         text.append(f"  setpoint {setpoint:+.2f} kW", style="default")
         if target is not None and abs(target - setpoint) > _CLOSE:
             text.append(f" on its way to {target:+.2f}", style="yellow")
-        text.append(f" in {_end(low)} … {_end(high)}", style="default")
+        text.append(f" in {_range(low, high, ' … ')}", style="default")
     if (reactive := control.get("reactive")) is not None:
         asked = control.get("reactive_asked")
         if reactive or asked is not None:
@@ -83,7 +83,7 @@ def units_table(units: Mapping[str, Mapping[str, Any]]) -> Table | None:
             Text(unit["state"], style=STATE_STYLE.get(unit["state"], "bold")),
             _power(unit["setpoint"]),
             _power(unit["measured"]),
-            "…".join(map(_end, unit["bounds"])),
+            _range(*unit["bounds"]),
         ]
         cells += [_power(unit.get("reactive"))] if reactive else []
         table.add_row(*cells, _remarks(unit))
@@ -109,8 +109,8 @@ def _power(value: float | None) -> str:
     return "–" if value is None else f"{value:+.2f}"
 
 
-def _end(value: float | None) -> str:
-    return "∞" if value is None else f"{value:+.1f}"
+def _range(low: float | None, high: float | None, between: str = "…") -> str:
+    return f"{'-∞' if low is None else f'{low:+.1f}'}{between}{'∞' if high is None else f'{high:+.1f}'}"
 
 
 def _time(wall_ns: int) -> str:

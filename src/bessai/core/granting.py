@@ -106,7 +106,12 @@ class Granting:
         way = Bounds(min(low, 0.0), max(high, 0.0))  # a power that must flow is reached by the ramp, too
         step = dynamics.step(target, way, rated, now, running=running, least=least)
         limited += step.limited_by
-        shares, left = self._sharing.split(step.power, offers, now)
+        shares, left, why_left = self._sharing.split(step.power, offers, now)
+        limited += why_left
+        if (
+            left and step.power == target
+        ):  # the ramp has arrived, and this is all that the units can make of it
+            target = round(target - left, 3) + 0.0
         units = []
         for name, device in self._units.items():
             units.append(
