@@ -253,7 +253,6 @@ class ControlCycle:
             message = f"decision failed: {type(error).__name__}: {error}"
             if message != self._failed:
                 log.exception("decision failed")
-                self._note("cycle_failed", Severity.ALARM, message)
             self._failed = message
             return self._guard.fall_back(message)
         self._failed = ""

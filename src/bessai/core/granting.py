@@ -91,6 +91,15 @@ class Granting:
         most = sum(reactive_caps.values())
         resolution = resolve(requests, envelope, now, Bounds(-most, most))
         winner, limited = resolution.winner, list(resolution.limited_by)
+        standing = math.fsum(unit.standing or 0.0 for unit in self._units.values())
+        held = Bounds(min(resolution.bounds.low, 0.0), max(resolution.bounds.high, 0.0))
+        in_requests = held.clip(standing) == standing
+        tested = [name for name in granted if self._units[name].withheld]
+        if tested and not in_requests:  # who outranks a test ends it
+            for name in tested:
+                self._units[name].stop_test()
+            ended = {name: self._units[name].memory.state for name in tested}
+            return self.grant(image, requests, {**states, **ended}, looks, state)
         offers = self._sharing.offers(self._units, allowed, granted)
         wanted, asked = self._wanted(
             resolution, offers_least=self._sharing.least(offers, resolution.power), now=now
@@ -117,6 +126,7 @@ class Granting:
                     resolution,
                     reactive_caps,
                     now,
+                    may_stand=in_requests,
                 )
             )
         told = [unit.setpoint for unit in units if unit.setpoint is not None]
@@ -145,6 +155,12 @@ class Granting:
             considered=resolution.considered,
             units=tuple(units),
         )
+
+    def refused(self, power: float, now: float) -> None:
+        """A unit's power (kW) of this cycle will not be written: the ramps go on from what is left."""
+        memory = self._dynamics.memory
+        left = round(memory.told - power, 3) + 0.0
+        self._dynamics.commanded(left if math.isfinite(left) else 0.0, now, left=memory.left)
 
     def _wanted(
         self, resolution: Resolution, *, offers_least: float, now: float
@@ -183,6 +199,8 @@ class Granting:
         resolution: Resolution,
         reactive_caps: Mapping[str, float],
         now: float,
+        *,
+        may_stand: bool,
     ) -> UnitDecision:
         """What one unit is told: whole watts inside its bounds, no faster than it bears to be written to."""
         if state is GuardState.MONITOR:
@@ -195,7 +213,7 @@ class Granting:
         standing = device.standing
         if setpoint and standing is not None and setpoint != standing:
             rises = abs(setpoint) > abs(standing) or setpoint * standing < 0
-            inside = bounds.clip(standing) == standing
+            inside = may_stand and bounds.clip(standing) == standing
             if rises and inside and not device.may_write(now):
                 setpoint = standing
                 limited.append("write_interval")
