@@ -10,10 +10,14 @@ from typing import Any
 import pytest
 
 from bessai.core.dynamics import Dynamics, RampLimits
+from bessai.core.gateway import commands_nothing, missing_limit_points
 from bessai.core.guard import SafetyGuard
 from bessai.core.latch import Latch
+from bessai.core.limits import Limits
+from bessai.core.settings import Settings
 from bessai.core.unit import SAFE_STATES
-from bessai.model import Bounds, GuardState, Operation, Priority, Quality, Request, Role, Trip
+from bessai.model import Bounds, Endpoint, GuardState, Operation, Priority, Quality, Request, Role, Trip
+from bessai.site import single_device_site
 from core.test_guard import Scene
 from support.profiles import BATTERY, CONTROL, DEAD_MAN, battery, compiled
 
@@ -357,3 +361,26 @@ def test_whatever_happens_no_verified_power_is_outside_its_unit_and_no_zero_is_l
         if scene.command is not None and scene.command.setpoint:
             assert scene.command.setpoint == unit.setpoint
             assert unit.state in {GuardState.NORMAL, GuardState.DERATED}
+
+
+# What is said at the start
+
+
+def test_a_limits_file_about_points_that_no_device_tells_is_refused(tmp_path: Path) -> None:
+    site = single_device_site(battery(tmp_path), Endpoint(host="127.0.0.1"))
+    said = missing_limit_points(site, Limits(named=("battery_temperature", "cell_voltage_max")))
+    assert len(said) == 1
+    assert "cell_voltage_max" in said[0]
+    assert missing_limit_points(site, Limits()) == []
+
+
+@pytest.mark.parametrize(("mode", "control", "told"), [
+    ("control", False, True), ("control", True, False), ("monitor", False, False),
+])  # fmt: skip
+def test_control_with_nothing_to_control_says_so(
+    tmp_path: Path, mode: str, control: bool, told: bool
+) -> None:
+    profile = battery(tmp_path) if control else compiled(tmp_path, BATTERY)
+    settings = Settings.model_construct(control_mode=mode)
+    site = single_device_site(profile, Endpoint(host="127.0.0.1"))
+    assert (commands_nothing(settings, site) is not None) is told

@@ -39,6 +39,12 @@ def test_status(served: LocalSocket) -> None:
     assert _ask(served, op="status") == {"ok": True, "status": {"cycles": 3}}
 
 
+def test_a_status_that_is_no_json_is_not_taken_over(served: LocalSocket) -> None:
+    """Python reads 1e999 as infinite; in the status it would end every answer."""
+    assert not served.answer(b'{"op": "service_status", "status": {"lag": 1e999}}')["ok"]
+    assert served.service_status == {}
+
+
 def test_a_request_becomes_a_lease(served: LocalSocket) -> None:
     assert _ask(served, op="request", source="me", power=-5, low=-6, reason="test", **{"for": 30})["ok"]
     (request,) = served._book.live(129.9)
