@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -157,6 +157,15 @@ def test_a_dead_man_test_that_nobody_ends_ends_at_zero_without_a_false_alarm(tes
     assert testing.command is not None
     assert testing.command.kind == "zero"
     assert "recheck_refused" not in codes(testing)
+
+
+def test_a_dead_man_test_takes_an_engineer(scene: Scene) -> None:
+    scene.running().ask(10.0)
+    scene.expect(GuardState.NORMAL, 10.0)
+    for kind in ("deadman_test", "deadman_test_end"):
+        operation = Operation(kind=kind, user="eve", role=Role.OPERATOR, reason="try", passed=True)
+        assert "engineer" in (scene.guard.operate(operation, scene.now, 0) or "")
+    assert scene.guard.latch.test_of("") is None
 
 
 # Trips
@@ -378,7 +387,7 @@ def test_a_limits_file_about_points_that_no_device_tells_is_refused(tmp_path: Pa
     ("control", False, True), ("control", True, False), ("monitor", False, False),
 ])  # fmt: skip
 def test_control_with_nothing_to_control_says_so(
-    tmp_path: Path, mode: str, control: bool, told: bool
+    tmp_path: Path, mode: Literal["control", "monitor"], control: bool, told: bool
 ) -> None:
     profile = battery(tmp_path) if control else compiled(tmp_path, BATTERY)
     settings = Settings.model_construct(control_mode=mode)

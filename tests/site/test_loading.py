@@ -191,6 +191,7 @@ points:
         (("points:", "points:\n  active_power: {formula: grid_power, unit: W}"), "is in kW"),
         (("points:", "points:\n  soc: {mean: soc, missing: skip}"), "no device may be skipped"),
         (("points:", "points:\n  soc: {formula: '50', unit: '%'}"), "a number is no evidence"),
+        (("points:", "points:\n  fire_alarm: {formula: '0'}"), "a number is no evidence"),
         (("site: atacama-1", "site: a\nsite: b"), "given twice"),
         (("site: atacama-1", "site: [a"), "not YAML"),
         (("devices:", "devises:"), "did you mean `devices`?"),
@@ -329,6 +330,14 @@ def test_a_fire_alarm_of_the_site_file_counts_instead_of_the_devices_own(folder:
     )
     view = (site := _site(folder, text)).views["pcs"]
     assert site.layout.names[view.columns[view.layout.index["fire_alarm"]]] == "fire_alarm"
+
+
+def test_no_detector_may_be_skipped(folder: Path) -> None:
+    text = PLANT.replace("points:", "points:\n  fire_alarm: {max: fire_alarm, missing: skip}").replace(
+        "rack.json", "shelf.json"
+    )
+    (folder / "shelf.json").write_text(json.dumps({**document({**RACK, **ALARMS}), "id": "shelf"}))
+    assert "no device may be skipped" in _problems(folder, text)
 
 
 def test_a_battery_that_nobody_would_look_at_is_refused(folder: Path) -> None:

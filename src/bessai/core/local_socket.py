@@ -192,6 +192,8 @@ def _text(message: dict[str, Any], key: str) -> str:
     value = message.get(key)
     if value is not None and (not isinstance(value, str) or len(value) > _TEXT):
         raise ValueError(f"{key}: give a text of at most {_TEXT} characters")
+    if value is not None and not value.isprintable():  # it is shown, logged and published
+        raise ValueError(f"{key}={value!r}: only printable characters")
     return value or ""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from bessai.core.latch import Latch, OperationRefused
 from bessai.core.unit import DISOBEYED_CODE, GRANTING, Look, Unit
-from bessai.model import Event, Operation, Severity, Trip
+from bessai.model import Event, Operation, Role, Severity, Trip
 
 _AFTER = 30.0
 """Seconds after twice the dead-man's time in which a test that nobody ends ends by itself."""
@@ -69,6 +69,8 @@ class Desk:
         if unit is None:
             raise OperationRefused(f"there is no unit {operation.unit!r}; use one of {sorted(self._units)}")
         where = f" of {unit.name}" if unit.name else ""
+        if operation.role < Role.ENGINEER:
+            raise OperationRefused(f"a dead-man test{where} takes the role {Role.ENGINEER.label}")
         if operation.kind == "deadman_test":
             if unit.withheld:
                 raise OperationRefused(f"a dead-man test{where} runs already")

@@ -16,7 +16,11 @@ from bessai.site.rules import Aggregation, Computation, Kind, Rule
 from bessai.site.schema import ROLES, PointEntry
 from bessai.site.site import BATTERY_STATE, WORST, Device
 
-_EVIDENCE = BATTERY_STATE | {"battery_temperature", "charge_power_max", "discharge_power_max"}
+_EVIDENCE = BATTERY_STATE | {
+    *("battery_temperature", "charge_power_max", "discharge_power_max"),
+    *("battery_voltage", "battery_current", "charge_current_max", "discharge_current_max"),
+    *WORST,
+}
 """Points of the plant by which control judges the battery."""
 
 _STORAGE = ("battery", "inverter")
