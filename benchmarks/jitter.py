@@ -130,7 +130,7 @@ def _process(*command: str, **options: Any) -> Iterator[subprocess.Popen[Any]]:
 @contextlib.contextmanager
 def _plant() -> Iterator[str]:
     """The simulated plant; yields its port."""
-    command = (*"-m bessai.cli simulate --profile huawei_sun2000 --port 0".split(),)
+    command = (*["-m", "bessai.cli", "simulate", "--profile", "huawei_sun2000", "--port", "0"],)
     with _process(sys.executable, *command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield process.stdout.readline().split()[3].rpartition(":")[2]

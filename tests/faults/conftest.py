@@ -64,7 +64,9 @@ class Site:
     def until_fallen(self, before: int = 0) -> dict[str, Any]:
         """Wait until the device fell back once more, and prove that it did so in its own time."""
         state = self.twin.until(lambda s: s["fallbacks"] == before + 1 and not s["active"])
-        fed = max(at for at, point, _ in state["log"] if point in self.device.feed and at < state["fell_at"][-1])
+        fed = max(
+            at for at, point, _ in state["log"] if point in self.device.feed and at < state["fell_at"][-1]
+        )
         late = state["fell_at"][-1] - fed - self.device.time
         assert abs(late) <= 0.3 * self.device.speed, "by its own clock"
         return self.twin.until(lambda s: abs(s["power"]) < 0.05)

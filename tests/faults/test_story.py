@@ -10,9 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from faults.conftest import POWER, Site, Start
-
 from bessai.journal import JournalReader
+from faults.conftest import POWER, Site, Start
 from support.gateway import bessai
 
 WHO = ("--user", "ana", "--reason", "cell 7 replaced")
@@ -148,7 +147,11 @@ def test_five_kills_while_tripped(start: Start) -> None:
         assert site.gateway.status()["control"]["state"] == "tripped"
         assert abs(site.twin.tell()["power"]) < 0.05
     state = site.twin.tell()
-    assert all(value == 0 for at, point, value in state["log"] if point.endswith("setpoint") and at > state["time"] - 5)
+    assert all(
+        value == 0
+        for at, point, value in state["log"]
+        if point.endswith("setpoint") and at > state["time"] - 5
+    )
 
 
 def test_noise_at_a_threshold_is_one_transition(start: Start, tmp_path: Path) -> None:

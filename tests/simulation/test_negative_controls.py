@@ -53,8 +53,8 @@ def _endless(book: Any, now: float) -> list[Any]:
 _act = Hand.act
 
 
-async def _always_fresh(hand: Hand, state: GuardState, *, fresh: bool, **more: Any) -> Any:
-    return await _act(hand, state, fresh=True, **more)
+async def _always_fresh(hand: Hand, told: UnitDecision, *, fresh: bool, **more: Any) -> Any:
+    return await _act(hand, told, fresh=True, **more)
 
 
 _to_state, _reset = to_state, Latch.reset

@@ -150,6 +150,14 @@ class EnvelopeCheck:
                     point=name,
                     value=value,
                 )
+        if "soc" in names and "soc" not in control.evidence and image.good("soc") is None:
+            # also where every device says that it has none: nothing else keeps a battery from its edges
+            yield Condition(
+                code="evidence_lost",
+                severity=Severity.ALARM,
+                message=f"soc is {image.quality_of('soc').label}",
+                point="soc",
+            )
 
     def caps(self, image: ProcessImage) -> tuple[list[float] | None, list[float] | None, str, str]:
         """Known caps (kW) of charge and discharge, None where one is lost, and the point that is."""

@@ -87,7 +87,14 @@ class Gateway:
             max_bytes=settings.black_box_max_mb << 20,
         )
         control = control_plane(
-            settings, site, self.clock, self.journal, limits=limits, keeper=keeper, box=self.box, pulse=self.pulse
+            settings,
+            site,
+            self.clock,
+            self.journal,
+            limits=limits,
+            keeper=keeper,
+            box=self.box,
+            pulse=self.pulse,
         )
         self.plant, self.book, self.guard, self.cycle = (
             control.plant,
@@ -116,8 +123,13 @@ class Gateway:
         await self.socket.start()
         for event in self.journal.events_on_open:
             self.cycle.note(event)
+        mode = self.settings.control_mode
+        watches = commands_nothing(self.settings, self.site)
+        if watches is not None:
+            log.warning("%s", watches)
         self._note(
-            "gateway_started", f"gateway {__version__} started, control mode {self.settings.control_mode}"
+            "gateway_started",
+            f"gateway {__version__} started, control mode {mode}" + (f"; {watches}" if watches else ""),
         )
         for unit in self.guard.untested:
             self._note(
@@ -213,12 +225,12 @@ class Gateway:
         for i, (name, unit) in enumerate(zip(image.layout.names, image.layout.units, strict=True)):
             value = float(image.values[i])
             point: dict[str, Any] = {
-                "value": None if math.isnan(value) else value,
+                "value": value if math.isfinite(value) else None,
                 "unit": unit,
                 "quality": Quality(int(image.quality[i])).label,
                 "age": None if np.isnan(ages[i]) else round(float(ages[i]), 3),
             }
-            if (meaning := image.layout.meaning(name, value)) is not None:
+            if math.isfinite(value) and (meaning := image.layout.meaning(name, value)) is not None:
                 point["meaning"] = meaning
             points[name] = point
         return points
@@ -256,6 +268,29 @@ def missing_power_limits(profile: CompiledProfile, limits: Limits) -> list[str]:
         )
         if point is None and own is None
     ]
+
+
+def missing_limit_points(site: Site, limits: Limits) -> list[str]:
+    """Points of the limits file that no device tells of a commanded unit, or of a plant that is only watched."""
+    seen = [(unit.name, site.views[unit.name].layout) for unit in site.units] or [("", site.view.layout)]
+    return [
+        f"LIMITS_FILE: it limits {point}, which no device tells{f' of {name}' if name else ''}; add the device that "
+        "does, or take the limit out"
+        for name, layout in seen
+        for point in limits.named
+        if point not in layout.index
+    ]
+
+
+def commands_nothing(settings: Settings, site: Site) -> str | None:
+    """Why a gateway that is to control only watches, or None."""
+    if settings.control_mode != "control":
+        return None
+    if not site.units:
+        return "no device is commanded: none has `control: true` in the site file"
+    if all(unit.compiled.control is None for unit in site.units):
+        return f"no device is commanded: profile {site.units[0].compiled.id} has no control section"
+    return None
 
 
 def slow_evidence(site: Site, limits: Limits, stale_after: float) -> list[str]:

@@ -98,6 +98,17 @@ class Granting:
         }
         resolution = resolve(requests, envelope, now, total(reactive_caps.values()))
         winner, limited = resolution.winner, list(resolution.limited_by)
+        standing = math.fsum(unit.standing or 0.0 for unit in self._units.values())
+        held = Bounds(min(resolution.bounds.low, 0.0), max(resolution.bounds.high, 0.0))
+        in_requests = held.clip(standing) == standing
+        tested = [name for name in granted if self._units[name].withheld]
+        if tested and not in_requests:  # who outranks a test ends it
+            for name in tested:
+                self._units[name].stop_test()
+            ended = {name: self._units[name].memory.state for name in tested}
+            return self.grant(
+                image, requests, {**states, **ended}, looks, state, reasons=reasons, trips=trips
+            )
         offers = self._sharing.offers(self._units, allowed, granted)
         wanted, asked = self._wanted(
             resolution, offers_least=self._sharing.least(offers, resolution.power), now=now
@@ -113,9 +124,7 @@ class Granting:
         limited += step.limited_by
         shares, left, why_left = self._sharing.split(step.power, offers, now)
         limited += why_left
-        if (
-            left and step.power == target
-        ):  # the ramp has arrived, and this is all that the units can make of it
+        if left and step.power == target:  # the ramp has arrived, and this is all that the units can make of it
             target = round(target - left, 3) + 0.0
         units = []
         for name, device in self._units.items():
@@ -127,6 +136,7 @@ class Granting:
                     allowed[name],
                     shares.get(name, 0.0),
                     now,
+                    may_stand=in_requests,
                 )
             )
         units, reactive_limits = self._reactive(units, resolution, reactive_caps, state)
@@ -157,6 +167,12 @@ class Granting:
             trips=trips,
             units=tuple(units),
         )
+
+    def refused(self, power: float, now: float) -> None:
+        """A unit's power (kW) of this cycle will not be written: the ramps go on from what is left."""
+        memory = self._dynamics.memory
+        left = round(memory.told - power, 3) + 0.0
+        self._dynamics.commanded(left if math.isfinite(left) else 0.0, now, left=memory.left)
 
     def _wanted(
         self, resolution: Resolution, *, offers_least: float, now: float
@@ -193,6 +209,8 @@ class Granting:
         bounds: Bounds,
         share: float,
         now: float,
+        *,
+        may_stand: bool,
     ) -> UnitDecision:
         """What one unit is told: whole watts inside its bounds, no faster than it bears to be written to."""
         if state is GuardState.MONITOR:
@@ -204,7 +222,7 @@ class Granting:
         standing = device.standing
         if setpoint and standing is not None and setpoint != standing:
             rises = abs(setpoint) > abs(standing) or setpoint * standing < 0
-            inside = bounds.clip(standing) == standing
+            inside = may_stand and bounds.clip(standing) == standing
             if rises and inside and not device.may_write(now):
                 setpoint = standing
                 limited.append("write_interval")
