@@ -137,7 +137,6 @@ def start(tmp_path: Path) -> Iterator[Start]:
         script = (sys.executable, str(SUPPORT / "broken_gateway.py"), bug)
         gateway = GatewayProcess(
             tmp_path / "data",
-            **({"command": script} if bug else {}),  # type: ignore[arg-type]
             INVERTER_PORT=str(twin.port),
             DRIVER_PROFILE_PATH=profile,
             CYCLE_TIME="0.5",
@@ -145,6 +144,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
             NOTIFY_SOCKET=manager.address,
             **environment,
         )
+        gateway.command = script if bug else gateway.command
         gateway.__enter__()
         open_things.append(gateway)
         site = Site(device, twin, gateway, manager)

@@ -12,7 +12,7 @@ import pytest
 from bessai.core.alarms import AlarmBook
 from bessai.core.hand import Hand
 from bessai.core.latch import Latch, to_state
-from bessai.model import Event, GuardState
+from bessai.model import Event, UnitDecision
 from simulation.assembly import Config
 from simulation.profiles import PROFILES
 from simulation.scenario import Scenario
