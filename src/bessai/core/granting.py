@@ -16,7 +16,7 @@ from bessai.core.reactive import beside, reactive_bounds, share, supported
 from bessai.core.requests import Resolution, resolve
 from bessai.core.sharing import Sharing, SharingMemory
 from bessai.core.unit import GRANTING, Look, Unit, kind_of
-from bessai.model import Bounds, Decision, GuardState, ProcessImage, Request, UnitDecision
+from bessai.model import Bounds, Decision, GuardState, ProcessImage, Request, Trip, UnitDecision
 
 _DEADBAND = 0.005
 """Share of the rated power by which a clipped setpoint must rise before it is written again."""
@@ -72,6 +72,9 @@ class Granting:
         states: Mapping[str, GuardState],
         looks: Mapping[str, Look],
         state: GuardState,
+        *,
+        reasons: tuple[str, ...],
+        trips: tuple[Trip, ...],
     ) -> Decision:
         """The decision of this cycle.
 
@@ -81,6 +84,8 @@ class Granting:
             states: of the units; at least one is not `MONITOR`.
             looks: of the units.
             state: the plant's.
+            reasons: told with the decision, as `trips` are.
+            trips: those that stand.
         """
         now = image.monotonic
         granted = [name for name, s in states.items() if s in GRANTING]
@@ -93,6 +98,17 @@ class Granting:
         }
         resolution = resolve(requests, envelope, now, total(reactive_caps.values()))
         winner, limited = resolution.winner, list(resolution.limited_by)
+        standing = math.fsum(unit.standing or 0.0 for unit in self._units.values())
+        held = Bounds(min(resolution.bounds.low, 0.0), max(resolution.bounds.high, 0.0))
+        in_requests = held.clip(standing) == standing
+        tested = [name for name in granted if self._units[name].withheld]
+        if tested and not in_requests:  # who outranks a test ends it
+            for name in tested:
+                self._units[name].stop_test()
+            ended = {name: self._units[name].memory.state for name in tested}
+            return self.grant(
+                image, requests, {**states, **ended}, looks, state, reasons=reasons, trips=trips
+            )
         offers = self._sharing.offers(self._units, allowed, granted)
         wanted, asked = self._wanted(
             resolution, offers_least=self._sharing.least(offers, resolution.power), now=now
@@ -109,9 +125,8 @@ class Granting:
         shares, left, why_left = self._sharing.split(step.power, offers, now)
         limited += why_left
         clipped = target != asked
-        if (
-            left and step.power == target
-        ):  # the ramp has arrived, and this is all that the units can make of it
+        # once the ramp has arrived, this is all that the units can make of it
+        if left and step.power == target:
             target = round(target - left, 3) + 0.0
         units = []
         for name, device in self._units.items():
@@ -123,6 +138,7 @@ class Granting:
                     allowed[name],
                     shares.get(name, 0.0),
                     now,
+                    may_stand=in_requests,
                 )
             )
         units, reactive_limits = self._reactive(units, resolution, reactive_caps, state)
@@ -149,8 +165,16 @@ class Granting:
             reactive_asked=resolution.reactive_asked,
             limited_by=tuple(dict.fromkeys(limited)),
             considered=resolution.considered,
+            reasons=reasons,
+            trips=trips,
             units=tuple(units),
         )
+
+    def refused(self, power: float, now: float) -> None:
+        """A unit's power (kW) of this cycle will not be written: the ramps go on from what is left."""
+        memory = self._dynamics.memory
+        left = round(memory.told - power, 3) + 0.0
+        self._dynamics.commanded(left if math.isfinite(left) else 0.0, now, left=memory.left)
 
     def _wanted(
         self, resolution: Resolution, *, offers_least: float, now: float
@@ -187,6 +211,8 @@ class Granting:
         bounds: Bounds,
         share: float,
         now: float,
+        *,
+        may_stand: bool,
     ) -> UnitDecision:
         """What one unit is told: whole watts inside its bounds, no faster than it bears to be written to."""
         if state is GuardState.MONITOR:
@@ -198,7 +224,7 @@ class Granting:
         standing = device.standing
         if setpoint and standing is not None and setpoint != standing:
             rises = abs(setpoint) > abs(standing) or setpoint * standing < 0
-            inside = bounds.clip(standing) == standing
+            inside = may_stand and bounds.clip(standing) == standing
             if rises and inside and not device.may_write(now):
                 setpoint = standing
                 limited.append("write_interval")

@@ -233,6 +233,13 @@ class _Loader:
                     "batteries, for example `batteries: [rack_1, rack_2]`",
                 )
             done.append(replace(device, batteries=tuple(found)))
+        if several or owner:
+            for device in devices:
+                if device.role == "battery" and not device.control and device.name not in owner:
+                    self._problem(
+                        f"devices.{device.name}",
+                        "is behind no commanded device, so its cells would stop nobody: name it in `batteries`",
+                    )
         return done
 
 
