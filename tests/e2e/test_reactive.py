@@ -32,7 +32,7 @@ def test_a_sunspec_device_is_told_vars(tmp_path: Path) -> None:
         path.write_text(profile.model_dump_json(by_alias=True, exclude_defaults=True))
         async with TwinServer(profile, seed=3, dense=True) as twin:
             pcs = twin.device.plant.pcs
-            environment = {"INVERTER_PORT": str(twin.port), "DRIVER_PROFILE_PATH": str(path)}
+            environment: dict[str, Any] = {"INVERTER_PORT": str(twin.port), "DRIVER_PROFILE_PATH": str(path)}
             with GatewayProcess(tmp_path / "data", **environment) as gateway:
 
                 async def seen(reactive: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -232,6 +233,21 @@ def test_several_commanded_devices_each_with_its_own_batteries(folder: Path) -> 
     other = site.views["pcs_2"]
     assert "soc_lowest" not in other.layout.index, "one battery is not two"
     assert [d.name for d in site.behind("pcs_2_soc")] == ["rack_2"]
+
+
+@pytest.mark.parametrize(
+    ("change", "capacities"),
+    [
+        (("", ""), [400.0, 100.0]),
+        ((r", capacity: \d+", ""), [None, None]),
+        ((r"batteries: .*\],", "capacity: 50,"), [50.0, 50.0]),
+    ],
+)
+def test_the_capacity_behind_a_commanded_device(
+    folder: Path, change: tuple[str, str], capacities: list[float | None]
+) -> None:
+    site = _site(folder, re.sub(*change, SEVERAL))
+    assert [site.capacity_of(device) for device in site.units] == capacities
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,9 @@ class Granting:
         limited += step.limited_by
         shares, left, why_left = self._sharing.split(step.power, offers, now)
         limited += why_left
-        if left and step.power == target:  # the ramp has arrived, and this is all that the units can make of it
+        clipped = target != asked
+        # once the ramp has arrived, this is all that the units can make of it
+        if left and step.power == target:
             target = round(target - left, 3) + 0.0
         units = []
         for name, device in self._units.items():
@@ -144,7 +146,7 @@ class Granting:
         setpoint = round(math.fsum(told), 3) + 0.0 if len(told) > 1 else told[0]
         dynamics.commanded(setpoint, now, left=left)
         limited += [why for unit in units for why in unit.limited_by if why in _OWN_LIMITS]
-        if winner is not None and asked is not None and target != asked:
+        if winner is not None and asked is not None and clipped:
             limited += [why for look in looks.values() for why in look.envelope.limited_by]
             limited += ["plant"] if running and rated.clip(asked) != asked else []
             limited += [] if running else [state.value]

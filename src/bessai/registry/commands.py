@@ -48,7 +48,7 @@ class Control(Strict):
     stop: Sequence
     """To end external control; the device does what its own settings say."""
     reactive: Sequence | None = None
-    """To a reactive power, written before the active power of the same command; 0 kvar when nobody asks."""
+    """To a reactive power, written before a power and after `zero` in the same command; 0 kvar when nobody asks."""
     reactive_power_max: Name | None = None
     """The point in kvar with the highest reactive power; needed with `reactive`."""
     absorbed_reactive_power_max: Name | None = None
