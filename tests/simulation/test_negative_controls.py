@@ -12,7 +12,7 @@ import pytest
 from bessai.core.alarms import AlarmBook
 from bessai.core.hand import Hand
 from bessai.core.latch import Latch, to_state
-from bessai.model import Event, UnitDecision
+from bessai.model import Event
 from simulation.assembly import Config
 from simulation.profiles import PROFILES
 from simulation.scenario import Scenario
@@ -53,7 +53,7 @@ def _endless(book: Any, now: float) -> list[Any]:
 _act = Hand.act
 
 
-async def _always_fresh(hand: Hand, told: UnitDecision, *, fresh: bool, **more: Any) -> Any:
+async def _always_fresh(hand: Hand, told: Any, *, fresh: bool, **more: Any) -> Any:
     return await _act(hand, told, fresh=True, **more)
 
 

@@ -79,7 +79,11 @@ class Writer:
             will_hold[step.point] = data
         connection = self._link.generation
         written: list[Write] = []
-        problem = await self._send(due, written)
+        try:
+            problem = await self._send(due, written)
+        except asyncio.CancelledError:  # nobody knows how far it came
+            self._held.clear()
+            raise
         if problem is None:
             last = {step.point: data for step, data in encoded}
             problem = await self._read_back(last)
