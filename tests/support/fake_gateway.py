@@ -167,6 +167,8 @@ class FakeGateway:
                     return {"ok": True}
                 case "deadman_test_end":
                     self.withheld = False
+                    if message["result"] != "passed":
+                        self.state = "tripped"
                     self._tested = {
                         "passed": message["result"] == "passed",
                         "wall_ns": 1,
@@ -193,7 +195,7 @@ class FakeGateway:
         power = self.measured + self.wrong.offset
         armed = age < self.time and not (self.wrong.no_rearm and self._tested)
         return {"ok": True, "status": {
-            "site": "fake & site", "version": "1.0", "conditions": conditions, "trips": [], "maintenance": None,
+            "site": "fake & site", "version": "1.0", "conditions": conditions, "trips": self._trips(),
             "control": {
                 "state": self.state, "setpoint": self.setpoint, "bounds": self._bounds,
                 "asked": self._asked, "source": self._source, "limited_by": self._limited, "reasons": [],
@@ -209,6 +211,10 @@ class FakeGateway:
             }},
             "points": self._points(power),
         }}  # fmt: skip
+
+    def _trips(self) -> list[dict[str, Any]]:
+        tripped = self.state == "tripped"
+        return [{"code": "dead_man_test_failed", "message": "tripped"}] if tripped else []
 
     def _meter(self, power: float) -> dict[str, Any]:
         """Read every `meter_period` s only."""

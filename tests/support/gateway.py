@@ -28,10 +28,13 @@ def bessai(
 
 
 class GatewayProcess:
-    """`bessai run`, with its status; use as a context manager."""
+    """`bessai run`, or another `command`, with its status; use as a context manager."""
 
-    def __init__(self, data: Path, **environment: str) -> None:
+    def __init__(
+        self, data: Path, *, command: tuple[str, ...] = (*BESSAI, "run"), **environment: str
+    ) -> None:
         self.data = data
+        self._command = command
         self.log = data.parent / "gateway.log"
         self._environment = {
             **os.environ,
@@ -45,7 +48,7 @@ class GatewayProcess:
 
     def __enter__(self) -> GatewayProcess:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([*BESSAI, "run"], env=self._environment, stderr=log)
+            self.process = subprocess.Popen(self._command, env=self._environment, stderr=log)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -155,7 +155,7 @@ def _run(
     unit = setup.choose_unit(status, unit)
     pace = setup.pace()
     described = (setup.ask(data_dir, {"op": "device", "name": unit}) or {}).get("device") or {}
-    facts = setup.profile_facts(str(described.get("profile") or ""))
+    facts = setup.facts_of(status["units"][unit], str(described.get("profile") or ""))
     measured = str(facts.get("measured") or "battery_power")
     sample = sample_of(status, unit, measured, pace.monotonic(), pace.wall_ns())
     device = device_of(

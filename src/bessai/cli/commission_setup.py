@@ -51,6 +51,17 @@ def ask(data_dir: Path, message: dict[str, Any]) -> dict[str, Any] | None:
         return None
 
 
+def facts_of(unit: Mapping[str, Any], profile_id: str) -> dict[str, Any]:
+    """What the profile promises, as the gateway tells it or, if it does not, as the registry has it."""
+    if unit.get("measured_point") is None:
+        return profile_facts(profile_id)
+    return {
+        "measured": unit["measured_point"],
+        "tolerance": unit.get("tolerance"),
+        "response_time": unit.get("response_time"),
+    }
+
+
 def profile_facts(profile_id: str) -> dict[str, Any]:
     """What the profile promises; empty when it is neither in the registry nor in DRIVER_PROFILE_PATH."""
     from bessai.core.settings import SettingsError, given_value

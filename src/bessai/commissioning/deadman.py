@@ -47,7 +47,13 @@ def deadman_test(plan: Plan, found: Findings) -> Steps[None]:
     if not arrival.last.armed:
         raise AbortedError("the gateway does not say that the dead-man is armed although power flows")
     fallen, evidence = yield from _silence(watch, plan, found, arrival, power)
-    end = _operation(plan, "deadman_test_end", result="passed" if fallen else "failed", evidence=evidence)
+    end = _operation(
+        plan,
+        "deadman_test_end",
+        result="passed" if fallen else "failed",
+        evidence=evidence,
+        seconds=evidence["fell_back_after"],
+    )
     asks = (pinned(power * plan.units if fallen else 0.0),)
     sample = yield from watch.tick(Wish(phase="feed again", asks=asks, operations=(end,)), expected=EXPECTED)
     found.mark(sample.time, "fed again")

@@ -146,7 +146,8 @@ class Watch:
                     self.fallen.setdefault(name, (before, value))
                 self._counters[name] = value
         for alarm in sample.alarms:
-            brought = expected is not None and (alarm.code in expected or alarm.code.startswith("dead_man"))
+            code = alarm.code.removeprefix("trip:")
+            brought = expected is not None and (code in expected or code.startswith("dead_man"))
             if alarm.code not in self._known and not brought:
                 raise AbortedError(f"alarm {alarm.code}: {alarm.message}")
         if expected is None and sample.state not in GRANTED:

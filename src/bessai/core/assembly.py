@@ -22,6 +22,7 @@ from bessai.core.latch import Latch
 from bessai.core.limits import Limits
 from bessai.core.memory import from_plain, to_plain
 from bessai.core.plant import Plant
+from bessai.core.pulse import Pulse
 from bessai.core.requests import RequestBook
 from bessai.core.settings import Settings
 from bessai.core.unit import Unit
@@ -52,6 +53,7 @@ def control_plane(
     limits: Limits,
     keeper: Keeper,
     box: BlackBox | None = None,
+    pulse: Pulse | None = None,
     rng: random.Random | None = None,
 ) -> ControlPlane:
     """Plant, guard and cycle of a site.
@@ -64,6 +66,7 @@ def control_plane(
         limits: of every battery.
         keeper: trips, maintenance and alarms from before.
         box: notes what the guard is told; None: nothing does.
+        pulse: the process's heartbeat; None: nobody listens.
         rng: source of the jitter of reconnects.
     """
     plant = Plant(site, clock, cycle=settings.cycle_time, stale_after=settings.stale_after, rng=rng)
@@ -78,6 +81,7 @@ def control_plane(
         settings.cycle_time,
         keeper,
         box,
+        pulse,
     )
     return ControlPlane(plant=plant, guard=guard, book=book, cycle=cycle, box=box)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -18,8 +18,10 @@ from bessai.core.black_box import BlackBox, RecordedGuard
 from bessai.core.conditions import Condition
 from bessai.core.guard import SafetyGuard
 from bessai.core.hand import Done, Hand
+from bessai.core.heartbeat import Notifier
 from bessai.core.keeping import Keeper
 from bessai.core.plant import Plant
+from bessai.core.pulse import Pulse
 from bessai.core.requests import RequestBook
 from bessai.core.state_file import MemoryState
 from bessai.model import (
@@ -92,6 +94,7 @@ class ControlCycle:
         period: seconds of a cycle.
         keeper: the alarm list, and what survives a restart; None: nothing does.
         box: keeps what was around an event; None: nothing does.
+        pulse: the process's heartbeat; None: nobody listens.
     """
 
     def __init__(
@@ -104,17 +107,21 @@ class ControlCycle:
         period: float = 1.0,
         keeper: Keeper | None = None,
         box: BlackBox | None = None,
+        pulse: Pulse | None = None,
     ) -> None:
         self.stats = CycleStats()
         self.last: CycleRecord | None = None
         self.view: ProcessImage | None = None
         """What people look at first, as of the last whole image."""
+        self.watch: Callable[[], Iterable[Condition]] = tuple
+        """What else is wrong around the plant, asked once a second."""
         self._plant = plant
         self._whole_at = -_WHOLE
         self._looked_at = -_WHOLE
         self._keeper = keeper or Keeper(guard.latch, MemoryState())
         self._alarms = self._keeper.alarms
         self._box = box
+        self._pulse = pulse or Pulse(Notifier({}), period)
         self.guard = guard
         """Every call that changes the guard's memory goes through it."""
         self._guard = guard
@@ -125,10 +132,13 @@ class ControlCycle:
         self._hands = [Hand(name, driver, guard, clock) for name, driver in plant.units.items()]
         self._failed = ""
         self._cycle_failed = ""
-        self._act_failed: dict[str, str] = {}
-        self._broken: list[Condition] = []
         self._pending: list[Event] = []
         self._devices: list[Condition] = []
+
+    @property
+    def failed(self) -> str:
+        """The exception of the last cycle, in words; empty when there was none."""
+        return self._cycle_failed or self._failed
 
     @property
     def active(self) -> list[Condition]:
@@ -151,8 +161,7 @@ class ControlCycle:
                     log.exception("cycle failed")
                     self._recorder.append_event(self._event("cycle_failed", Severity.ALARM, message))
                 self._cycle_failed = message
-            else:
-                self._cycle_failed = ""
+                self._pulse.miss(message)
             planned += self._period
             behind = self._clock.monotonic() - planned
             if behind >= self._period:
@@ -175,7 +184,7 @@ class ControlCycle:
         decision = self._decide(views, kept, fresh)
         decided = self._clock.monotonic()
         done = await self._act(decision, fresh, frozen, start + _WRITE_SHARE * self._period)
-        conditions = [*self._guard.conditions, *self._broken, *self._device_conditions(frozen)]
+        conditions = [*self._guard.conditions, *self._device_conditions(frozen)]
         if (lost := self._keeper.condition) is not None:
             conditions.append(lost)
         if self._box is not None:
@@ -211,6 +220,14 @@ class ControlCycle:
         )
         self._recorder.append(record)
         self._count(record)
+        self._cycle_failed = ""
+        failures = [self._failed, *(hand.take_failure() for hand in self._hands)]
+        self._pulse.beat(
+            record,
+            self.active,
+            failed="; ".join(filter(None, failures)),
+            stuck="; ".join(filter(None, (hand.stuck for hand in self._hands))),
+        )
         return record
 
     async def release(self, within: float = 0.8) -> str:
@@ -240,35 +257,31 @@ class ControlCycle:
         self, decision: Decision, fresh: frozenset[str], frozen: float, deadline: float
     ) -> dict[str, Done]:
         """Let every hand do its part; a slow device costs only its own."""
-        states = {unit.unit: unit.state for unit in decision.units}
-        self._broken = []
+        told = {unit.unit: unit for unit in decision.units}
         acts = [
-            self._act_alone(
-                hand, hand.act(states[hand.name], fresh=hand.name in fresh, frozen=frozen, deadline=deadline)
-            )
+            hand.act(told[hand.name], fresh=hand.name in fresh, frozen=frozen, deadline=deadline)
             for hand in self._hands
         ]
-        done = [await acts[0]] if len(acts) == 1 else await asyncio.gather(*acts)
-        return {hand.name: one for hand, one in zip(self._hands, done, strict=True)}
-
-    async def _act_alone(self, hand: Hand, act: Coroutine[Any, Any, Done]) -> Done:
-        """An error in one device's part costs the others nothing; its own dead-man is not fed in this cycle."""
-        try:
-            return await act
-        except Exception as error:
-            message = f"command failed: {type(error).__name__}: {error}"
-            message = f"{hand.name}: {message}" if hand.name else message
-            if message != self._act_failed.get(hand.name):
-                log.exception("command failed")
-            self._act_failed[hand.name] = message
-            point = hand.name or None
-            self._broken.append(
-                Condition(code="cycle_failed", severity=Severity.ALARM, message=message, point=point)
-            )
-            return Done()
+        if len(acts) == 1:
+            return {self._hands[0].name: await acts[0]}
+        done: dict[str, Done] = {}
+        errors: list[BaseException] = []
+        for hand, one in zip(self._hands, await asyncio.gather(*acts, return_exceptions=True), strict=True):
+            if isinstance(one, BaseException):
+                errors.append(one)
+            else:
+                done[hand.name] = one
+        if errors:  # only now: no hand's part may run on into the next cycle
+            raise errors[0]
+        return done
 
     def _decide(self, views: dict[str, ProcessImage], kept: ProcessImage, fresh: frozenset[str]) -> Decision:
-        """The guard's decision; when it fails, the safe state."""
+        """The guard's decision; the safe state when it fails, and after a cycle that did not come to its end.
+
+        Such a cycle may have fed the device before it failed, and would do so again, unrecorded and unwatched.
+        """
+        if self._cycle_failed:
+            return self._guard.fall_back(self._cycle_failed)
         try:
             decision = self._guard.decide(views, self._book.live(kept.monotonic), fresh=fresh)
         except Exception as error:
@@ -296,7 +309,7 @@ class ControlCycle:
         """What is wrong with the devices, looked at once a second."""
         if now - self._looked_at >= 1.0 - 0.5 * self._period:
             self._looked_at = now
-            self._devices = list(self._plant.conditions())
+            self._devices = [*self._plant.conditions(), *self.watch()]
         return self._devices
 
     def _texts(self) -> dict[str, str]:

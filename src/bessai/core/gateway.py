@@ -17,11 +17,14 @@ import numpy as np
 from bessai import __version__
 from bessai.core.assembly import control_plane, describe
 from bessai.core.black_box import BlackBox
+from bessai.core.conditions import Condition
 from bessai.core.front import Front
+from bessai.core.heartbeat import Notifier
 from bessai.core.keeping import take_up
 from bessai.core.latch import trip_status
 from bessai.core.limits import Limits
 from bessai.core.local_socket import LocalSocket, socket_path
+from bessai.core.pulse import Pulse
 from bessai.core.settings import Settings
 from bessai.core.state_file import DiskState
 from bessai.core.status import control_status, maintenance_status, unit_status
@@ -62,6 +65,7 @@ class Gateway:
         self.site = site
         self.clock = SystemClock()
         self.stop = asyncio.Event()
+        self.pulse = Pulse(Notifier(), settings.cycle_time)  # before the supervisor copies the environment
         self.state = DiskState(settings.data_dir)
         keeper = take_up(self.state, self.clock)  # before the journal: what is missing beside one was lost
         device = site.controlled
@@ -83,7 +87,14 @@ class Gateway:
             max_bytes=settings.black_box_max_mb << 20,
         )
         control = control_plane(
-            settings, site, self.clock, self.journal, limits=limits, keeper=keeper, box=self.box
+            settings,
+            site,
+            self.clock,
+            self.journal,
+            limits=limits,
+            keeper=keeper,
+            box=self.box,
+            pulse=self.pulse,
         )
         self.plant, self.book, self.guard, self.cycle = (
             control.plant,
@@ -96,6 +107,7 @@ class Gateway:
         self.socket = LocalSocket(
             path, self.book, self.status, self.clock, self.plant.device_status, front.handlers
         )
+        self.cycle.watch = self._service_conditions
         environment = settings.environment() | {
             "BESSAI_SOCKET": str(path),
             "BESSAI_PUBLISH": _published(site),
@@ -119,6 +131,13 @@ class Gateway:
             "gateway_started",
             f"gateway {__version__} started, control mode {mode}" + (f"; {watches}" if watches else ""),
         )
+        for unit in self.guard.untested:
+            self._note(
+                "dead_man_untested",
+                f"{unit or 'the device'}: nobody has seen its dead-man work here; run `bessai commission deadman`",
+            )
+        if (problem := self.pulse.problem) is not None:
+            log.error(problem)
         supervision = asyncio.create_task(self.supervisor.run(self.stop)) if self.supervisor else None
         self.plant.start()
         cycling = asyncio.create_task(self.cycle.run(self.stop))
@@ -126,6 +145,7 @@ class Gateway:
         gc.freeze()
         try:
             await self.stop.wait()
+            self.pulse.stopping()
             await asyncio.wait({cycling}, timeout=_LAST_CYCLE)
             cycling.cancel()
             released = await self.cycle.release()
@@ -154,6 +174,7 @@ class Gateway:
             if driver.problem is not None
         ]
         problems += [c.message for c in self.cycle.active if c.severity >= Severity.ALARM]
+        problems += filter(None, (self.cycle.failed, self.pulse.problem))
         if last is None:
             problems.append("no cycle has run yet")
         elif self.clock.monotonic() - last.image.monotonic > 3 * self.settings.cycle_time:
@@ -181,6 +202,7 @@ class Gateway:
             "maintenance": maintenance_status(self.guard),
             "trips": [trip_status(trip) for trip in self.guard.latch.standing],
             "cycle": self.cycle.stats.as_dict(),
+            "heartbeat": self.pulse.status(),
             "conditions": [
                 {"code": c.code, "severity": c.severity.label, "point": c.point, "message": c.message}
                 for c in self.cycle.active[:_CONDITIONS]
@@ -212,6 +234,16 @@ class Gateway:
                 point["meaning"] = meaning
             points[name] = point
         return points
+
+    def _service_conditions(self) -> list[Condition]:
+        """What the service plane says is wrong that concerns control."""
+        sinks = self.socket.service_status.get("sinks")
+        found = [s for s in sinks if isinstance(s, dict)] if isinstance(sinks, list) else []
+        return [
+            Condition(code="schedule_invalid", severity=Severity.WARNING, message=str(sink["last_error"]))
+            for sink in found
+            if sink.get("name") == "schedule" and sink.get("last_error")
+        ]
 
     def _service_died(self, code: int) -> None:
         self._note("service_plane_died", f"service plane ended with code {code}", Severity.WARNING)

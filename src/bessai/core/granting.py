@@ -15,7 +15,7 @@ from bessai.core.dynamics import Dynamics, DynamicsMemory
 from bessai.core.requests import Resolution, resolve
 from bessai.core.sharing import Sharing, SharingMemory
 from bessai.core.unit import GRANTING, Look, Unit, kind_of
-from bessai.model import Bounds, Decision, GuardState, ProcessImage, Request, UnitDecision
+from bessai.model import Bounds, Decision, GuardState, ProcessImage, Request, Trip, UnitDecision
 
 _DEADBAND = 0.005
 """Share of the rated power by which a clipped setpoint must rise before it is written again."""
@@ -71,6 +71,9 @@ class Granting:
         states: Mapping[str, GuardState],
         looks: Mapping[str, Look],
         state: GuardState,
+        *,
+        reasons: tuple[str, ...],
+        trips: tuple[Trip, ...],
     ) -> Decision:
         """The decision of this cycle.
 
@@ -80,6 +83,8 @@ class Granting:
             states: of the units; at least one is not `MONITOR`.
             looks: of the units.
             state: the plant's.
+            reasons: told with the decision, as `trips` are.
+            trips: those that stand.
         """
         now = image.monotonic
         granted = [name for name, s in states.items() if s in GRANTING]
@@ -153,6 +158,8 @@ class Granting:
             reactive_asked=resolution.reactive_asked,
             limited_by=tuple(dict.fromkeys(limited)),
             considered=resolution.considered,
+            reasons=reasons,
+            trips=trips,
             units=tuple(units),
         )
 

@@ -100,6 +100,17 @@ class SafetyGuard:
         self._granting.memory = memory.granting
         self._objections = memory.objections
 
+    @property
+    def untested(self) -> list[str]:
+        """Units that may be commanded and whose dead-man nobody has tested here with this profile."""
+        tests = {name: self.latch.test_of(name) for name in self.units}
+        return [
+            name
+            for name, unit in self.units.items()
+            if unit.controllable
+            and not ((test := tests[name]) and test.passed and test.fingerprint == unit.profile.id)
+        ]
+
     def take_events(self) -> list[Event]:
         """What people did since the last call."""
         events, self._events = self._events, []
@@ -128,7 +139,8 @@ class SafetyGuard:
             for name, unit in self.units.items()
         }
         image = next(iter(images.values()))
-        self.conditions = conditions_of(self.latch, self.units, looks, self._objections)
+        trips = self.latch.standing
+        self.conditions = conditions_of(trips, self.latch.maintenance, self.units, looks, self._objections)
         reasons = tuple(dict.fromkeys(c.message for c in self.conditions if c.severity >= Severity.WARNING))
         state = min(states.values(), key=_RANK.index)
         if state is GuardState.MONITOR:
@@ -137,14 +149,15 @@ class SafetyGuard:
                 setpoint=None,
                 bounds=_ZERO,
                 reasons=reasons,
-                trips=self.latch.standing,
+                trips=trips,
                 units=tuple(
                     UnitDecision(unit=name, state=state, setpoint=None, bounds=_ZERO) for name in states
                 ),
             )
         else:
-            granted = self._granting.grant(image, requests, states, looks, state)
-            decision = replace(granted, reasons=reasons, trips=self.latch.standing)
+            decision = self._granting.grant(
+                image, requests, states, looks, state, reasons=reasons, trips=trips
+            )
         self._decision = decision
         self._told = {unit.unit: unit for unit in decision.units}
         return decision
@@ -177,13 +190,14 @@ class SafetyGuard:
             )
             for name, state in states.items()
         )
-        self.conditions = conditions_of(self.latch, self.units, {}, self._objections, why)
+        trips, maintenance = self.latch.standing, self.latch.maintenance
+        self.conditions = conditions_of(trips, maintenance, self.units, {}, {}, why)
         self._decision = Decision(
             state=GuardState.HOLD,
             setpoint=0.0,
             bounds=_ZERO,
             reasons=(why,),
-            trips=self.latch.standing,
+            trips=trips,
             units=units,
         )
         self._told = {unit.unit: unit for unit in units}
@@ -285,7 +299,10 @@ class SafetyGuard:
 
     def _tripped(self, unit: str) -> bool:
         """A trip of a unit that is not here (it was renamed, or its device replaced) stops all: it is one of these."""
-        return self.latch.tripped(unit) or any(trip.unit not in self.units for trip in self.latch.standing)
+        memory = self.latch.memory
+        return self.latch.tripped(unit) or any(
+            trip["unit"] not in self.units for trip in (*memory.leaving, *memory.trips)
+        )
 
     def _objection(self, told: UnitDecision, device: Unit, *, armed: bool) -> str | None:
         """The second look, written differently: whatever went wrong before, no power leaves its bounds."""

@@ -16,7 +16,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from operator import attrgetter
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 
@@ -68,6 +68,8 @@ def _encoder(hint: Any) -> _Encode:
     if hint in _SCALARS or hint is None:
         return _same
     origin, args = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return _same
     if origin in {Union, types.UnionType}:
         if all(arg in _SCALARS for arg in args):
             return _same
@@ -127,7 +129,7 @@ def _text(name: object) -> str:
 
 def _dataclass_encoder(cls: type) -> _Encode:
     hints = _hints(cls)
-    names = [field.name for field in fields(cls)]
+    names = [field.name for field in fields(cls) if field.init]
     if not names:
         return lambda _: {}
     special = [(name, encode) for name in names if (encode := _encoder(hints[name])) is not _same]
@@ -154,6 +156,8 @@ def _decoder(hint: Any) -> _Decode:
     if hint in _SCALARS or hint is None:
         return _scalar_decoder((type(None) if hint is None else hint,))
     origin, args = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return _literal_decoder(args)
     if origin in {Union, types.UnionType}:
         if all(arg in _SCALARS for arg in args):
             return _scalar_decoder(args)
@@ -189,6 +193,15 @@ def _scalar_decoder(allowed: tuple[type, ...]) -> _Decode:
     def decoded(data: Any, where: str, _: list[str] | None) -> Any:
         if type(data) not in whole:
             raise _wrong(where, data, name)
+        return data
+
+    return decoded
+
+
+def _literal_decoder(allowed: tuple[Any, ...]) -> _Decode:
+    def decoded(data: Any, where: str, _: list[str] | None) -> Any:
+        if data not in allowed:
+            raise _wrong(where, data, f"one of {allowed}")
         return data
 
     return decoded

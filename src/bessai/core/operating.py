@@ -84,6 +84,8 @@ class Desk:
             raise OperationRefused(f"no dead-man test{where} runs")
         if unit.withheld:
             unit.resume()
+        if operation.evidence.get("aborted"):
+            return f"dead-man test{where} ended without a result"
         passed = bool(operation.passed)
         self._latch.note_test(unit.name, unit.profile.id, passed, operation.user, wall_ns, operation.evidence)
         if not passed:
@@ -99,7 +101,11 @@ class Desk:
 
     def _still(self, looks: Mapping[str, Look]) -> set[tuple[str, str, str | None]]:
         """Causes of trips that are there now, or that nobody can judge now."""
-        still = set()
+        still = {  # in the first moments after a start nobody has looked yet
+            (trip.code, trip.unit, trip.point)
+            for trip in self._latch.standing
+            if trip.unit in self._units and trip.unit not in looks
+        }
         for name, look in looks.items():
             image = self._units[name].image
             present = {(c.code, c.point) for c in look.envelope.conditions if c.severity >= Severity.ALARM}

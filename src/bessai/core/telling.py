@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bessai.core.conditions import Condition
-from bessai.core.latch import Latch
+from bessai.core.latch import Maintenance
 from bessai.core.unit import Look, Unit
-from bessai.model import Severity
+from bessai.model import Severity, Trip
 
 
 def conditions_of(
-    latch: Latch,
+    trips: Sequence[Trip],
+    maintenance: Maintenance | None,
     units: Mapping[str, Unit],
     looks: Mapping[str, Look],
     objections: Mapping[str, str],
@@ -21,7 +22,8 @@ def conditions_of(
     """All conditions of a cycle, each code and point once; a trip's own comes first.
 
     Args:
-        latch: trips and maintenance.
+        trips: that stand.
+        maintenance: who has the plant in maintenance.
         units: by name.
         looks: of the units that could be looked at.
         objections: by unit, why the second look refused a setpoint.
@@ -31,7 +33,7 @@ def conditions_of(
     several = len(units) > 1
     if failed is not None:
         found["cycle_failed", None] = Condition(code="cycle_failed", severity=Severity.ALARM, message=failed)
-    for trip in latch.standing:
+    for trip in trips:
         condition = _named(
             trip.unit,
             Condition(
@@ -44,8 +46,8 @@ def conditions_of(
             several=several,
         )
         found[condition.code, condition.point] = condition
-    if (people := latch.maintenance) is not None:
-        message = f"maintenance since {people.user} said so: {people.reason}"
+    if maintenance is not None:
+        message = f"maintenance, switched on by {maintenance.user}: {maintenance.reason}"
         found["maintenance_on", None] = Condition(
             code="maintenance_on", severity=Severity.WARNING, message=message
         )

@@ -138,6 +138,9 @@ class Unit:
         self.limits = limits
         self.dead_man = dead_man
         self.power_min = power_min
+        self.curves = [(limit.point, limit.charge.points, limit.discharge.points) for limit in limits.states]
+        self.trip_levels = limits.trip_levels
+        """With `curves`, what the second look judges a setpoint by."""
         self.image: ProcessImage | None = None
         self.check = EnvelopeCheck(profile, limits)
         self._control = control
@@ -171,6 +174,11 @@ class Unit:
     def standing(self) -> float | None:
         """The verified setpoint that the device has now, in kW; None when there is none."""
         return None if self._memory.kind is None else self._memory.setpoint
+
+    @property
+    def controllable(self) -> bool:
+        """True when power may be commanded at all: it is wanted, and the device has a dead-man."""
+        return self._control and self.dead_man.refusal is None
 
     @property
     def withheld(self) -> bool:
@@ -406,7 +414,7 @@ class Unit:
     def _may_come(self, condition: Condition, image: ProcessImage) -> bool:
         """True for a power limit that is still on its way: slower classes are read after the fast one."""
         memory = self._memory
-        if condition.code != "power_limit_unknown" or memory.state is not GuardState.STARTING:
+        if condition.code != "power_limit_unknown" or memory.state in GRANTING:
             return False
         early = memory.began is not None and image.monotonic - memory.began < 2 * START_GRACE
         point = condition.point or ""

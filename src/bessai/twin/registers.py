@@ -75,11 +75,23 @@ class Registers:
         self._words: dict[str, dict[int, int]] = {
             table: {} for table in ("holding", "input", "coil", "discrete")
         }
+        self._plain: dict[str, tuple[float, float, struct.Struct, struct.Struct, int, dict[int, int]]] = {}
+        """Gain, offset, type, address and table of points whose words follow from their value alone."""
         self._named: dict[tuple[str, int, int], list[str]] = {}
         self._covering: dict[tuple[str, int], list[str]] = {}
         for name, point in profile.points.items():
             for address in range(point.address, point.address + point.registers):
                 self._covering.setdefault((point.table, address), []).append(name)
+            swapped = "little" in {point.byte_order, point.word_order}
+            if point.type in _PACKERS and point.type[0] != "f" and point.scale is None and not swapped:
+                packers = _PACKERS[point.type]
+                self._plain[name] = (
+                    point.gain,
+                    point.offset,
+                    *packers,
+                    point.address,
+                    self._words[point.table],
+                )
 
     def names_in(self, table: str, address: int, count: int) -> list[str]:
         """Points that lie wholly or partly in a span, without repetition, by address."""
@@ -182,6 +194,15 @@ class Registers:
 
     def show(self, name: str, value: float) -> None:
         """Write a value in the point's unit; not available (or absent) when its register cannot hold it."""
+        if name in self._plain:
+            gain, offset, packer, splitter, address, table = self._plain[name]
+            try:
+                table.update(enumerate(splitter.unpack(packer.pack(round((value - offset) / gain))), address))
+            except (struct.error, OverflowError, ValueError):
+                pass  # it does not fit: see below
+            else:
+                self.placed_at[name] = self.clock()
+                return
         try:
             words: list[int] | None = self.pack_value(name, value)
         except ValueError:
