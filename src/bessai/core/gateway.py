@@ -315,9 +315,8 @@ def slow_evidence(site: Site, limits: Limits, stale_after: float) -> list[str]:
 
 
 def _published(site: Site) -> str:
-    """What the service plane is told to publish: `all`, or the device whose points go with the plant's."""
-    device = site.controlled
-    return "all" if site.publish == "all" else f"plant {device.name if device else ''}".strip()
+    """What the service plane is told to publish: `all`, or the devices whose points go with the plant's."""
+    return "all" if site.publish == "all" else " ".join(["plant", *(device.name for device in site.units)])
 
 
 _LARGEST_MESSAGE = 9_000_000

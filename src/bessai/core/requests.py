@@ -88,6 +88,7 @@ def resolve(
     reactive: float | None = None
     left_out: set[str] = set()
     narrowed_by: list[Request] = []
+    reactive_narrowed_by: list[Request] = []
     live = [request for request in requests if request.expires > now]
     for request in live:
         inner = bounds & request.bounds
@@ -102,12 +103,17 @@ def resolve(
             if request.power is not None or request.soc_target is not None:
                 winner = request
         if not reactive_inner.empty:
+            if reactive_inner != reactive_bounds:
+                reactive_narrowed_by.append(request)
             reactive_bounds = reactive_inner
             if request.reactive is not None:
                 reactive = request.reactive
     wanted = 0.0 if winner is None or winner.power is None else winner.power
     power = bounds.clip(wanted)
     clipping = [r.source for r in narrowed_by if r.bounds.clip(wanted) != wanted] if power != wanted else []
+    for request in reactive_narrowed_by:
+        clips = reactive is not None and request.reactive_bounds.clip(reactive) != reactive
+        clipping += [request.source] if clips and request.source not in clipping else []
     impossible = [f"impossible:{request.source}" for request in live if request.source in left_out]
     return Resolution(
         power=power,

@@ -120,6 +120,7 @@ class Unit:
         control: False to monitor only.
         foreign: points of its view that are measured by other devices.
         power_min: smallest power in kW, besides zero, that it can run at.
+        capacity: kWh behind it, where the site file tells it.
     """
 
     def __init__(
@@ -132,6 +133,7 @@ class Unit:
         control: bool = True,
         foreign: Container[str] = (),
         power_min: float = 0.0,
+        capacity: float | None = None,
     ) -> None:
         self.name = name
         self.profile = profile
@@ -141,6 +143,7 @@ class Unit:
         self.curves = [(limit.point, limit.charge.points, limit.discharge.points) for limit in limits.states]
         self.trip_levels = limits.trip_levels
         """With `curves`, what the second look judges a setpoint by."""
+        self.capacity = capacity
         self.image: ProcessImage | None = None
         self.check = EnvelopeCheck(profile, limits)
         self._control = control

@@ -113,6 +113,7 @@ class _Loader:
                     unit=compiled.connection.unit if unit < 0 else unit,
                     stations={**compiled.connection.stations, **entry.stations},
                     period=entry.period,
+                    capacity=entry.capacity,
                     control=entry.control,
                     batteries=tuple(_numbered(text, n) for text in entry.batteries),
                     power_min=entry.power_min,

@@ -57,6 +57,8 @@ class Device:
     """Unit id of each station that the profile names."""
     period: float | None = None
     """Seconds between readings of the class `fast`; None: the gateway's default."""
+    capacity: float | None = None
+    """kWh of its battery, where the site file tells it."""
     control: bool = False
     batteries: tuple[str, ...] = ()
     """Devices that tell the state of the batteries behind this commanded one; empty: it does, or the plant."""
@@ -111,6 +113,13 @@ class Site:
     def controlled(self) -> Device | None:
         """The first device that the gateway may command; where there is one, what people call "the device"."""
         return self.units[0] if self.units else None
+
+    def capacity_of(self, unit: Device) -> float | None:
+        """KWh behind a commanded device, where the site file tells it: its batteries' together, or its own."""
+        told = [d.capacity for d in self.devices if d.name in unit.batteries]
+        if told:
+            return None if None in told else sum(c for c in told if c is not None)
+        return unit.capacity
 
     @cached_property
     def views(self) -> Mapping[str, View]:
