@@ -106,9 +106,9 @@ class Granting:
             for name in tested:
                 self._units[name].stop_test()
             ended = {name: self._units[name].memory.state for name in tested}
-            return self.grant(
-                image, requests, {**states, **ended}, looks, state, reasons=reasons, trips=trips
-            )
+            after = {**states, **ended}
+            state = state if any(s in GRANTING for s in after.values()) else GuardState.HOLD
+            return self.grant(image, requests, after, looks, state, reasons=reasons, trips=trips)
         offers = self._sharing.offers(self._units, allowed, granted)
         wanted, asked = self._wanted(
             resolution, offers_least=self._sharing.least(offers, resolution.power), now=now

@@ -190,14 +190,14 @@ class SafetyGuard:
             )
             for name, state in states.items()
         )
-        trips, people = self.latch.standing, self.latch.maintenance
-        self.conditions = conditions_of(trips, people, self.units, {}, self._objections, why)
+        trips, maintenance = self.latch.standing, self.latch.maintenance
+        self.conditions = conditions_of(trips, maintenance, self.units, {}, {}, why)
         self._decision = Decision(
             state=GuardState.HOLD,
             setpoint=0.0,
             bounds=_ZERO,
             reasons=(why,),
-            trips=self.latch.standing,
+            trips=trips,
             units=units,
         )
         self._told = {unit.unit: unit for unit in units}
@@ -299,7 +299,10 @@ class SafetyGuard:
 
     def _tripped(self, unit: str) -> bool:
         """A trip of a unit that is not here (it was renamed, or its device replaced) stops all: it is one of these."""
-        return self.latch.tripped(unit) or any(trip.unit not in self.units for trip in self.latch.standing)
+        memory = self.latch.memory
+        return self.latch.tripped(unit) or any(
+            trip["unit"] not in self.units for trip in (*memory.leaving, *memory.trips)
+        )
 
     def _objection(self, told: UnitDecision, device: Unit, *, armed: bool) -> str | None:
         """The second look, written differently: whatever went wrong before, no power leaves its bounds."""

@@ -13,7 +13,7 @@ from bessai.model import Severity, Trip
 
 def conditions_of(
     trips: Sequence[Trip],
-    people: Maintenance | None,
+    maintenance: Maintenance | None,
     units: Mapping[str, Unit],
     looks: Mapping[str, Look],
     objections: Mapping[str, str],
@@ -23,7 +23,7 @@ def conditions_of(
 
     Args:
         trips: that stand.
-        people: who has the plant in maintenance.
+        maintenance: who has the plant in maintenance.
         units: by name.
         looks: of the units that could be looked at.
         objections: by unit, why the second look refused a setpoint.
@@ -46,8 +46,8 @@ def conditions_of(
             several=several,
         )
         found[condition.code, condition.point] = condition
-    if people is not None:
-        message = f"maintenance, switched on by {people.user}: {people.reason}"
+    if maintenance is not None:
+        message = f"maintenance, switched on by {maintenance.user}: {maintenance.reason}"
         found["maintenance_on", None] = Condition(
             code="maintenance_on", severity=Severity.WARNING, message=message
         )
