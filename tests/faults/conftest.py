@@ -64,7 +64,9 @@ class Site:
     def until_fallen(self, before: int = 0) -> dict[str, Any]:
         """Wait until the device fell back once more, and prove that it did so in its own time."""
         state = self.twin.until(lambda s: s["fallbacks"] == before + 1 and not s["active"])
-        fed = max(at for at, point, _ in state["log"] if point in self.device.feed and at < state["fell_at"][-1])
+        fed = max(
+            at for at, point, _ in state["log"] if point in self.device.feed and at < state["fell_at"][-1]
+        )
         late = state["fell_at"][-1] - fed - self.device.time
         assert abs(late) <= 0.3 * self.device.speed, "by its own clock"
         return self.twin.until(lambda s: abs(s["power"]) < 0.05)
@@ -132,10 +134,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
         open_things.append(twin)
         manager = NotifySocket(tmp_path / "notify")
         open_things.append(manager)
-        script = (sys.executable, str(SUPPORT / "broken_gateway.py"), bug)
         gateway = GatewayProcess(
             tmp_path / "data",
-            **({"command": script} if bug else {}),  # type: ignore[arg-type]
             INVERTER_PORT=str(twin.port),
             DRIVER_PROFILE_PATH=profile,
             CYCLE_TIME="0.5",
@@ -143,6 +143,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
             NOTIFY_SOCKET=manager.address,
             **environment,
         )
+        if bug:
+            gateway.command = (sys.executable, str(SUPPORT / "broken_gateway.py"), bug)
         gateway.__enter__()
         open_things.append(gateway)
         site = Site(device, twin, gateway, manager)

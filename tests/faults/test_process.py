@@ -11,8 +11,8 @@ import signal
 import time
 
 import pytest
-from faults.conftest import KINDS, Device, Start
 
+from faults.conftest import KINDS, Device, Start
 from support.broken_gateway import BLOCKED
 
 REGISTRY = Device(profile="kostal_plenticore", time=30.0, feed=("battery_power_setpoint",), kind="rewrite")

@@ -28,13 +28,12 @@ def bessai(
 
 
 class GatewayProcess:
-    """`bessai run`, or another `command`, with its status; use as a context manager."""
+    """`bessai run`, with its status; use as a context manager."""
 
-    def __init__(
-        self, data: Path, *, command: tuple[str, ...] = (*BESSAI, "run"), **environment: str
-    ) -> None:
+    command: tuple[str, ...] = (*BESSAI, "run")
+
+    def __init__(self, data: Path, **environment: str) -> None:
         self.data = data
-        self._command = command
         self.log = data.parent / "gateway.log"
         self._environment = {
             **os.environ,
@@ -48,7 +47,7 @@ class GatewayProcess:
 
     def __enter__(self) -> GatewayProcess:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self._command, env=self._environment, stderr=log)
+            self.process = subprocess.Popen(self.command, env=self._environment, stderr=log)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -86,7 +86,14 @@ class Gateway:
             max_bytes=settings.black_box_max_mb << 20,
         )
         control = control_plane(
-            settings, site, self.clock, self.journal, limits=limits, keeper=keeper, box=self.box, pulse=self.pulse
+            settings,
+            site,
+            self.clock,
+            self.journal,
+            limits=limits,
+            keeper=keeper,
+            box=self.box,
+            pulse=self.pulse,
         )
         self.plant, self.book, self.guard, self.cycle = (
             control.plant,
