@@ -252,3 +252,21 @@ def test_monitoring_never_writes(tmp_path: Path) -> None:
         assert all(pdu[0] == 3 for pdu in plant.device.requests)
 
     _play(tmp_path, body, control=None, dead_man=None)
+
+
+def test_a_command_that_fails_costs_neither_the_record_nor_the_latch_and_is_not_fed(tmp_path: Path) -> None:
+    async def body(plant: Plant) -> None:
+        plant.ask(12.0)
+        await plant.until(lambda r: r.decision.setpoint == 12.0 and r.verified)
+
+        def raises(unit: str, now: float) -> None:
+            raise RuntimeError("bug")
+
+        plant.guard.command = raises  # type: ignore[method-assign]
+        before = len(plant.records.records)
+        records = await plant.cycles(4)
+        assert len(plant.records.records) == before + 4
+        assert not any(record.verified or record.fed for record in records)
+        assert [alarm.code for alarm in plant.cycle.active] == ["cycle_failed"]
+
+    _play(tmp_path, body)

@@ -9,8 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from simulation.profiles import PROFILES
-from simulation.tally import Tally, replay, run
+from simulation.tally import PLANTS, Tally, replay, run
 
 
 def main() -> int:
@@ -19,13 +18,13 @@ def main() -> int:
     parser.add_argument("--hours", type=float, default=6.0, help="simulated hours of each run (default 6)")
     parser.add_argument("--runs", type=int, default=1, help="runs, each with the next seed (default 1)")
     parser.add_argument("--seed", type=int, help="of the first run (default: a new one, printed)")
-    parser.add_argument("--profile", choices=[*PROFILES, "all"], default="all")
+    parser.add_argument("--profile", choices=[*PLANTS, "all"], default="all")
     parser.add_argument(
         "--fault-every", type=float, default=120.0, help="mean seconds between faults (default 120)"
     )
     chosen = parser.parse_args()
     first = random.SystemRandom().randrange(10**9) if chosen.seed is None else chosen.seed
-    names = list(PROFILES) if chosen.profile == "all" else [chosen.profile]
+    names = list(PLANTS) if chosen.profile == "all" else [chosen.profile]
     tally = Tally()
     for seed in range(first, first + chosen.runs):
         profile = names[(seed - first) % len(names)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
+from collections.abc import Callable
 from hashlib import blake2b
 
 from bessai.model import CycleRecord, Event
@@ -26,6 +27,8 @@ class SimDisk:
         self.dishonest = 0
         """Records that say that the dead-man was fed in a cycle that was not complete."""
         self.last: CycleRecord | None = None
+        self.recorded: Callable[[CycleRecord], None] | None = None
+        """Told of each record."""
         self._number = -1
 
     def restarted(self) -> None:
@@ -46,6 +49,8 @@ class SimDisk:
         for event in record.events:
             self.append_event(event)
         self.last = record
+        if self.recorded is not None:
+            self.recorded(record)
         setpoint = decision.setpoint
         self.trace.update(
             _LINE.pack(

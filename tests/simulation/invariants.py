@@ -57,10 +57,49 @@ def rated_power_is_kept(oracle: Oracle, now: float) -> str | None:
     return None
 
 
+def a_stop_ends_power(oracle: Oracle, now: float) -> str | None:
+    """Power ends within two cycles after a trip or maintenance, by the dead-man when nobody reaches the device."""
+    since = oracle.stopped_since
+    age = now - since
+    if not oracle.commanded or age <= CYCLES * oracle.config.cycle:
+        return None
+    if oracle.able_since <= since or age > oracle.dead_man_time + _MARGIN:
+        return f"{oracle.commanded:g} kW commanded {age:.1f} s after a trip or maintenance"
+    return None
+
+
+def no_power_is_written_while_stopped(oracle: Oracle, now: float) -> str | None:
+    """No power is written while a trip stands, or people work on the plant."""
+    age = now - oracle.stopped_since
+    if oracle.commanded and oracle.last_write_committed and age > CYCLES * oracle.config.cycle:
+        return f"{oracle.commanded:g} kW written {age:.1f} s after a trip or maintenance"
+    return None
+
+
+def no_power_is_written_outside(oracle: Oracle, now: float) -> str | None:
+    """No power is written outside of what has been allowed for more than two cycles."""
+    settled = now - oracle.allowed_at > CYCLES * oracle.config.cycle
+    if oracle.last_write_committed and oracle.outside_since < math.inf and settled:
+        return f"{oracle.commanded:g} kW written outside {oracle.allowed()}"
+    return None
+
+
+def a_dead_man_test_is_silent(oracle: Oracle, now: float) -> str | None:
+    """Nothing is written to a unit during a dead-man test, unless it became unsafe or was away meanwhile."""
+    since, patience = oracle.test_since, CYCLES * oracle.config.cycle
+    if now - since <= patience or now >= oracle.test_until - patience:
+        return None
+    if max(oracle.bad_at, oracle.cut_at) >= since - patience or oracle.stopped_since < math.inf:
+        return None
+    return f"a write {now - since:.1f} s after a dead-man test began"
+
+
 def leases_end(oracle: Oracle, now: float) -> str | None:
     """Power ends within two cycles after the last lease, by the dead-man when the device cannot be reached."""
-    over = now - oracle.leased_until
-    if not oracle.commanded or over <= CYCLES * oracle.config.cycle:
+    config = oracle.config
+    slowly = config.min_on + (0.0 if config.ramp is None else 100.0 / config.ramp * 60.0)
+    over = now - oracle.leased_until - slowly
+    if not oracle.commanded or over <= CYCLES * config.cycle or oracle.test_since < math.inf:
         return None
     if oracle.able_since <= oracle.leased_until or over > oracle.dead_man_time + _MARGIN:
         return f"{oracle.commanded:g} kW commanded {over:.1f} s after the last lease"
@@ -95,7 +134,7 @@ def cycles_have_no_gaps(disk: SimDisk) -> str | None:
 
 
 def feeds_are_honest(disk: SimDisk) -> str | None:
-    """A cycle that says it fed the dead-man was complete and verified."""
+    """A cycle that says it fed the dead-man was complete and verified; said of one device only."""
     return f"{disk.dishonest} cycles fed without being verified" if disk.dishonest else None
 
 
@@ -105,9 +144,13 @@ PER_STEP: tuple[Callable[[Oracle, float], str | None], ...] = (
     silence_falls_back,
     rated_power_is_kept,
     leases_end,
+    a_stop_ends_power,
 )
 PER_WRITE: tuple[Callable[[Oracle, float], str | None], ...] = (
     no_power_on_bad_evidence,
     no_feed_from_an_incomplete_cycle,
+    no_power_is_written_while_stopped,
+    no_power_is_written_outside,
+    a_dead_man_test_is_silent,
 )
 PER_CYCLE: tuple[Callable[[SimDisk], str | None], ...] = (cycles_have_no_gaps, feeds_are_honest)

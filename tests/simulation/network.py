@@ -109,14 +109,16 @@ class Network:
         """The present connection: the device serves one at a time."""
         self.delivered: Callable[[bytes, float], None] | None = None
         """Told of each reply that arrives undamaged, in the moment in which it does."""
+        self.ended: Callable[[], None] | None = None
+        """Told of each end of a connection."""
         self._loop = loop
         self._server = server
         self._rng = rng
-        loop.connect = self._connect
 
-    async def _connect(
+    async def connect(
         self, factory: Callable[[], asyncio.Protocol], host: str, port: int
     ) -> asyncio.Transport:
+        """Open a connection; the one before ends."""
         await asyncio.sleep(self.latency)
         if self.faults.refuse:
             raise ConnectionRefusedError(111, "Connection refused")
@@ -137,6 +139,8 @@ class Network:
         """A connection is over."""
         if self.transport is transport:
             self.transport = None
+        if self.ended is not None:
+            self.ended()
 
     def carry(self, transport: SimTransport, data: bytes) -> None:
         """Take bytes to the device, and its answer back."""

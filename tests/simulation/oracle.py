@@ -16,6 +16,7 @@ from bessai.registry import CompiledProfile
 from bessai.registry.blocks import FORMATS
 from bessai.twin import TwinDevice
 from simulation.assembly import Config
+from simulation.levels import BLOCKS, TRIPS
 
 TOLERANCE = 0.005
 """kW: registers hold whole watts, and shares are rounded."""
@@ -100,21 +101,38 @@ class Oracle:
         """Writes that took effect: commands by direction, and feeds."""
         self.powered = 0.0
         """Seconds with a power commanded."""
+        self.stopped_since = math.inf
+        """Since when a trip or maintenance stands; infinite while none does."""
+        self.test_since = math.inf
+        """Since when a dead-man test runs, as far as anybody can tell from outside; infinite while none does."""
+        self.test_until = math.inf
+        """When it ends by itself."""
+        self.bad_at = -math.inf
+        """When the evidence was bad last, or the power outside of what is allowed."""
+        self.left: float | None = None
+        """kW that was commanded after the latest write; None: none took effect yet."""
+        self.allowed_at = -math.inf
+        """When what is allowed last changed."""
+        self.cut_at = -math.inf
+        """When the connection last ended."""
         feeds = getattr(dead_man, "feed", None) or [getattr(dead_man, "point", "")]
         self.feeds = frozenset(feeds)
         steps = (*control.charge, *control.discharge, *control.zero)
         self._sequence = frozenset(step.point for step in steps) - self.feeds
-        self._in_sequence = False
+        self.in_sequence = False
+        """True between the first and the last write of a command."""
         self._asked: list[tuple[_Span, float] | None] = [None] * 65536
         self._spans: dict[_Span, tuple[_Watched, ...]] = {}
         limits = [name for name in (control.charge_power_max, control.discharge_power_max) if name]
-        names = ["soc", *LFP, *control.evidence, *limits]
+        names = ["soc", *LFP, *(point for _, point, *_ in TRIPS), *BLOCKS, *control.evidence, *limits]
         names += [profile.alive.point] if profile.alive is not None else []
         self._beat = None if profile.alive is None else profile.alive.point
         self.watched = {name for name in names if name in profile.layout.index}
         self.fast = tuple(sorted(name for name in self.watched if profile.points[name].poll == "fast"))
         self._curves = {name: curves for name, curves in LFP.items() if name in self.watched}
+        self._stops = tuple(n for n in (*(point for _, point, *_ in TRIPS), *BLOCKS) if n in self.watched)
         self._allowed: tuple[float, float] | None = None
+        self._range = (0.0, 0.0)
 
     def asked(self, transaction: int, span: _Span, now: float) -> None:
         """The device answers a read."""
@@ -179,14 +197,16 @@ class Oracle:
         """A write took effect."""
         names = values.keys()
         fed = bool(names & self.feeds)
-        self.last_write_fed = fed and not self._in_sequence and not names & self._sequence
+        self.last_write_fed = fed and not self.in_sequence and not names & self._sequence
         if names & self._sequence:
-            self._in_sequence = True
+            self.in_sequence = True
         if fed:
             self.fed_at = now
-            self._in_sequence = False
+            self.in_sequence = False
         before = self.commanded
         self.observe(now)
+        if not self.last_write_fed:  # a device that forgot is fed all the same, until its power is missed
+            self.left = self.commanded
         grown = abs(self.commanded) > abs(before) + TOLERANCE or self.commanded * before < 0
         self.last_write_committed = not self.last_write_fed and (fed or grown)
         kind = "zero" if not self.commanded else "charge" if self.commanded < 0 else "discharge"
@@ -207,17 +227,33 @@ class Oracle:
         elif self.bad_since == math.inf:
             self.bad_since = now
         low, high = self.allowed() if good else (0.0, 0.0)
+        if (low, high) != self._range:
+            self._range, self.allowed_at = (low, high), now
         if low - TOLERANCE <= self.commanded <= high + TOLERANCE:
             self.outside_since = math.inf
         elif self.outside_since == math.inf:
             self.outside_since = now
+        if not good or self.outside_since < math.inf:
+            self.bad_at = now
 
-    def good(self, now: float) -> bool:
-        """Whether what reached the gateway lately is evidence."""
+    def fresh(self, now: float) -> bool:
+        """Whether all that control looks at reached the gateway lately, from a device that lives."""
         oldest = now - self.config.stale_after
         if len(self.sampled) < len(self.fast) or min(self.sampled.values()) < oldest:
             return False
-        if now - self.moved_at > self.alive_within and self._beat is not None:
+        return now - self.moved_at <= self.alive_within or self._beat is None
+
+    def test_began(self, now: float) -> None:
+        """Somebody tests the dead-man: nothing may be written now."""
+        self.test_since, self.test_until = now, now + 2 * self.dead_man_time + 30.0
+
+    def test_ended(self) -> None:
+        """The test is over, or nobody can tell any more."""
+        self.test_since = math.inf
+
+    def good(self, now: float) -> bool:
+        """Whether what reached the gateway lately is evidence."""
+        if not self.fresh(now):
             return False
         self.allowed()
         return self._well
@@ -234,8 +270,14 @@ class Oracle:
             seen.get(name) is not None and seen[name] in states
             for name, states in control.running_states.items()
         )
-        evidence = {*control.evidence, "soc", *self._curves}
+        evidence = {*control.evidence, "soc", *self._curves, *self._stops}
         self._well = running and all(seen.get(name) is not None for name in evidence)
+        for _, point, worst, end, _ in TRIPS:
+            value = seen.get(point)
+            self._well = self._well and (
+                point not in self.watched or value is None or not worst <= value <= end
+            )
+        self._well = self._well and all(seen.get(name) in (None, good) for name, good in BLOCKS.items())
         if not self._well:
             return 0.0, 0.0
         charge = discharge = 1.0

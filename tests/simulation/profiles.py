@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from bessai.registry import Profile, find_profile, load_profile
+from bessai.twin import BatteryConfig, PlantConfig
+from simulation.seat import Place
 from support.profiles import document
 
 _CONTROL: dict[str, Any] = {
@@ -56,6 +58,11 @@ _POINTS: dict[str, Any] = {
     "cell_temperature_min": _fast(9, "°C", type="i16", gain=0.1, valid=[-40, 120], sentinel=32767),
     "charge_power_max": _fast(10, "kW", gain=0.01, valid=[0, 100], sentinel=65535),
     "discharge_power_max": _fast(11, "kW", gain=0.01, valid=[0, 100], sentinel=65535),
+    "fire_alarm": _fast(14, enum={"0": "no fire", "1": "fire"}),
+    "gas_alarm": _fast(15, enum={"0": "no gas", "1": "gas"}),
+    "insulation_resistance": _fast(16, "kΩ", valid=[0, 10000], sentinel=65535),
+    "battery_voltage": _fast(17, "V", gain=0.1, valid=[0, 1000], sentinel=65535),
+    "contactor_status": _fast(18, enum={"0": "open", "1": "closed"}),
     "mode": {"address": 20, "type": "u16", "access": "rw", "enum": {"0": "own", "1": "remote"}},
     "setpoint": {
         "address": 21,
@@ -100,3 +107,28 @@ def _loaded(content: dict[str, Any]) -> Profile:
         path = Path(directory) / f"{content['id']}.json"
         path.write_text(json.dumps(content))
         return load_profile(path)
+
+
+@cache
+def three() -> tuple[Place, ...]:
+    """Three packs of different size; two of them cannot run at a small power."""
+    return tuple(
+        Place(
+            name=name,
+            profile=pack(),
+            power_min=least,
+            plant=PlantConfig(
+                battery=BatteryConfig(
+                    energy_capacity=energy,
+                    charge_power_max=charge,
+                    discharge_power_max=discharge,
+                    initial_soc=soc,
+                )
+            ),
+        )
+        for name, energy, charge, discharge, soc, least in (
+            ("north", 15.0, 10.0, 10.0, 50.0, 0.0),
+            ("south", 30.0, 8.0, 10.0, 30.0, 2.0),
+            ("west", 10.0, 5.0, 4.0, 80.0, 1.5),
+        )
+    )

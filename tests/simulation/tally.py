@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
 
-from simulation.profiles import PROFILES
-from simulation.world import Result, Scenario, World
+from simulation.assembly import Config
+from simulation.profiles import PROFILES, three
+from simulation.scenario import Result, Scenario
+from simulation.world import World
 
 DAY = 86_400.0
+PLANTS = (*PROFILES, "three")
+"""What can be simulated: one device of a profile, or three packs."""
 
 
 @dataclass(slots=True)
@@ -30,13 +36,14 @@ class Tally:
     faults: Counter[str] = field(default_factory=Counter)
     writes: Counter[str] = field(default_factory=Counter)
     states: Counter[str] = field(default_factory=Counter)
+    people: Counter[str] = field(default_factory=Counter)
 
     def add(self, result: Result) -> None:
         """Add one run."""
         self.runs += 1
         for name in (
             "simulated", "wall", "cpu", "cycles", "verified", "requests", "powered", "fallbacks", "broken",
-            "violations", "faults", "writes", "states",
+            "violations", "faults", "writes", "states", "people",
         ):  # fmt: skip
             setattr(self, name, getattr(self, name) + getattr(result, name))
 
@@ -52,15 +59,34 @@ class Tally:
         )
         yield f"requests {self.requests}, seconds with power commanded {self.powered:.0f}"
         yield f"writes {_counted(self.writes)}; the device's dead-man ended {self.fallbacks} commands"
+        yield f"people: {_counted(self.people)}"
         yield f"states {_counted(self.states)}"
         yield f"faults {sum(self.faults.values())}: {_counted(self.faults)}"
         yield f"violations {self.broken}"
         yield from self.violations
 
 
-def run(profile: str, seed: int, seconds: float, *, fault_every: float = 120.0) -> Result:
+def run(
+    profile: str, seed: int, seconds: float, *, fault_every: float = 120.0, box: Path | None = None
+) -> Result:
     """One run of one seed with every fault on."""
-    return World(Scenario(seed=seed, profile=PROFILES[profile](), fault_every=fault_every)).run(seconds)
+    config = config_of(seed, box)
+    places = three() if profile == "three" else ()
+    kind = PROFILES["pack" if places else profile]()
+    return World(
+        Scenario(seed=seed, profile=kind, places=places, config=config, fault_every=fault_every)
+    ).run(seconds)
+
+
+def config_of(seed: int, box: Path | None = None) -> Config:
+    """What the operator of this seed's plant has set."""
+    rng = Random(f"{seed}/config")
+    return Config(
+        ramp=rng.choice([None, None, 100.0, 300.0, 1000.0]),
+        min_on=rng.choice([0.0, 0.0, 30.0]),
+        min_off=rng.choice([0.0, 0.0, 20.0]),
+        box=box,
+    )
 
 
 def replay(result: Result, profile: str) -> str:

@@ -11,39 +11,44 @@ import itertools
 import pytest
 
 from simulation.faults import FAULTS
-from simulation.profiles import PROFILES
 from simulation.seeds import base_seed
-from simulation.tally import DAY, Tally, replay, run
+from simulation.tally import DAY, PLANTS, Tally, replay, run
 
-PARTS, HOURS = 12, 6.0
-"""Three days."""
+PARTS: tuple[tuple[str, float], ...] = (
+    *((profile, 6.0) for profile in ("huawei_sun2000", "pack") for _ in range(5)),
+    ("pack", 6.0),
+    *(("three", 2.0) for _ in range(3)),
+)
+"""Plants and simulated hours: three days."""
 SOAK_DAYS = 60
 
 
-def _profile(part: int) -> str:
-    return list(PROFILES)[part % len(PROFILES)]
+def test_they_are_three_days() -> None:
+    assert sum(hours for _, hours in PARTS) * 3600 == 3 * DAY
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", range(len(PARTS)))
 def test_promises_hold_for_days(part: int) -> None:
     seed = base_seed() + part
-    result = run(_profile(part), seed, HOURS * 3600)
+    plant, hours = PARTS[part]
+    result = run(plant, seed, hours * 3600)
     tally = Tally()
     tally.add(result)
     print(f"seed {seed}", *tally.lines(), sep="\n")
-    assert not result.broken, replay(result, _profile(part))
+    assert not result.broken, replay(result, plant)
     # It was a day worth the name: power flowed, faults of most kinds happened, commands were given and taken back.
     assert result.powered > 0.1 * result.simulated
     assert len(result.faults) > len(FAULTS) / 2
     assert result.cycles > 0.8 * result.simulated
     assert min(result.writes[kind] for kind in ("charge", "discharge", "zero", "feed")) > 10
+    assert result.people["trips"] > 0
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", PLANTS)
 def test_a_seed_replays_bit_for_bit(profile: str) -> None:
     seed = base_seed()
-    first, second, other = (run(profile, s, 1800, fault_every=20) for s in (seed, seed, seed + 1))
+    first, second, other = (run(profile, s, 900, fault_every=20) for s in (seed, seed, seed + 1))
     assert first.trace == second.trace, f"BESSAI_SEED={seed}"
     assert (first.faults, first.writes) == (second.faults, second.writes)
     assert first.trace != other.trace
@@ -68,7 +73,7 @@ def test_promises_hold_for_sixty_days() -> None:
     for seed in itertools.count(base):
         if tally.simulated >= SOAK_DAYS * DAY:
             break
-        profile = _profile(seed)
+        profile = PLANTS[seed % len(PLANTS)]
         result = run(profile, seed, DAY)
         tally.add(result)
         print(

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
+from bessai.core.alarms import AlarmBook
+from bessai.core.hand import Hand
+from bessai.core.latch import Latch, to_state
+from bessai.model import Event, UnitDecision
+from simulation.assembly import Config
 from simulation.profiles import PROFILES
+from simulation.scenario import Scenario
 from simulation.seeds import base_seed
-from simulation.world import Scenario, World
+from simulation.world import World
 
 SEEDS, HOURS = 6, 2.0
 """A sabotage that is not seen in so many runs of so long is not seen."""
@@ -22,9 +28,8 @@ class Sabotage:
     """One protection, and what stands in its place."""
 
     name: str
-    where: str
-    """Dotted name of the function."""
-    by: Callable[..., Any]
+    patches: tuple[tuple[str, Callable[..., Any]], ...]
+    """Dotted name of each function, and what stands in its place."""
     promises: tuple[str, ...]
     """One of these must be seen broken."""
     faults: tuple[str, ...]
@@ -40,6 +45,45 @@ def _any_number(image: Any, name: str) -> float | None:
     return None if i is None or math.isnan(image.values[i]) else float(image.values[i])
 
 
+def _endless(book: Any, now: float) -> list[Any]:
+    live = [replace(request, expires=now + 1000.0) for request in book._requests.values()]
+    return sorted(live, key=lambda request: -request.priority)
+
+
+_act = Hand.act
+
+
+async def _always_fresh(hand: Hand, told: UnitDecision, *, fresh: bool, **more: Any) -> Any:
+    return await _act(hand, told, fresh=True, **more)
+
+
+_to_state, _reset = to_state, Latch.reset
+
+
+def _without_trips(memory: Any) -> Any:
+    return {**_to_state(memory), "trips": []}
+
+
+def _reset_at_once(latch: Latch, *args: Any) -> Any:
+    gone = _reset(latch, *args)
+    latch.memory.leaving = []
+    return gone
+
+
+_update = AlarmBook.update
+
+
+def _every_cycle(book: AlarmBook, conditions: Any, now: float, wall_ns: int) -> Any:
+    held = list(conditions)
+    again = [
+        Event(code=c.code, severity=c.severity, message="", wall_ns=wall_ns, point=c.point) for c in held
+    ]
+    return [*_update(book, held, now, wall_ns), *again]
+
+
+CURVES = ("bessai.core.limits.Curve.__call__", lambda *_: 1.0)
+
+
 async def _believed(*_: object) -> None:
     return None
 
@@ -49,60 +93,106 @@ BAD_EVIDENCE = ("no_power_on_bad_evidence", "unsafe_power_ends", "dead_man_ends_
 SABOTAGES = (
     Sabotage(
         name="the stale check",
-        where="bessai.drivers.columns.Arrays.frozen",
-        by=_never_stale,
+        patches=(("bessai.drivers.columns.Arrays.frozen", _never_stale),),
         promises=(*BAD_EVIDENCE, "no_feed_from_an_incomplete_cycle"),
         faults=("reads_refused",),
         profile="huawei_sun2000",  # it has no counter that would show as well that nothing new comes
     ),
     Sabotage(
         name="the quality of values",
-        where="bessai.model.ProcessImage.good",
-        by=_any_number,
+        patches=(("bessai.model.ProcessImage.good", _any_number),),
         promises=BAD_EVIDENCE,
         faults=("out_of_range", "frozen", "point_vanishes"),
     ),
     Sabotage(
         name="the frozen counter",
-        where="bessai.drivers.columns.Columns.mark_frozen",
-        by=lambda *_: False,
+        patches=(("bessai.drivers.columns.Columns.mark_frozen", lambda *_: False),),
         promises=BAD_EVIDENCE,
         faults=("frozen",),
     ),
     Sabotage(
         name="the limits of the battery",
-        where="bessai.core.limits.Curve.__call__",
-        by=lambda *_: 1.0,
+        patches=(CURVES,),
         promises=BAD_EVIDENCE,
         faults=("unsafe_step",),
     ),
     Sabotage(
+        name="the second look",
+        patches=(CURVES, ("bessai.core.guard.objection", lambda *_: None)),
+        promises=("no_power_is_written_outside",),
+        faults=("unsafe_step",),
+    ),
+    Sabotage(
         name="the end of leases",
-        where="bessai.core.requests.RequestBook.live",
-        by=lambda book, _: sorted(book._requests.values(), key=lambda request: -request.priority),
+        patches=(("bessai.core.requests.RequestBook.live", _endless),),
         promises=("leases_end",),
         faults=("clock_step",),
     ),
     Sabotage(
         name="the read-back",
-        where="bessai.drivers.writing.Writer._read_back",
-        by=_believed,
-        promises=(*BAD_EVIDENCE, "leases_end"),
-        faults=("writes_lost", "unsafe_step"),
+        patches=(("bessai.drivers.writing.Writer._read_back", _believed),),
+        promises=("verified_is_true",),
+        faults=("writes_lost",),
     ),
     Sabotage(
         name="feeding only after complete cycles",
-        where="bessai.core.cycle.ControlCycle._is_verified",
-        by=lambda *_: True,
-        promises=("no_feed_from_an_incomplete_cycle", *BAD_EVIDENCE, "leases_end"),
-        faults=("delayed_long", "writes_refused", "busy", "silent"),
+        patches=(("bessai.core.hand.Hand.act", _always_fresh),),
+        promises=("no_feed_from_an_incomplete_cycle",),
+        faults=("reads_refused", "delayed_long"),
     ),
     Sabotage(
         name="the dead-man's time",
-        where="bessai.core.deadman.DeadMan.time",
-        by=property(lambda _: 100.0),  # type: ignore[arg-type]
+        patches=(("bessai.core.deadman.DeadMan.time", property(lambda _: 100.0)),),  # type: ignore[arg-type]
         promises=("silence_falls_back",),
         faults=("killed", "unreachable"),
+    ),
+    Sabotage(
+        name="the latch",
+        patches=(("bessai.core.latch.Latch.trip", lambda *_: True),),
+        promises=("trips_come",),
+        faults=("unsafe_step",),
+    ),
+    Sabotage(
+        name="the record of trips",
+        patches=(("bessai.core.keeping.to_state", _without_trips),),
+        promises=("trips_are_kept", "trips_stay"),
+        faults=("unsafe_step", "killed"),
+    ),
+    Sabotage(
+        name="the wait for the disk",
+        patches=(("bessai.core.latch.Latch.reset", _reset_at_once),),
+        promises=("trips_stay",),
+        faults=("unsafe_step", "disk_stuck"),
+    ),
+    Sabotage(
+        name="the look at the cause before a reset",
+        patches=(("bessai.core.operating.Desk._still", lambda *_: set()),),
+        promises=("resets_are_earned",),
+        faults=("unsafe_step",),
+    ),
+    Sabotage(
+        name="the ramp",
+        patches=(("bessai.core.dynamics.Dynamics._ramp", lambda _, target, *__: (target, "")),),
+        promises=("ramp_is_kept",),
+        faults=("cut",),
+    ),
+    Sabotage(
+        name="the silence of a dead-man test",
+        patches=(("bessai.core.unit.Unit.withheld", property(lambda _: False)),),  # type: ignore[arg-type]
+        promises=("a_dead_man_test_is_silent",),
+        faults=("clock_step",),
+    ),
+    Sabotage(
+        name="maintenance",
+        patches=(("bessai.core.latch.Latch.maintenance", property(lambda _: None)),),  # type: ignore[arg-type]
+        promises=("maintenance_is_zero", "a_stop_ends_power", "no_power_is_written_while_stopped"),
+        faults=("clock_step",),
+    ),
+    Sabotage(
+        name="one begin an excursion",
+        patches=(("bessai.core.alarms.AlarmBook.update", _every_cycle),),
+        promises=("one_begin_per_excursion",),
+        faults=("unsafe_step",),
     ),
 )
 
@@ -110,12 +200,41 @@ SABOTAGES = (
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("sabotage", SABOTAGES, ids=lambda sabotage: sabotage.name)
 def test_a_sabotaged_gateway_is_found_out(sabotage: Sabotage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sabotage.where, sabotage.by)
+    for where, by in sabotage.patches:
+        monkeypatch.setattr(where, by)
     base = base_seed()
     for seed in range(base, base + SEEDS):
         profile = PROFILES[sabotage.profile]()
-        world = World(Scenario(seed=seed, profile=profile, faults=sabotage.faults, fault_every=30.0))
+        world = World(
+            Scenario(
+                seed=seed,
+                profile=profile,
+                config=Config(ramp=300.0) if sabotage.name == "the ramp" else Config(),
+                faults=sabotage.faults,
+                fault_every=30.0,
+                people_every=60.0,
+            )
+        )
         result = world.run(HOURS * 3600, stop_when_broken=True)
         if any(promise in violation for violation in result.violations for promise in sabotage.promises):
             return
     raise AssertionError(f"{sabotage.name} was off from BESSAI_SEED={base} on, and nobody noticed")
+
+
+@pytest.mark.timeout(600)
+def test_the_second_look_keeps_a_broken_first_from_being_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the limits off, what is written anew is inside them all the same: the other half of `the second look`."""
+    monkeypatch.setattr(*CURVES)
+    seed = base_seed()
+    world = World(
+        Scenario(
+            seed=seed,
+            profile=PROFILES["pack"](),
+            faults=("unsafe_step",),
+            fault_every=30.0,
+            people_every=60.0,
+        )
+    )
+    result = world.run(HOURS * 3600)
+    assert result.faults["unsafe_step"] > 10
+    assert not [v for v in result.violations if "no_power_is_written_outside" in v], f"BESSAI_SEED={seed}"

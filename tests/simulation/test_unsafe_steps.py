@@ -11,8 +11,8 @@ from simulation.trials import Case, Trials, between, quantile, shown
 PARTS, TRIALS = 4, 2500
 
 CASES = (
-    Case(name="cell voltage high", begin=shown("cell_voltage_max", between(3.65, 4.9)), stops="charge"),
-    Case(name="cell voltage low", begin=shown("cell_voltage_min", between(0.1, 2.9)), stops="discharge"),
+    Case(name="cell voltage high", begin=shown("cell_voltage_max", between(3.651, 4.9))),
+    Case(name="cell voltage low", begin=shown("cell_voltage_min", between(2.41, 2.9)), stops="discharge"),
     Case(
         name="cells too hot to charge", begin=shown("cell_temperature_max", between(40, 54.9)), stops="charge"
     ),
@@ -23,9 +23,16 @@ CASES = (
     Case(name="full", begin=shown("soc", between(95, 100)), stops="charge"),
     Case(name="empty", begin=shown("soc", between(0, 10)), stops="discharge"),
     Case(name="fault", begin=shown("device_status", lambda _: 2)),
-    Case(name="fire", begin=shown("device_status", lambda _: 3)),
-    Case(name="insulation fault", begin=shown("device_status", lambda _: 4)),
-    Case(name="gas", begin=shown("device_status", lambda _: 5)),
+    Case(name="fire", begin=shown("fire_alarm", lambda _: 1)),
+    Case(name="gas", begin=shown("gas_alarm", lambda _: 1)),
+    Case(name="fire as a state", begin=shown("device_status", lambda _: 3)),
+    Case(name="insulation fault as a state", begin=shown("device_status", lambda _: 4)),
+    Case(name="gas as a state", begin=shown("device_status", lambda _: 5)),
+    Case(name="insulation", begin=shown("insulation_resistance", between(0, 40))),
+    Case(name="DC voltage high", begin=shown("battery_voltage", between(409, 999))),
+    Case(name="DC voltage low", begin=shown("battery_voltage", between(0, 268))),
+    Case(name="contactor open", begin=shown("contactor_status", lambda _: 0)),
+    Case(name="cell beyond its trip level", begin=shown("cell_voltage_min", between(0.1, 2.4))),
     Case(name="unknown state", begin=shown("device_status", lambda rng: rng.randint(6, 60000))),
     Case(name="BMS takes no charge", begin=shown("charge_power_max", lambda _: 0.0), stops="charge"),
     Case(name="BMS gives no discharge", begin=shown("discharge_power_max", lambda _: 0.0), stops="discharge"),

@@ -12,17 +12,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from bessai.model import CycleRecord, Priority, Request
+from bessai.model import ALL, CycleRecord, Operation, Priority, Request, Role
 from bessai.registry import Profile
 from simulation.assembly import Config
 from simulation.device import STEP
 from simulation.faults import FAULTS
-from simulation.world import Scenario, World
+from simulation.scenario import Scenario
+from simulation.world import World
 
 _POWER = 5.0
 _PATIENCE = 60.0
-"""Seconds in which power must flow again after a trial; then the gateway is replaced by one that remembers nothing,
-as when a trip has latched."""
+"""Seconds in which power must flow again after a trial; then the gateway is replaced by one that remembers nothing."""
+
+_RESET = Operation(kind="reset", code=ALL, user="engineer", role=Role.ENGINEER, reason="the trial is over")
 
 Begin = Callable[[World, Random], Callable[[], None]]
 """Lets it happen; returns how it ends."""
@@ -72,7 +74,7 @@ def fault(kind: str) -> Begin:
     """A fault of `faults.FAULTS`, for as long as the trial lasts."""
 
     def begin(world: World, rng: Random) -> Callable[[], None]:
-        undo = FAULTS[kind].begin(world, rng)
+        undo = FAULTS[kind].begin(world.seat, rng)
         assert undo is not None
         return undo
 
@@ -103,9 +105,12 @@ class Trials:
             config=config or Config(),
             fault_every=math.inf,
             request_every=math.inf,
+            people_every=math.inf,
         )
         self.world = World(scenario)
         self.outcomes: dict[str, Outcome] = {case.name: Outcome() for case in cases}
+        self.resets = 0
+        """Trips that an engineer reset between two trials."""
         self.replaced = 0
         """Gateways that were replaced because power did not come back."""
         self._cases = cases
@@ -166,7 +171,7 @@ class Trials:
         self._began = now = loop.now
         world.device.catch_up(now)
         if not case.reachable:
-            world.block()
+            world.seat.block()
         end = case.begin(world, rng)
         if self._allowed():  # what happened ended the command by itself
             self._allowed_at = now
@@ -192,7 +197,7 @@ class Trials:
         world.device.catch_up(loop.now)
         end()
         if not case.reachable:
-            world.unblock()
+            world.seat.unblock()
 
     def _known(self) -> float | None:
         return self._arrived
@@ -229,10 +234,13 @@ class Trials:
             while world.loop.now - since < _PATIENCE:
                 if world.oracle.commanded == power:
                     return
+                if world.ledger.standing and world.operate(_RESET) is None:
+                    self.resets += 1
                 await asyncio.sleep(0.5)
             self.replaced += 1
             world.kill()
-            world.state.clear()
+            world.state.forget()
+            world.ledger.standing.clear()
             world.start()
 
 

@@ -7,79 +7,31 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine
 from hashlib import blake2b
 from random import Random
 from typing import Any
 
-from bessai.model import Bounds, Endpoint, Priority, Request
-from bessai.registry import CompiledProfile, Profile, compile_profile
-from bessai.site import single_device_site
-from bessai.twin import PlantConfig
-from simulation.assembly import Config, ControlPlane, control_plane
+from bessai.model import CycleRecord, Operation, Request
+from bessai.registry import CompiledProfile
+from bessai.site import Device, Site, single_device_site
+from bessai.site.site import compose_layout
+from simulation.asking import random_request
+from simulation.assembly import ControlPlane, control_plane
 from simulation.clock import SimClock
-from simulation.device import STEP, SimDevice
+from simulation.device import STEP
 from simulation.disk import SimDisk
-from simulation.faults import FAULTS, Fault, duration
-from simulation.invariants import PER_CYCLE, PER_STEP, PER_WRITE
+from simulation.invariants import CYCLES, PER_CYCLE
+from simulation.ledger import Ledger
 from simulation.loop import SimLoop
-from simulation.network import Network
-from simulation.oracle import Oracle
+from simulation.people import People
+from simulation.records import AlarmWatch, RampWatch, reasons_are_told, verified_is_true
+from simulation.scenario import Result, Scenario
+from simulation.seat import START, Place, Seat
+from simulation.state import SimState
 
-_START = 1000.0
-_RECOVERY = 30.0
-"""Seconds after a fault in which the gateway may still wait before it tries again: its longest backoff (8 s), a
-silent unit's longest rest (5 s), the identity's re-check after that, and the device's own settling, with room."""
 _MOST = 20
 """Violations that are kept in words."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scenario:
-    """What is simulated. Equal scenarios run equally."""
-
-    seed: int
-    profile: Profile
-    config: Config = field(default_factory=Config)
-    plant: PlantConfig = field(default_factory=lambda: PlantConfig(step=STEP))
-    faults: tuple[str, ...] = tuple(FAULTS)
-    """Kinds that may happen."""
-    fault_every: float = 120.0
-    """Mean seconds between the beginnings of two faults; infinite for none."""
-    request_every: float = 40.0
-    """Mean seconds between two requests; infinite for none."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Result:
-    """What came of a run."""
-
-    seed: int
-    simulated: float
-    """Seconds."""
-    wall: float
-    """Seconds that it took."""
-    cpu: float
-    """Seconds of this process's time that it took: what counts on a machine that others use."""
-    trace: str
-    """Digest of every cycle, write, request and fault, with their times."""
-    violations: list[str]
-    """The first of them, in words."""
-    broken: int
-    """How many."""
-    faults: Counter[str]
-    writes: Counter[str]
-    states: Counter[str]
-    events: Counter[str]
-    requests: int
-    cycles: int
-    verified: int
-    fed: int
-    powered: float
-    """Seconds with a power commanded."""
-    fallbacks: int
-    """How often the device's dead-man ended a command."""
 
 
 class World:
@@ -91,47 +43,64 @@ class World:
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
-        self.profile: CompiledProfile = _compiled(scenario.profile)
         seed = scenario.seed
-        self._rng = {
-            name: Random(f"{seed}/{name}") for name in ("faults", "requests", "wire", "device", "gateway")
-        }
-        self.loop = SimLoop(start=_START)
+        self._rng = {name: Random(f"{seed}/{name}") for name in ("faults", "requests", "gateway", "people")}
+        self.loop = SimLoop(start=START)
         self.clock = SimClock(self.loop)
         self.trace = blake2b(digest_size=16)
         self.disk = SimDisk(self.trace)
-        self.device = SimDevice(
-            scenario.profile, self.profile, _START, seed, self._rng["device"], scenario.plant
-        )
-        self.network = Network(self.loop, self.device, self._rng["wire"])
-        self.oracle = Oracle(self.profile, self.device.twin, scenario.config, self.trace)
-        self.device.stepped = self._stepped
-        self.device.asked = self.oracle.asked
-        self.device.wrote = self._wrote
-        self.network.delivered = self.oracle.delivered
-        control = self.profile.control
-        assert control is not None
-        self.watched = self.oracle.watched
-        self.evidence = tuple(dict.fromkeys(("soc", *control.evidence)))
-        self.site = single_device_site(self.profile, Endpoint(host="twin", port=502))
+        self.seats: dict[str, Seat] = {}
+        places = scenario.places or (Place(profile=scenario.profile, plant=scenario.plant),)
+        for place in places:
+            self.seats[place.name] = Seat(self, place, alone=len(places) == 1)
+        self.loop.connect = self._connect
+        self.seat = next(iter(self.seats.values()))
+        """The first one."""
+        self.site = _site(list(self.seats.values()))
         self.alive = False
-        self.state: dict[str, Any] = {}
+        self.state = SimState()
         """What the gateway keeps across restarts."""
+        oracles = {name: seat.oracle for name, seat in self.seats.items()}
+        self.ledger = Ledger(oracles, self.state, scenario.config.cycle)
+        self.alarms = AlarmWatch()
+        self._size = sum(seat.rated for seat in self.seats.values())
+        least = sum(seat.place.power_min for seat in self.seats.values())
+        self.ramp = RampWatch(scenario.config, self._size, least)
+        self.disk.recorded = self._recorded
         self.violations: list[str] = []
         self.broken = 0
         self.counts: Counter[str] = Counter()
         self.requests = 0
         self.plane: ControlPlane | None = None
+        self.recorded_at = math.inf
+        """When the running gateway last finished a cycle."""
         self._running: asyncio.Task[None] | None = None
         self._stop: asyncio.Event | None = None
         self._ended: list[asyncio.Task[None]] = []
-        self._blocked = 0
         self._asked: dict[str, float] = {}
+        self._mixed_since = math.inf
+
+    @property
+    def device(self) -> Any:
+        """Of the first seat."""
+        return self.seat.device
+
+    @property
+    def network(self) -> Any:
+        """Of the first seat."""
+        return self.seat.network
+
+    @property
+    def oracle(self) -> Any:
+        """Of the first seat."""
+        return self.seat.oracle
 
     def run(self, seconds: float, *, stop_when_broken: bool = False) -> Result:
         """Simulate so many seconds from the start, or until a promise is broken; a world runs once."""
         self._next_fault()
         self._next_request()
+        if math.isfinite(self.scenario.people_every):
+            self._people().begin()
         return self.run_with(self._pass(seconds, stop_when_broken))
 
     async def _pass(self, seconds: float, stop_when_broken: bool) -> None:
@@ -151,40 +120,49 @@ class World:
             logging.disable(quiet)
             asyncio.set_event_loop(None)
             self.loop.close()
-        for promise in PER_CYCLE:
-            self._judge(promise.__name__, promise(self.disk))
-        oracle, disk = self.oracle, self.disk
+        for promise in PER_CYCLE[: None if len(self.seats) == 1 else 1]:
+            self.judge(promise.__name__, promise(self.disk))
+        disk, ledger, seats = self.disk, self.ledger, self.seats.values()
         return Result(
             seed=self.scenario.seed,
-            simulated=self.loop.now - _START,
+            simulated=self.loop.now - START,
             wall=time.perf_counter() - began,
             cpu=time.process_time() - cpu,
             trace=self.trace.hexdigest(),
             violations=self.violations,
             broken=self.broken,
             faults=self.counts,
-            writes=oracle.writes,
+            writes=sum((seat.oracle.writes for seat in seats), Counter()),
             states=disk.states,
             events=disk.events,
             requests=self.requests,
             cycles=disk.cycles,
             verified=disk.verified,
             fed=disk.fed,
-            powered=oracle.powered,
-            fallbacks=self.device.twin.fallbacks,
+            powered=sum(seat.oracle.powered for seat in seats),
+            fallbacks=sum(seat.device.twin.fallbacks for seat in seats),
+            people=Counter(
+                trips=ledger.tripped, resets=ledger.resets, tests=ledger.tests, refused=ledger.refused
+            ),
         )
 
     async def _main(self, script: Coroutine[Any, Any, None]) -> None:
         self.start()
-        self.oracle.able_since = _START + _RECOVERY
-        self.loop.call_at(_START + STEP, self._tick)
+        self.loop.call_at(START + STEP, self._tick)
         await script
         self.kill()
         await asyncio.gather(*self._ended, return_exceptions=True)
 
+    async def _connect(self, factory: Callable[[], asyncio.Protocol], host: str, port: int) -> Any:
+        place = "" if host == "twin" else host
+        return await self.seats[place].network.connect(factory, host, port)
+
     def start(self) -> None:
         """Start the gateway."""
         self.disk.restarted()
+        self.alarms.restarted()
+        self.ramp.restarted()
+        self.ledger.started(self.loop.now)
         self.plane = control_plane(
             self.scenario.config, self.site, self.clock, self.disk, self.state, self._rng["gateway"]
         )
@@ -196,7 +174,10 @@ class World:
         """End the gateway as SIGKILL does: nothing more is sent, and nothing of its memory stays."""
         if self._running is None or self.plane is None:
             return
-        self.network.cut(ConnectionResetError(104, "Connection reset by peer"))
+        for seat in self.seats.values():
+            seat.network.cut(ConnectionResetError(104, "Connection reset by peer"))
+            seat.oracle.cut_at = self.loop.now
+            seat.oracle.leased_until = min(seat.oracle.leased_until, self.loop.now)
         for task in self.loop.tasks():
             if task.get_name() != "world":
                 task.cancel()
@@ -204,42 +185,8 @@ class World:
         self._ended = [task for task in self._ended if not task.done()]
         self._running = self.plane = None
         self.alive = False
-        self.oracle.leased_until = min(self.oracle.leased_until, self.loop.now)
-
-    def begin(self, kind: str, seconds: float | None = None) -> bool:
-        """Let a fault begin, and end by itself. False when it cannot begin now."""
-        fault, rng = FAULTS[kind], self._rng["faults"]
-        lasts = duration(fault, rng) if seconds is None else seconds
-        if fault.blocks:
-            self.block()  # before it begins: a stall is over by then
-        undo = fault.begin(self, rng)
-        if undo is None:
-            self._unblock(fault)
-            return False
-        self.counts[kind] += 1
-        self.trace.update(f"{self.loop.now!r} {kind}".encode())
-        self.loop.call_at(self.loop.now + lasts, self._end, fault, undo)
-        return True
-
-    def _end(self, fault: Fault, undo: Any) -> None:
-        self.device.catch_up(self.loop.now)
-        undo()
-        self._unblock(fault)
-
-    def _unblock(self, fault: Fault) -> None:
-        if fault.blocks:
-            self.unblock()
-
-    def block(self) -> None:
-        """Something keeps the gateway from the device now: the promises that need it wait."""
-        self._blocked += 1
-        self.oracle.able_since = math.inf
-
-    def unblock(self) -> None:
-        """It no longer does."""
-        self._blocked -= 1
-        if not self._blocked:
-            self.oracle.able_since = self.loop.now + _RECOVERY
+        self.recorded_at = math.inf
+        self.ledger.killed(self.loop.now)
 
     def ask(self, request: Request) -> None:
         """Ask the gateway for power, as an operator or a service does."""
@@ -249,8 +196,87 @@ class World:
         self.requests += 1
         now = self.loop.now
         self._asked = {s: e for s, e in self._asked.items() if e > now} | {request.source: request.expires}
-        self.oracle.leased_until = max(self._asked.values())
+        for seat in self.seats.values():
+            seat.oracle.leased_until = max(self._asked.values())
         self.trace.update(f"{now!r} {request.source} {request.power} {request.expires!r}".encode())
+
+    def operate(self, operation: Operation) -> str | None:
+        """Do what a person asks for. Returns the objection."""
+        if self.plane is None:
+            return "nobody answers"
+        objection = self.plane.operate(operation, self.clock)
+        now = self.loop.now
+        self.trace.update(f"{now!r} {operation.kind} {objection}".encode())
+        self._told(self.ledger.operated(operation, objection, now))
+        return objection
+
+    def judge(self, promise: str, broken: str | None) -> None:
+        """Count a broken promise; None: it is kept."""
+        if broken is None:
+            return
+        self.broken += 1
+        if len(self.violations) < _MOST:
+            self.violations.append(
+                f"seed {self.scenario.seed}, {self.loop.now - START:.2f} s: {promise}: {broken}"
+            )
+
+    def stepped(self, seat: Seat, now: float) -> None:
+        """A device made its step: what is true of several at once."""
+        oracle, config = seat.oracle, self.scenario.config
+        if len(self.seats) == 1:
+            return
+        well = oracle.able_since <= now and now - self.recorded_at <= CYCLES * config.cycle
+        if well and oracle.bad_since == math.inf and oracle.test_since == math.inf:
+            age = now - oracle.fed_at
+            if age > config.heartbeat + 3 * config.cycle:
+                self.judge("a_sick_unit_stops_nobody_else", f"{seat.name} is well, and fed {age:.1f} s ago")
+        if seat is not self.seat:
+            return
+        powers = [s.oracle.commanded for s in self.seats.values() if s.oracle.able_since <= now]
+        if min(powers, default=0.0) < 0 < max(powers, default=0.0):
+            self._mixed_since = min(self._mixed_since, now)
+            if now - self._mixed_since > CYCLES * config.cycle:
+                self.judge("units_pull_together", f"commanded {powers}")
+        else:
+            self._mixed_since = math.inf
+
+    def _told(self, broken: str | None) -> None:
+        if broken is not None:
+            self.judge(*broken.split(": ", 1))
+
+    def _people(self) -> People:
+        return People(
+            self._rng["people"],
+            self.operate,
+            self.loop.call_later,
+            tuple(self.seats),
+            lambda: [] if self.plane is None else [trip.code for trip in self.plane.guard.latch.standing],
+            mean=self.scenario.people_every,
+        )
+
+    def _recorded(self, record: CycleRecord) -> None:
+        now, plane = self.loop.now, self.plane
+        assert plane is not None
+        config = self.scenario.config
+        if now - self.recorded_at > CYCLES * config.cycle and all(
+            seat.oracle.able_since <= self.recorded_at for seat in self.seats.values()
+        ):
+            self.judge("cycles_keep_their_time", f"{now - self.recorded_at:.2f} s after the one before")
+        self.recorded_at = now
+        oracles = {name: seat.oracle for name, seat in self.seats.items()}
+        under_test = any(oracle.test_since < math.inf for oracle in oracles.values())
+        for broken in (
+            *self.ledger.recorded(record, now),
+            *self.alarms.recorded(record, plane.cycle.active, now),
+            *self.ramp.recorded(record, under_test),
+        ):
+            self._told(broken)
+        for name, oracle in oracles.items():
+            self.judge("verified_is_true", verified_is_true(record, name, oracle.left))
+            if now >= oracle.test_until and oracle.test_since < math.inf:
+                oracle.test_ended()
+        if not under_test:
+            self.judge("reasons_are_told", reasons_are_told(record))
 
     def _next_fault(self) -> None:
         mean = self.scenario.fault_every
@@ -258,8 +284,11 @@ class World:
             self.loop.call_later(self._rng["faults"].expovariate(1 / mean), self._random_fault)
 
     def _random_fault(self) -> None:
-        self.device.catch_up(self.loop.now)
-        self.begin(self._rng["faults"].choice(self.scenario.faults))
+        for seat in self.seats.values():
+            seat.device.catch_up(self.loop.now)
+        rng = self._rng["faults"]
+        seat = rng.choice(list(self.seats.values()))
+        seat.begin(rng.choice(self.scenario.faults))
         self._next_fault()
 
     def _next_request(self) -> None:
@@ -268,64 +297,40 @@ class World:
             self.loop.call_later(self._rng["requests"].expovariate(1 / mean), self._random_request)
 
     def _random_request(self) -> None:
-        self.ask(_random_request(self._rng["requests"], self.loop.now))
+        self.ask(random_request(self._rng["requests"], self.loop.now, 1.2 * self._size))
         self._next_request()
 
     def _tick(self) -> None:
         now = self.loop.now
-        self.device.catch_up(now)
+        for seat in self.seats.values():
+            seat.device.catch_up(now)
         self.loop.call_at(math.floor(now) + STEP, self._tick)
 
-    def _stepped(self, now: float) -> None:
-        oracle = self.oracle
-        oracle.observe(now)
-        if oracle.commanded:
-            oracle.powered += STEP
-        for promise in PER_STEP:
-            if (broken := promise(oracle, now)) is not None:
-                self._judge(promise.__name__, broken)
 
-    def _wrote(self, now: float, values: dict[str, float]) -> None:
-        oracle = self.oracle
-        oracle.wrote(now, values)
-        for promise in PER_WRITE:
-            if (broken := promise(oracle, now)) is not None:
-                self._judge(promise.__name__, broken)
-
-    def _judge(self, promise: str, broken: str | None) -> None:
-        if broken is None:
-            return
-        self.broken += 1
-        if len(self.violations) < _MOST:
-            self.violations.append(
-                f"seed {self.scenario.seed}, {self.loop.now - _START:.2f} s: {promise}: {broken}"
-            )
+def _site(seats: list[Seat]) -> Site:
+    """The site of these devices, without a site file."""
+    first = seats[0]
+    if len(seats) == 1:
+        return single_device_site(first.profile, first.endpoint, profile=first.place.profile)
+    devices, start = [], 0
+    for seat in seats:
+        layout = seat.profile.layout
+        devices.append(_device(seat, seat.profile, slice(start, start + len(layout))))
+        start += len(layout)
+    layout = compose_layout({}, [(device.name, device.compiled.layout) for device in devices])
+    return Site(name="simulated", file=None, devices=tuple(devices), layout=layout)
 
 
-def _random_request(rng: Random, now: float) -> Request:
-    source, priority = rng.choice(
-        [
-            ("grid_operator", Priority.GRID_OPERATOR),
-            ("operator", Priority.OPERATOR),
-            ("power_plant", Priority.POWER_PLANT),
-            ("schedule", Priority.SCHEDULE),
-            ("optimiser", Priority.OPTIMISER),
-        ]
+def _device(seat: Seat, compiled: CompiledProfile, columns: slice) -> Device:
+    return Device(
+        name=seat.name,
+        compiled=compiled,
+        profile=seat.place.profile,
+        role="inverter",
+        endpoint=seat.endpoint,
+        unit=compiled.connection.unit,
+        stations=dict(compiled.connection.stations),
+        control=True,
+        power_min=seat.place.power_min,
+        columns=columns,
     )
-    bounds = Bounds()
-    if rng.random() < 0.4:
-        low = rng.uniform(-12, 8)
-        bounds = Bounds(low, low + rng.uniform(0, 12))
-    power = None if rng.random() < 0.2 else rng.choice([0.0, rng.uniform(-12, 12), rng.uniform(-1, 1)])
-    lease = math.exp(rng.uniform(math.log(1.0), math.log(400.0)))
-    return Request(source=source, priority=priority, power=power, bounds=bounds, expires=now + lease)
-
-
-_COMPILED: dict[int, tuple[Profile, CompiledProfile]] = {}
-
-
-def _compiled(profile: Profile) -> CompiledProfile:
-    """Compiling takes longer than a simulated minute; nothing changes a compiled profile."""
-    if id(profile) not in _COMPILED:
-        _COMPILED[id(profile)] = (profile, compile_profile(profile))
-    return _COMPILED[id(profile)][1]

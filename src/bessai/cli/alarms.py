@@ -23,7 +23,9 @@ from bessai.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from collections.abc import Iterator
+
+    from rich.text import Text
 
     from bessai.model.catalogue import CatalogueEntry
 
@@ -84,7 +86,9 @@ def list_(data_dir: Path = DATA_DIR, language: Language = _LANGUAGE, as_json: bo
         return
     from rich.console import Console
 
-    Console().print(_table(alarms, language.value))
+    console = Console(highlight=False)
+    for line in _lines(alarms, language.value):
+        console.print(line, soft_wrap=True)
 
 
 def acknowledge(
@@ -195,37 +199,23 @@ def _done(answer: dict[str, Any], words: str, *, as_json: bool) -> None:
         typer.echo(words)
 
 
-def _table(alarms: list[dict[str, Any]], language: str) -> Table:
-    from rich.table import Column, Table
+def _lines(alarms: list[dict[str, Any]], language: str) -> Iterator[Text]:
+    """Two lines an alarm: what and where, then what it means."""
     from rich.text import Text
 
     from bessai.model.catalogue import catalogue
 
-    table = Table(
-        "severity",
-        Column("code", no_wrap=True),
-        "point",
-        Column("since", no_wrap=True),
-        "state",
-        "what",
-        box=None,
-    )
     for alarm in alarms:
         entry = catalogue().get(alarm["code"])
         what = alarm["message"] if entry is None or language == "en" else entry.texts[language].meaning
-        style = (
-            _STYLES.get(alarm["severity"], "") if alarm["active"] and alarm["state"] != "shelved" else "dim"
-        )
-        table.add_row(
-            alarm["severity"] + (" (first)" if alarm["first_out"] else ""),
-            alarm["code"],
-            alarm["point"] or "",
-            _time(alarm["began_wall_ns"]),
-            _state(alarm),
-            Text(what + (f" ({alarm['count']} times)" if alarm["count"] > 1 else "")),
-            style=style,
-        )
-    return table
+        times = f" ({alarm['count']} times)" if alarm["count"] > 1 else ""
+        first = " (first)" if alarm["first_out"] else ""
+        where = f" of {alarm['point']}" if alarm["point"] else ""
+        lively = alarm["active"] and alarm["state"] != "shelved"
+        head = f"{alarm['severity'].upper():<8}{alarm['code']}{where}{first}"
+        yield Text(head, style=_STYLES.get(alarm["severity"], "") if lively else "dim")
+        yield Text(f"        {_time(alarm['began_wall_ns'])}  {_state(alarm)}", style="dim")
+        yield Text(f"        {what}{times}")
 
 
 def _state(alarm: dict[str, Any]) -> str:

@@ -97,6 +97,7 @@ def guard_of(settings: Settings, site: Site, limits: Limits, latch: Latch | None
             control=settings.control_mode == "control",
             foreign=() if site.whole_view else site.views[device.name].foreign,
             power_min=device.power_min,
+            capacity=site.capacity_of(device),
         )
         for device in site.units
     ]
@@ -121,6 +122,7 @@ def describe(settings: Settings, site: Site, limits: Limits) -> dict[str, Any]:
                 "profile": device.compiled.id,
                 "foreign": [] if site.whole_view else sorted(site.views[device.name].foreign),
                 "power_min": device.power_min,
+                "capacity": site.capacity_of(device),
             }
             for device in site.units
         ],
@@ -147,6 +149,7 @@ def guard_from(description: Mapping[str, Any]) -> SafetyGuard:
             control=settings["control_mode"] == "control",
             foreign=frozenset(unit["foreign"]),
             power_min=unit["power_min"],
+            capacity=unit["capacity"],
         )
         for unit in description["units"]
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -112,6 +113,8 @@ class ControlCycle:
         self.last: CycleRecord | None = None
         self.view: ProcessImage | None = None
         """What people look at first, as of the last whole image."""
+        self.watch: Callable[[], Iterable[Condition]] = tuple
+        """What else is wrong around the plant, asked once a second."""
         self._plant = plant
         self._whole_at = -_WHOLE
         self._looked_at = -_WHOLE
@@ -129,6 +132,8 @@ class ControlCycle:
         self._hands = [Hand(name, driver, guard, clock) for name, driver in plant.units.items()]
         self._failed = ""
         self._cycle_failed = ""
+        self._act_failed: dict[str, str] = {}
+        self._broken: list[Condition] = []
         self._pending: list[Event] = []
         self._devices: list[Condition] = []
 
@@ -181,7 +186,7 @@ class ControlCycle:
         decision = self._decide(views, kept, fresh)
         decided = self._clock.monotonic()
         done = await self._act(decision, fresh, frozen, start + _WRITE_SHARE * self._period)
-        conditions = [*self._guard.conditions, *self._device_conditions(frozen)]
+        conditions = [*self._guard.conditions, *self._broken, *self._device_conditions(frozen)]
         if (lost := self._keeper.condition) is not None:
             conditions.append(lost)
         if self._box is not None:
@@ -218,7 +223,11 @@ class ControlCycle:
         self._recorder.append(record)
         self._count(record)
         self._cycle_failed = ""
-        failures = [self._failed, *(hand.take_failure() for hand in self._hands)]
+        failures = [
+            self._failed,
+            *(c.message for c in self._broken),
+            *(hand.take_failure() for hand in self._hands),
+        ]
         self._pulse.beat(
             record,
             self.active,
@@ -255,22 +264,31 @@ class ControlCycle:
     ) -> dict[str, Done]:
         """Let every hand do its part; a slow device costs only its own."""
         told = {unit.unit: unit for unit in decision.units}
+        self._broken = []
         acts = [
-            hand.act(told[hand.name], fresh=hand.name in fresh, frozen=frozen, deadline=deadline)
+            self._act_alone(
+                hand, hand.act(told[hand.name], fresh=hand.name in fresh, frozen=frozen, deadline=deadline)
+            )
             for hand in self._hands
         ]
-        if len(acts) == 1:
-            return {self._hands[0].name: await acts[0]}
-        done: dict[str, Done] = {}
-        errors: list[BaseException] = []
-        for hand, one in zip(self._hands, await asyncio.gather(*acts, return_exceptions=True), strict=True):
-            if isinstance(one, BaseException):
-                errors.append(one)
-            else:
-                done[hand.name] = one
-        if errors:  # only now: no hand's part may run on into the next cycle
-            raise errors[0]
-        return done
+        done = [await acts[0]] if len(acts) == 1 else await asyncio.gather(*acts)
+        return {hand.name: one for hand, one in zip(self._hands, done, strict=True)}
+
+    async def _act_alone(self, hand: Hand, act: Coroutine[Any, Any, Done]) -> Done:
+        """An error in one device's part costs the others nothing; its own dead-man is not fed in this cycle."""
+        try:
+            return await act
+        except Exception as error:
+            message = f"command failed: {type(error).__name__}: {error}"
+            message = f"{hand.name}: {message}" if hand.name else message
+            if message != self._act_failed.get(hand.name):
+                log.exception("command failed")
+            self._act_failed[hand.name] = message
+            point = hand.name or None
+            self._broken.append(
+                Condition(code="cycle_failed", severity=Severity.ALARM, message=message, point=point)
+            )
+            return Done()
 
     def _decide(self, views: dict[str, ProcessImage], kept: ProcessImage, fresh: frozenset[str]) -> Decision:
         """The guard's decision; the safe state when it fails, and after a cycle that did not come to its end.
@@ -285,7 +303,6 @@ class ControlCycle:
             message = f"decision failed: {type(error).__name__}: {error}"
             if message != self._failed:
                 log.exception("decision failed")
-                self._note("cycle_failed", Severity.ALARM, message)
             self._failed = message
             return self._guard.fall_back(message)
         self._failed = ""
@@ -307,7 +324,7 @@ class ControlCycle:
         """What is wrong with the devices, looked at once a second."""
         if now - self._looked_at >= 1.0 - 0.5 * self._period:
             self._looked_at = now
-            self._devices = list(self._plant.conditions())
+            self._devices = [*self._plant.conditions(), *self.watch()]
         return self._devices
 
     def _texts(self) -> dict[str, str]:

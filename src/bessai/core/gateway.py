@@ -17,6 +17,7 @@ import numpy as np
 from bessai import __version__
 from bessai.core.assembly import control_plane, describe
 from bessai.core.black_box import BlackBox
+from bessai.core.conditions import Condition
 from bessai.core.front import Front
 from bessai.core.heartbeat import Notifier
 from bessai.core.keeping import take_up
@@ -106,6 +107,7 @@ class Gateway:
         self.socket = LocalSocket(
             path, self.book, self.status, self.clock, self.plant.device_status, front.handlers
         )
+        self.cycle.watch = self._service_conditions
         environment = settings.environment() | {
             "BESSAI_SOCKET": str(path),
             "BESSAI_PUBLISH": _published(site),
@@ -121,9 +123,19 @@ class Gateway:
         await self.socket.start()
         for event in self.journal.events_on_open:
             self.cycle.note(event)
+        mode = self.settings.control_mode
+        watches = commands_nothing(self.settings, self.site)
+        if watches is not None:
+            log.warning("%s", watches)
         self._note(
-            "gateway_started", f"gateway {__version__} started, control mode {self.settings.control_mode}"
+            "gateway_started",
+            f"gateway {__version__} started, control mode {mode}" + (f"; {watches}" if watches else ""),
         )
+        for unit in self.guard.untested:
+            self._note(
+                "dead_man_untested",
+                f"{unit or 'the device'}: nobody has seen its dead-man work here; run `bessai commission deadman`",
+            )
         if (problem := self.pulse.problem) is not None:
             log.error(problem)
         supervision = asyncio.create_task(self.supervisor.run(self.stop)) if self.supervisor else None
@@ -213,15 +225,25 @@ class Gateway:
         for i, (name, unit) in enumerate(zip(image.layout.names, image.layout.units, strict=True)):
             value = float(image.values[i])
             point: dict[str, Any] = {
-                "value": None if math.isnan(value) else value,
+                "value": value if math.isfinite(value) else None,
                 "unit": unit,
                 "quality": Quality(int(image.quality[i])).label,
                 "age": None if np.isnan(ages[i]) else round(float(ages[i]), 3),
             }
-            if (meaning := image.layout.meaning(name, value)) is not None:
+            if math.isfinite(value) and (meaning := image.layout.meaning(name, value)) is not None:
                 point["meaning"] = meaning
             points[name] = point
         return points
+
+    def _service_conditions(self) -> list[Condition]:
+        """What the service plane says is wrong that concerns control."""
+        sinks = self.socket.service_status.get("sinks")
+        found = [s for s in sinks if isinstance(s, dict)] if isinstance(sinks, list) else []
+        return [
+            Condition(code="schedule_invalid", severity=Severity.WARNING, message=str(sink["last_error"]))
+            for sink in found
+            if sink.get("name") == "schedule" and sink.get("last_error")
+        ]
 
     def _service_died(self, code: int) -> None:
         self._note("service_plane_died", f"service plane ended with code {code}", Severity.WARNING)
@@ -248,6 +270,29 @@ def missing_power_limits(profile: CompiledProfile, limits: Limits) -> list[str]:
     ]
 
 
+def missing_limit_points(site: Site, limits: Limits) -> list[str]:
+    """Points of the limits file that no device tells of a commanded unit, or of a plant that is only watched."""
+    seen = [(unit.name, site.views[unit.name].layout) for unit in site.units] or [("", site.view.layout)]
+    return [
+        f"LIMITS_FILE: it limits {point}, which no device tells{f' of {name}' if name else ''}; add the device that "
+        "does, or take the limit out"
+        for name, layout in seen
+        for point in limits.named
+        if point not in layout.index
+    ]
+
+
+def commands_nothing(settings: Settings, site: Site) -> str | None:
+    """Why a gateway that is to control only watches, or None."""
+    if settings.control_mode != "control":
+        return None
+    if not site.units:
+        return "no device is commanded: none has `control: true` in the site file"
+    if all(unit.compiled.control is None for unit in site.units):
+        return f"no device is commanded: profile {site.units[0].compiled.id} has no control section"
+    return None
+
+
 def slow_evidence(site: Site, limits: Limits, stale_after: float) -> list[str]:
     """Devices that control judges the battery by, and that are read too seldom for it."""
     if site.whole_view:
@@ -270,9 +315,8 @@ def slow_evidence(site: Site, limits: Limits, stale_after: float) -> list[str]:
 
 
 def _published(site: Site) -> str:
-    """What the service plane is told to publish: `all`, or the device whose points go with the plant's."""
-    device = site.controlled
-    return "all" if site.publish == "all" else f"plant {device.name if device else ''}".strip()
+    """What the service plane is told to publish: `all`, or the devices whose points go with the plant's."""
+    return "all" if site.publish == "all" else " ".join(["plant", *(device.name for device in site.units)])
 
 
 _LARGEST_MESSAGE = 9_000_000

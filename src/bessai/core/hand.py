@@ -17,6 +17,7 @@ from bessai.core.guard import SafetyGuard
 from bessai.drivers import UniversalDriver
 from bessai.drivers.link import NO_ANSWER_YET
 from bessai.model import Clock, Command, GuardState, Severity, UnitDecision, WriteOutcome
+from bessai.registry.sequences import NotKnownError
 
 log = logging.getLogger("bessai.cycle")
 
@@ -139,7 +140,10 @@ class Hand:
         if self._writing is not None:
             self._writing.cancel()
             await asyncio.wait({self._writing}, timeout=within / 2)
-        command = self._guard.release(self.name)
+        try:
+            command = self._guard.release(self.name)
+        except NotKnownError as error:
+            return f"control could not be handed back ({error}): the device falls back by its dead-man"
         if command is None and self._writing is None:
             return "the device was never commanded"
         verified = False

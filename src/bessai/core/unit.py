@@ -31,6 +31,8 @@ START_GRACE = 10.0
 DISOBEYED = 3
 """Times within an hour that a device may do more than it was told before it is a trip."""
 
+DISOBEYED_CODE = "command_disobeyed"
+
 RISES = 600
 """Rises of the setpoint that a device bears a minute where its profile says nothing: one in each 100 ms cycle."""
 
@@ -118,6 +120,7 @@ class Unit:
         control: False to monitor only.
         foreign: points of its view that are measured by other devices.
         power_min: smallest power in kW, besides zero, that it can run at.
+        capacity: kWh behind it, where the site file tells it.
     """
 
     def __init__(
@@ -130,12 +133,17 @@ class Unit:
         control: bool = True,
         foreign: Container[str] = (),
         power_min: float = 0.0,
+        capacity: float | None = None,
     ) -> None:
         self.name = name
         self.profile = profile
         self.limits = limits
         self.dead_man = dead_man
         self.power_min = power_min
+        self.curves = [(limit.point, limit.charge.points, limit.discharge.points) for limit in limits.states]
+        self.trip_levels = limits.trip_levels
+        """With `curves`, what the second look judges a setpoint by."""
+        self.capacity = capacity
         self.image: ProcessImage | None = None
         self.check = EnvelopeCheck(profile, limits)
         self._control = control
@@ -169,6 +177,11 @@ class Unit:
     def standing(self) -> float | None:
         """The verified setpoint that the device has now, in kW; None when there is none."""
         return None if self._memory.kind is None else self._memory.setpoint
+
+    @property
+    def controllable(self) -> bool:
+        """True when power may be commanded at all: it is wanted, and the device has a dead-man."""
+        return self._control and self.dead_man.refusal is None
 
     @property
     def withheld(self) -> bool:
@@ -220,8 +233,10 @@ class Unit:
             safe = look.envelope.safe and not look.effect.disobeys and not self.dead_man.idle
             ready = (self.dead_man.armed(now) or self.withheld) and not look.coming
             memory.state = self._next_state(look.envelope, safe=safe, ready=ready, fresh=fresh)
-        if self.withheld and (memory.state not in GRANTING or look_time(self.image) >= self._until):
-            self.resume()
+        if self.withheld:
+            outside = look.envelope.bounds.clip(self.standing or 0.0) != (self.standing or 0.0)
+            if outside or memory.state not in GRANTING or look_time(self.image) >= self._until:
+                self.stop_test()
         return memory.state
 
     def may_write(self, now: float) -> bool:
@@ -236,6 +251,27 @@ class Unit:
         """End a dead-man test: the device is told anew."""
         self._memory.withheld_until = None
         self.connection_changed()
+
+    def stop_test(self) -> None:
+        """End a dead-man test for the sake of safety: zero, until the dead-man is proved again."""
+        self.resume()
+        if self._memory.state in GRANTING:
+            self._memory.state = GuardState.HOLD
+
+    def fall_back(self) -> GuardState:
+        """The state of a unit in a cycle without a decision."""
+        memory = self._memory
+        memory.valid = 0
+        memory.state = GuardState.MONITOR if self.watched else GuardState.HOLD
+        if self.withheld:
+            self.resume()
+        return memory.state
+
+    @property
+    def watched(self) -> bool:
+        """True when it is never commanded: by configuration, or because it cannot be controlled safely."""
+        blind = self.image is not None and _blind(self.image) is not None
+        return not self._control or self.dead_man.refusal is not None or blind
 
     @property
     def _until(self) -> float:
@@ -254,7 +290,8 @@ class Unit:
         steps = {"zero": control.zero, "charge": control.charge, "discharge": control.discharge}
         own = self._fill(steps[kind_of(setpoint)], setpoint, 0.0)
         if control.reactive is not None and reactive is not None:
-            own = (*self._fill(control.reactive, setpoint, reactive), *own)
+            kvar = self._fill(control.reactive, setpoint, reactive)
+            own = (*own, *kvar) if setpoint == 0 else (*kvar, *own)  # a refused kvar never keeps zero from it
         return (*self.dead_man.arming(), *own)
 
     def stop_writes(self) -> tuple[Write, ...] | None:
@@ -332,7 +369,7 @@ class Unit:
         message = f"did more than it was told, or the opposite, {DISOBEYED} times within an hour"
         return [
             Trip(
-                code="command_disobeyed",
+                code=DISOBEYED_CODE,
                 unit="",
                 point=point,
                 value=image.good(point or ""),
@@ -380,7 +417,7 @@ class Unit:
     def _may_come(self, condition: Condition, image: ProcessImage) -> bool:
         """True for a power limit that is still on its way: slower classes are read after the fast one."""
         memory = self._memory
-        if condition.code != "power_limit_unknown" or memory.state is not GuardState.STARTING:
+        if condition.code != "power_limit_unknown" or memory.state in GRANTING:
             return False
         early = memory.began is not None and image.monotonic - memory.began < 2 * START_GRACE
         point = condition.point or ""

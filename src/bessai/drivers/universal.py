@@ -22,6 +22,7 @@ from bessai.registry import CompiledProfile
 from bessai.registry.schema import Connection
 
 _NEVER = (-1, -1)
+_GOOD = int(Quality.GOOD)  # numpy compares with a member of the enumeration several times as slowly
 _RECHECK = 30.0
 """Seconds until a device that is another one than expected is looked at again."""
 
@@ -268,7 +269,7 @@ class UniversalDriver:
         """The latest value of a point, None unless its last reading was good."""
         i = self.profile.layout.index.get(name)
         arrays = self._columns.arrays
-        return float(arrays.values[i]) if i is not None and arrays.quality[i] == Quality.GOOD else None
+        return float(arrays.values[i]) if i is not None and arrays.quality[i] == _GOOD else None
 
     def _note(self, error: ModbusError | None) -> None:
         self._well = error is None

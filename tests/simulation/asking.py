@@ -1,0 +1,32 @@
+"""Everybody who asks for power."""
+
+from __future__ import annotations
+
+import math
+from random import Random
+
+from bessai.model import Bounds, Priority, Request
+
+
+def random_request(rng: Random, now: float, size: float = 12.0) -> Request:
+    """A request; powers up to `size` kW, a little more than the plant can do."""
+    source, priority = rng.choice(
+        [
+            ("grid_operator", Priority.GRID_OPERATOR),
+            ("operator", Priority.OPERATOR),
+            ("power_plant", Priority.POWER_PLANT),
+            ("schedule", Priority.SCHEDULE),
+            ("optimiser", Priority.OPTIMISER),
+        ]
+    )
+    bounds = Bounds()
+    if rng.random() < 0.4:
+        low = rng.uniform(-size, size * 2 / 3)
+        bounds = Bounds(low, low + rng.uniform(0, size))
+    small = rng.uniform(-size, size) / 12
+    power = None if rng.random() < 0.2 else rng.choice([0.0, rng.uniform(-size, size), small])
+    lease = math.exp(rng.uniform(math.log(1.0), math.log(400.0)))
+    target = rng.uniform(5, 100) if rng.random() < 0.15 else None
+    return Request(
+        source=source, priority=priority, power=power, bounds=bounds, soc_target=target, expires=now + lease
+    )
