@@ -134,7 +134,6 @@ def start(tmp_path: Path) -> Iterator[Start]:
         open_things.append(twin)
         manager = NotifySocket(tmp_path / "notify")
         open_things.append(manager)
-        script = (sys.executable, str(SUPPORT / "broken_gateway.py"), bug)
         gateway = GatewayProcess(
             tmp_path / "data",
             INVERTER_PORT=str(twin.port),
@@ -144,7 +143,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
             NOTIFY_SOCKET=manager.address,
             **environment,
         )
-        gateway.command = script if bug else gateway.command
+        if bug:
+            gateway.command = (sys.executable, str(SUPPORT / "broken_gateway.py"), bug)
         gateway.__enter__()
         open_things.append(gateway)
         site = Site(device, twin, gateway, manager)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def test_from_a_trip_to_power_again(start: Start, tmp_path: Path) -> None:
     assert done[0]["triggers"][0]["code"] == "cell_voltage_high"
     replayed = bessai("replay", done[0]["file"])
     assert replayed.returncode == 0, replayed.stdout + replayed.stderr
-    acknowledged = run("alarms", "ack", "cell_voltage_high", "--point", "cell_voltage_max", "--reason", "seen", "--user", "ana")  # fmt: skip
+    acknowledged = run("alarms", "ack", "cell_voltage_high", "--reason", "seen", "--user", "ana")
     assert acknowledged.returncode == 0, acknowledged.stderr
 
     # killed at once, it is still tripped
@@ -174,12 +175,12 @@ def test_noise_at_a_threshold_is_one_transition(start: Start, tmp_path: Path) ->
     powers = [entry.decision["setpoint"] for entry in entries if entry.kind == "cycle"]
     first = powers.index(POWER)
     on = [p == POWER for p in powers[first:]]
-    stops = sum(a and not b for a, b in zip(on, on[1:], strict=False))
+    stops = sum(a and not b for a, b in pairwise(on))
     assert stops == 2
 
 
 def test_noise_at_a_trip_is_one_trip(start: Start, tmp_path: Path) -> None:
-    """Noise that falls below the level starts the delay anew; a steady excess trips, and noise after it changes nothing."""
+    """Noise below the level starts the delay anew; a steady excess trips, and noise after it changes nothing."""
     site = start()
 
     def noise(seconds: float) -> None:

@@ -28,7 +28,7 @@ def bessai(
 
 
 class GatewayProcess:
-    """`bessai run`, or another `command`, with its status; use as a context manager."""
+    """`bessai run`, with its status; use as a context manager."""
 
     command: tuple[str, ...] = (*BESSAI, "run")
 
