@@ -3,12 +3,11 @@
     python -m benchmarks.control [--quick] [--json] [--minutes M] [--only decide,jitter]
 
 `decide`: `SafetyGuard.decide` and `command` for every unit, on images made directly, for 1 and 100 commanded Huawei
-SUN2000 with batteries: `steady` while the wish stays the same, `moving` while every cycle brings a new setpoint to every
-unit (the second look and the writes included). Times are of single cycles, in wall and in process time.
+SUN2000 with batteries: `steady` while the wish stays the same, `moving` while every cycle brings a new setpoint to
+every unit (the second look and the writes included). Times are of single cycles, in wall and in process time.
 
-`jitter`: see `benchmarks.jitter`. No peer runs here beside ours: OpenEMS and the Frequenz power manager need their own
-servers and clouds of components, and a naive loop written here would be no peer. So results are told as shares of the
-cycle.
+`jitter`: see `benchmarks.jitter`. No named peer runs offline beside ours, and a naive loop written here would be no
+peer: results are told as shares of the cycle.
 """
 
 from __future__ import annotations
@@ -174,13 +173,13 @@ def main() -> None:
         for schedule in SCHEDULES:
             seconds = 5.0 if chosen.quick else 60 * chosen.minutes
             try:
-                found = measure(schedule, seconds)
+                measured = measure(schedule, seconds)
             except JitterError as error:
-                found = {"refused": str(error)}
-            result[f"jitter_{schedule}"] = found
-            if "refused" in found:
-                result["notes"].append(f"jitter {schedule}: {found['refused']}")
-            rows += _jitter_rows(schedule, found)
+                measured = {"refused": str(error)}
+            result[f"jitter_{schedule}"] = measured
+            if "refused" in measured:
+                result["notes"].append(f"jitter {schedule}: {measured['refused']}")
+            rows += _jitter_rows(schedule, measured)
     report(result, rows, as_json=chosen.json)
 
 
