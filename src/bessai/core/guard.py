@@ -197,7 +197,8 @@ class SafetyGuard:
             return None
         why = self._objection(told, device, armed=armed)
         if why is not None:
-            self._objections[unit] = why
+            if armed:  # else an answer that came late disproved the dead-man: the decision could not know
+                self._objections[unit] = why
             kind, setpoint, reactive = "zero", 0.0, None if reactive is None else 0.0
         elif kind != "zero":
             self._objections.pop(unit, None)

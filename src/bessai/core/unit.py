@@ -220,8 +220,9 @@ class Unit:
             safe = look.envelope.safe and not look.effect.disobeys and not self.dead_man.idle
             ready = (self.dead_man.armed(now) or self.withheld) and not look.coming
             memory.state = self._next_state(look.envelope, safe=safe, ready=ready, fresh=fresh)
-        if self.withheld and (memory.state not in GRANTING or look_time(self.image) >= self._until):
+        if self.withheld and self._ends_test(look.envelope):
             self.resume()
+            memory.state = GuardState.HOLD if memory.state in GRANTING else memory.state  # to be proved anew
         return memory.state
 
     def may_write(self, now: float) -> bool:
@@ -236,6 +237,12 @@ class Unit:
         """End a dead-man test: the device is told anew."""
         self._memory.withheld_until = None
         self.connection_changed()
+
+    def _ends_test(self, envelope: Envelope) -> bool:
+        """Whether a dead-man test is over: late, no longer safe, or at a power that is no longer allowed."""
+        has, bounds = self.standing, envelope.bounds
+        fits = has is None or bounds.clip(has) == has
+        return not fits or self._memory.state not in GRANTING or look_time(self.image) >= self._until
 
     @property
     def _until(self) -> float:
