@@ -60,11 +60,13 @@ class GuardMachine(RuleBasedStateMachine):
             unit.world.lose(name, quality, count)
 
     @rule(
-        kind=st.sampled_from(("reset", "maintenance_on", "maintenance_off", "deadman_test", "deadman_test_end")),
+        kind=st.sampled_from(
+            ("reset", "maintenance_on", "maintenance_off", "deadman_test", "deadman_test_end")
+        ),
         role=st.sampled_from(Role),
         passed=st.booleans(),
     )
-    def operate(self, kind: str, role: Role, passed: bool) -> None:  # noqa: FBT001
+    def operate(self, kind: str, role: Role, passed: bool) -> None:
         unit = next(iter(self.driver.units)) if kind.startswith("deadman") else ""
         self.driver.operate(
             Operation(kind=kind, user="ana", role=role, reason="test", code="all", unit=unit, passed=passed)

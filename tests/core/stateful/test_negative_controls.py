@@ -40,7 +40,9 @@ def changed(image: ProcessImage, home: Mapping[str, float], hide: Callable[[str,
         i = image.layout.index[name]
         if hide(name, int(quality[i])):
             values[i], quality[i] = value, Quality.GOOD
-    return ProcessImage(image.layout, image.cycle, image.monotonic, image.wall_ns, values, quality, image.times)
+    return ProcessImage(
+        image.layout, image.cycle, image.monotonic, image.wall_ns, values, quality, image.times
+    )
 
 
 def _still(unit: UnitSetup) -> dict[str, float]:
@@ -297,6 +299,7 @@ def test_the_second_look_mends_a_loose_envelope(tmp_path: Path) -> None:
             for _ in range(200):
                 driver.cycle()
         except Violation as violation:  # of what it does not know, or does not see when nothing is written
-            assert any(word in str(violation) for word in ("far enough", "stands", "since the last hold"))
+            if not any(word in str(violation) for word in ("far enough", "stands", "since the last hold")):
+                raise
         refused += driver.episode.second_looks
     assert refused > 0

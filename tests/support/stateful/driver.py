@@ -282,18 +282,25 @@ class Driver:
             self.trips.settled(revision)
 
     def _act(
-        self, name: str, unit: _Unit, state: GuardState, setpoint: float, reactive: float | None, *, fresh: bool
+        self,
+        name: str,
+        unit: _Unit,
+        state: GuardState,
+        setpoint: float,
+        reactive: float | None,
+        *,
+        fresh: bool,
     ) -> None:
         """What the cycle's hand does with one device."""
         guard, now = self._guard, self.now
         verified, disproved = fresh, False
         if unit.pending is not None:
-            command, outcome, left = unit.pending
+            late, outcome, left = unit.pending
             if left > 0:
-                unit.pending = command, outcome, left - 1
+                unit.pending = late, outcome, left - 1
                 return
             unit.pending = None
-            self._answer(name, unit, command, outcome)
+            self._answer(name, unit, late, outcome)
             verified = verified and outcome.verified
             disproved = not outcome.verified  # after the decision: zero is then right, and no difference
         command = guard.command(name, now)
@@ -399,8 +406,11 @@ class Driver:
     def _operate(self) -> None:
         random = self._random
         kind = random.choice(
-            ("reset", "reset", "reset", "maintenance_on", "maintenance_off", "maintenance_off")
-            + ("deadman_test", "deadman_test", "deadman_test_end")
+            (
+                *("reset", "reset", "reset"),
+                *("maintenance_on", "maintenance_off", "maintenance_off"),
+                *("deadman_test", "deadman_test", "deadman_test_end"),
+            )
         )
         self.operate(
             Operation(

@@ -86,14 +86,13 @@ class UnitJudge:
             ((top - limits.soc_taper, 1.0), (top, 0.1)),
             ((bottom, 0.1), (bottom + limits.soc_taper, 1.0)),
         )
-        self.curves = [
-            taper,
-            *(
-                (limit.point, limit.charge.points if limit.charge else (), limit.discharge.points if limit.discharge else ())
-                for limit in self.levels
-            ),
-        ]  # fmt: skip
-        self.trips = [(limit.point, limit.side, limit.trip.at) for limit in self.levels if limit.trip is not None]
+        self.curves: list[tuple[str, Curve, Curve]] = [taper]
+        for limit in self.levels:
+            curves = [() if curve is None else curve.points for curve in (limit.charge, limit.discharge)]
+            self.curves.append((limit.point, curves[0], curves[1]))
+        self.trips = [
+            (limit.point, limit.side, limit.trip.at) for limit in self.levels if limit.trip is not None
+        ]
         self.restarted()
 
     def _zones(self) -> Iterator[Zone]:

@@ -27,7 +27,9 @@ def request_bounds(
         (
             r.priority
             for r in requests
-            if not (r.bounds.low <= 0 <= r.bounds.high and r.reactive_bounds.low <= 0 <= r.reactive_bounds.high)
+            if not (
+                r.bounds.low <= 0 <= r.bounds.high and r.reactive_bounds.low <= 0 <= r.reactive_bounds.high
+            )
         ),
         default=-1,
     )
@@ -53,7 +55,8 @@ class PlantJudge:
 
     def restarted(self) -> None:
         """A new process."""
-        self._last, self._at = 0.0, None
+        self._last = 0.0
+        self._at: float | None = None
         self._ran = False
         self._phase: str | None = "start"
         self._moved = False
@@ -114,7 +117,9 @@ class PlantJudge:
             return None  # less power in the same direction is never too fast: a limit may be behind it
         setup = self._setup
         rate = setup.up if power > last else setup.down
-        first = setup.start if self._phase == "start" else setup.recovery if self._phase else None
+        first = (
+            setup.start if self._phase == "start" else setup.recovery if self._phase == "recovery" else None
+        )
         if first is not None and not self._gap:
             rate = first if rate is None else min(rate, first)
         if rate is None:
@@ -145,10 +150,15 @@ class PlantJudge:
             self._phase, self._moved = self._phase or "recovery", False
         self._ran = running
         self._moved = self._moved or power != 0
-        arrived = power == decision.target if decision.target else self._moved  # or nothing is wanted
+        wanted, bounds = decision.target, decision.bounds
+        arrived = power == wanted if wanted else self._moved and bounds.low < 0 < bounds.high
         held = {"refused", "write_interval"} & set(decision.limited_by)
-        if running and (arrived or held):  # lenient: what the units did not take may have been the target
+        if running and arrived:
             self._phase, self._moved = None, False
+        elif running and self._phase and (held or not wanted):
+            self._phase = (
+                "unknown"  # it may have ended: a bystander cannot say, and judges the usual ramp only
+            )
         if self._since is None or (power > 0) - (power < 0) != (self._last > 0) - (self._last < 0):
             self._since = now
         self._last, self._at = power, now

@@ -111,7 +111,6 @@ class Setup:
     min_off: float = 0.0
     cycle: float = 1.0
 
-
     @property
     def text(self) -> str:
         """What matters of it, in a line."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bessai.model import Decision, Role, Trip
-from support.stateful.judge import FLAGS, Readings, UnitJudge
+from support.stateful.judge import FLAGS, UnitJudge
 
 Key = tuple[str, str, str | None]
 """Code, unit and point of a trip."""
@@ -67,11 +67,13 @@ class TripJudge:
             if role < trip.reset:
                 return f"a {role.label} reset {trip.code}, which takes a {trip.reset.label}"
             if self._there(key, now):
-                return f"{trip.code} of {trip.unit or 'the unit'} was reset while its cause is there or unknown"
+                return (
+                    f"{trip.code} of {trip.unit or 'the unit'} was reset while its cause is there or unknown"
+                )
             self._leaving[key] = revision
         return None
 
-    def switched(self, on: bool, role: Role) -> str | None:  # noqa: FBT001
+    def switched(self, on: bool, role: Role) -> str | None:
         """The guard said that it began or ended maintenance; what is wrong with that."""
         if not on and self.maintenance is not None and role < self.maintenance:
             return f"a {role.label} ended the maintenance of a {self.maintenance.label}"
@@ -149,7 +151,10 @@ class TripJudge:
                 value = values.get(point)
                 found.append(((point, unit, point), None if value is None else value != FLAGS[point][0], 0.0))
         limits, current = judge.setup.limits, values.get("battery_current")
-        sheets = (("charge", -1.0, limits.charge_current_max), ("discharge", 1.0, limits.discharge_current_max))
+        sheets = (
+            ("charge", -1.0, limits.charge_current_max),
+            ("discharge", 1.0, limits.discharge_current_max),
+        )
         for way, sign, sheet in sheets if judge.currents else ():
             told = values.get(f"{way}_current_max")
             known = [max(0.0, a) for a in (told, sheet) if a is not None]
