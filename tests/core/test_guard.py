@@ -31,6 +31,7 @@ from bessai.model import (
     Request,
     Role,
     Severity,
+    Trip,
     UnitDecision,
     WriteOutcome,
 )
@@ -823,3 +824,12 @@ def test_an_answer_that_comes_after_the_decision_means_zero_and_no_alarm(scene: 
     assert command is not None
     assert command.kind == "zero"
     assert scene.guard.memory.objections == {}
+
+
+def test_no_reset_before_anybody_has_looked(scene: Scene) -> None:
+    trip = Trip(code="cell_voltage_high", unit="", point="battery_temperature")
+    scene.guard.latch.trip(trip)
+    reset = Operation(kind="reset", user="ana", role=Role.ENGINEER, reason="looked", code="all")
+    assert "cannot be judged" in str(scene.guard.operate(reset, scene.now, 0))
+    scene.cycle()
+    assert scene.guard.operate(reset, scene.now, 0) is None

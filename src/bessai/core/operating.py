@@ -92,7 +92,11 @@ class Desk:
 
     def _still(self, looks: Mapping[str, Look]) -> set[tuple[str, str, str | None]]:
         """Causes of trips that are there now, or that nobody can judge now."""
-        still = set()
+        still = {  # right after a start nobody has looked yet
+            (trip.code, trip.unit, trip.point)
+            for trip in self._latch.standing
+            if trip.point is not None and trip.unit in self._units and trip.unit not in looks
+        }
         for name, look in looks.items():
             image = self._units[name].image
             present = {(c.code, c.point) for c in look.envelope.conditions if c.severity >= Severity.ALARM}

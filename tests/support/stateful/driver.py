@@ -319,7 +319,7 @@ class Driver:
             if unit.tested_until is not None and now > unit.tested_until + 1e-6:
                 raise Violation("a dead-man test that is over still keeps the unit from being told")
             self._stands(name, unit, state)
-        if verified and unit.pending is None and state not in {GuardState.MONITOR, GuardState.HOLD}:
+        if verified and state not in {GuardState.MONITOR, GuardState.HOLD}:
             feed = guard.feed(name, now) if guard.standing(name) else None
             if feed is not None:
                 if unit.tested_until is not None:
