@@ -101,10 +101,10 @@ class Desk:
 
     def _still(self, looks: Mapping[str, Look]) -> set[tuple[str, str, str | None]]:
         """Causes of trips that are there now, or that nobody can judge now."""
-        still = {  # in the first moments after a start nobody has looked yet
+        still = {  # right after a start nobody has looked yet
             (trip.code, trip.unit, trip.point)
             for trip in self._latch.standing
-            if trip.unit in self._units and trip.unit not in looks
+            if trip.point is not None and trip.unit in self._units and trip.unit not in looks
         }
         for name, look in looks.items():
             image = self._units[name].image

@@ -233,10 +233,9 @@ class Unit:
             safe = look.envelope.safe and not look.effect.disobeys and not self.dead_man.idle
             ready = (self.dead_man.armed(now) or self.withheld) and not look.coming
             memory.state = self._next_state(look.envelope, safe=safe, ready=ready, fresh=fresh)
-        if self.withheld:
-            outside = look.envelope.bounds.clip(self.standing or 0.0) != (self.standing or 0.0)
-            if outside or memory.state not in GRANTING or look_time(self.image) >= self._until:
-                self.stop_test()
+        if self.withheld and self._ends_test(look.envelope):
+            self.resume()
+            memory.state = GuardState.HOLD if memory.state in GRANTING else memory.state  # to be proved anew
         return memory.state
 
     def may_write(self, now: float) -> bool:
@@ -252,26 +251,11 @@ class Unit:
         self._memory.withheld_until = None
         self.connection_changed()
 
-    def stop_test(self) -> None:
-        """End a dead-man test for the sake of safety: zero, until the dead-man is proved again."""
-        self.resume()
-        if self._memory.state in GRANTING:
-            self._memory.state = GuardState.HOLD
-
-    def fall_back(self) -> GuardState:
-        """The state of a unit in a cycle without a decision."""
-        memory = self._memory
-        memory.valid = 0
-        memory.state = GuardState.MONITOR if self.watched else GuardState.HOLD
-        if self.withheld:
-            self.resume()
-        return memory.state
-
-    @property
-    def watched(self) -> bool:
-        """True when it is never commanded: by configuration, or because it cannot be controlled safely."""
-        blind = self.image is not None and _blind(self.image) is not None
-        return not self._control or self.dead_man.refusal is not None or blind
+    def _ends_test(self, envelope: Envelope) -> bool:
+        """Whether a dead-man test is over: late, no longer safe, or at a power that is no longer allowed."""
+        has, bounds = self.standing, envelope.bounds
+        fits = has is None or bounds.clip(has) == has
+        return not fits or self._memory.state not in GRANTING or look_time(self.image) >= self._until
 
     @property
     def _until(self) -> float:
