@@ -6,6 +6,7 @@ A slow or silent device never delays a tick: its `Hand` waits only within the pe
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
@@ -275,7 +276,7 @@ class ControlCycle:
         return {hand.name: one for hand, one in zip(self._hands, done, strict=True)}
 
     async def _act_alone(self, hand: Hand, act: Coroutine[Any, Any, Done]) -> Done:
-        """An error in one device's part costs the others nothing; its own dead-man is not fed in this cycle."""
+        """An error in one device's part costs the others nothing; it itself is told zero, or falls back."""
         try:
             return await act
         except Exception as error:
@@ -284,6 +285,10 @@ class ControlCycle:
             if message != self._act_failed.get(hand.name):
                 log.exception("command failed")
             self._act_failed[hand.name] = message
+            with contextlib.suppress(Exception):
+                self._guard.connection_changed(
+                    hand.name
+                )  # nobody knows what the device has: zero, and proved anew
             point = hand.name or None
             self._broken.append(
                 Condition(code="cycle_failed", severity=Severity.ALARM, message=message, point=point)
