@@ -173,11 +173,11 @@ def test_an_exception_in_the_guard_ends_heartbeat_and_feeding(
             await scene.run(3)  # one cycle may end what was under way
             assert not any("WATCHDOG=1" in m for m in await scene.run(10))
             assert scene.pulse.why
-            assert scene.cycle.failed
+            assert scene.cycle.failed or "cycle_failed" in {c.code for c in scene.cycle.active}
             assert not any(record.fed for record in scene.records.records[-8:]) or what == "fall_back"
             registers = scene.device.registers
             assert registers[24] in {0, 5000}
-            if what in {"decide", "command"}:
+            if what != "feed":
                 fed = scene.feeds()
                 await scene.run(8)
                 zero = registers[24] == 0

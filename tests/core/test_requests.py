@@ -59,6 +59,13 @@ def test_the_lowest_priority_wins_inside_the_bounds_of_the_higher() -> None:
     ).ask("tso", Priority.GRID_OPERATOR, bounds=(-5, 20)).expect(20, ("request:tso",))
 
 
+def test_bounds_of_a_lower_priority_bind_no_higher_wish() -> None:
+    operator = Book().ask("operator", Priority.OPERATOR, 30)
+    operator.ask("optimiser", Priority.OPTIMISER, bounds=(-5, 5)).expect(30)
+    operator.ask("peer", Priority.OPERATOR, bounds=(-20, 20)).expect(20, ("request:peer",))
+    operator.ask("schedule", Priority.SCHEDULE, 10).expect(10)
+
+
 def test_leases_end() -> None:
     Book().ask("operator", Priority.OPERATOR, 10, lease=5).expect(10).later(4.9).expect(10).later(0.2).expect(
         0

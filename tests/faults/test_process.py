@@ -75,7 +75,8 @@ def test_a_bug_after_which_nothing_can_be_commanded(start: Start, bug: str) -> N
         site.until_fallen()
     if bug in {"command", "feed"}:
         assert "WATCHDOG=1" not in site.manager.take()
-    site.until_sick()
+    if bug != "writing hangs":  # said only when it is stuck beyond the time limits, a minute and more
+        site.until_sick()
     os.kill(site.gateway.process.pid, signal.SIGUSR2)
     if "hangs" not in bug:
         site.until_power()

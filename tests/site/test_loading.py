@@ -240,7 +240,7 @@ def test_several_commanded_devices_each_with_its_own_batteries(folder: Path) -> 
     [
         (("", ""), [400.0, 100.0]),
         ((r", capacity: \d+", ""), [None, None]),
-        ((r"batteries: .*\],", "capacity: 50,"), [50.0, 50.0]),
+        ((r"(?s)batteries: .*\],\n(.*?})\n.*", r"capacity: 50,\n\1\n"), [50.0, 50.0]),
     ],
 )
 def test_the_capacity_behind_a_commanded_device(

@@ -6,9 +6,10 @@ A slow or silent device never delays a tick: its `Hand` waits only within the pe
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -132,6 +133,8 @@ class ControlCycle:
         self._hands = [Hand(name, driver, guard, clock) for name, driver in plant.units.items()]
         self._failed = ""
         self._cycle_failed = ""
+        self._act_failed: dict[str, str] = {}
+        self._broken: list[Condition] = []
         self._pending: list[Event] = []
         self._devices: list[Condition] = []
 
@@ -184,7 +187,7 @@ class ControlCycle:
         decision = self._decide(views, kept, fresh)
         decided = self._clock.monotonic()
         done = await self._act(decision, fresh, frozen, start + _WRITE_SHARE * self._period)
-        conditions = [*self._guard.conditions, *self._device_conditions(frozen)]
+        conditions = [*self._guard.conditions, *self._broken, *self._device_conditions(frozen)]
         if (lost := self._keeper.condition) is not None:
             conditions.append(lost)
         if self._box is not None:
@@ -223,6 +226,7 @@ class ControlCycle:
         self._cycle_failed = ""
         failures = [
             self._failed,
+            *(c.message for c in self._broken),
             *(hand.take_failure() for hand in self._hands),
         ]
         self._pulse.beat(
@@ -261,12 +265,33 @@ class ControlCycle:
     ) -> dict[str, Done]:
         """Let every hand do its part; a slow device costs only its own."""
         told = {unit.unit: unit for unit in decision.units}
+        self._broken = []
         acts = [
-            hand.act(told[hand.name], fresh=hand.name in fresh, frozen=frozen, deadline=deadline)
+            self._act_alone(
+                hand, hand.act(told[hand.name], fresh=hand.name in fresh, frozen=frozen, deadline=deadline)
+            )
             for hand in self._hands
         ]
         done = [await acts[0]] if len(acts) == 1 else await asyncio.gather(*acts)
         return {hand.name: one for hand, one in zip(self._hands, done, strict=True)}
+
+    async def _act_alone(self, hand: Hand, act: Coroutine[Any, Any, Done]) -> Done:
+        """An error in one device's part costs the others nothing; it itself is told zero, or falls back."""
+        try:
+            return await act
+        except Exception as error:
+            message = f"command failed: {type(error).__name__}: {error}"
+            message = f"{hand.name}: {message}" if hand.name else message
+            if message != self._act_failed.get(hand.name):
+                log.exception("command failed")
+            self._act_failed[hand.name] = message
+            with contextlib.suppress(Exception):  # nobody knows what the device has: zero, and proved anew
+                self._guard.connection_changed(hand.name)
+            point = hand.name or None
+            self._broken.append(
+                Condition(code="cycle_failed", severity=Severity.ALARM, message=message, point=point)
+            )
+            return Done()
 
     def _decide(self, views: dict[str, ProcessImage], kept: ProcessImage, fresh: frozenset[str]) -> Decision:
         """The guard's decision; the safe state when it fails, and after a cycle that did not come to its end.

@@ -179,6 +179,7 @@ class Gateway:
             problems.append("no cycle has run yet")
         elif self.clock.monotonic() - last.image.monotonic > 3 * self.settings.cycle_time:
             problems.append("the control cycle does not run")
+        problems += [self.pulse.why] if self.pulse.why and last is not None and not problems else []
         journal = self.journal.stats()
         if journal.last_error is not None:
             problems.append(f"journal: {journal.last_error}")

@@ -10,7 +10,7 @@ means zero.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from bessai.model import Bounds, Considered, Request
@@ -83,12 +83,13 @@ def resolve(
         now: monotonic seconds; expired requests count as none.
         reactive_envelope: kvar that the guard allows.
     """
-    bounds, reactive_bounds = envelope, reactive_envelope or Bounds(0.0, 0.0)
+    whole = (envelope, reactive_envelope or Bounds(0.0, 0.0))
+    bounds, reactive_bounds = whole
     winner: Request | None = None
-    reactive: float | None = None
+    reactive_winner: Request | None = None
     left_out: set[str] = set()
-    narrowed_by: list[Request] = []
-    reactive_narrowed_by: list[Request] = []
+    kept: list[Request] = []
+    reactive_kept: list[Request] = []
     live = [request for request in requests if request.expires > now]
     for request in live:
         inner = bounds & request.bounds
@@ -97,21 +98,26 @@ def resolve(
         if inner.empty or reactive_inner.empty:
             left_out.add(request.source)
         if not inner.empty:
-            if inner != bounds:
-                narrowed_by.append(request)
+            kept.append(request)
             bounds = inner
             if request.power is not None or request.soc_target is not None:
                 winner = request
         if not reactive_inner.empty:
-            if reactive_inner != reactive_bounds:
-                reactive_narrowed_by.append(request)
+            reactive_kept.append(request)
             reactive_bounds = reactive_inner
             if request.reactive is not None:
-                reactive = request.reactive
+                reactive_winner = request
+    # bounds bind what is asked for with the same priority or a lower one, never with a higher one
+    binding = [r for r in kept if winner is None or r.priority >= winner.priority]
+    bounds = _all(whole[0], (r.bounds for r in binding))
     wanted = 0.0 if winner is None or winner.power is None else winner.power
     power = bounds.clip(wanted)
-    clipping = [r.source for r in narrowed_by if r.bounds.clip(wanted) != wanted] if power != wanted else []
-    for request in reactive_narrowed_by:
+    clipping = [r.source for r in binding if r.bounds.clip(wanted) != wanted] if power != wanted else []
+    reactive = None if reactive_winner is None else reactive_winner.reactive
+    lowest = None if reactive_winner is None else reactive_winner.priority
+    reactive_binding = [r for r in reactive_kept if lowest is None or r.priority >= lowest]
+    reactive_bounds = _all(whole[1], (r.reactive_bounds for r in reactive_binding))
+    for request in reactive_binding:
         clips = reactive is not None and request.reactive_bounds.clip(reactive) != reactive
         clipping += [request.source] if clips and request.source not in clipping else []
     impossible = [f"impossible:{request.source}" for request in live if request.source in left_out]
@@ -125,6 +131,12 @@ def resolve(
         reactive_asked=reactive,
         reactive_bounds=reactive_bounds,
     )
+
+
+def _all(whole: Bounds, narrower: Iterable[Bounds]) -> Bounds:
+    for bounds in narrower:
+        whole = whole & bounds
+    return whole
 
 
 def _considered(
