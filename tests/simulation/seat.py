@@ -165,9 +165,9 @@ class Seat:
             least = self.place.power_min - TOLERANCE
             if 0 < abs(oracle.commanded) < least:
                 self._judge("exclusion_zones_are_kept", f"{oracle.commanded:g} kW, below {least:g}")
-            for broken in self.ramp.wrote(oracle.commanded, now, oracle.test_since < math.inf):
+            for words in self.ramp.wrote(oracle.commanded, now, oracle.test_since < math.inf):
                 if self._alone:
-                    self._judge(*broken.split(": ", 1))
+                    self._judge(*words.split(": ", 1))
         for promise in PER_WRITE:
             if (broken := promise(oracle, now)) is not None:
                 self._judge(promise.__name__, broken)

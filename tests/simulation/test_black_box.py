@@ -1,4 +1,4 @@
-"""What the black box kept of simulated hours replays bit for bit: the strongest test that the guard is deterministic."""
+"""What the black box kept of simulated hours replays bit for bit: the guard is deterministic."""
 
 from __future__ import annotations
 
