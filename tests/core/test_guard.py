@@ -24,11 +24,14 @@ from bessai.model import (
     Decision,
     Event,
     GuardState,
+    Operation,
     Priority,
     ProcessImage,
     Quality,
     Request,
+    Role,
     Severity,
+    Trip,
     UnitDecision,
     WriteOutcome,
 )
@@ -640,6 +643,7 @@ def test_a_tampered_decision_still_writes_zero(scene: Scene) -> None:
         told = UnitDecision(unit="", state=state, setpoint=setpoint, bounds=Bounds(-1, 1))
         scene.guard._told[""] = told
         scene.guard._decision = Decision(state=state, setpoint=setpoint, bounds=told.bounds, units=(told,))
+        scene.unit.memory.kind = None  # else a zero that stands is not written again
         command = scene.guard.command("", scene.now)
         assert command is not None
         assert (command.kind, command.setpoint) == ("zero", 0.0)
@@ -777,3 +781,56 @@ def test_no_battery_is_commanded_that_nobody_knows(tmp_path: Path, monkeypatch: 
     assert decision.state is GuardState.MONITOR
     assert "state of charge" in decision.reasons[0]
     assert scene.command is None
+
+
+@pytest.mark.parametrize(
+    ("values", "state", "ends"),
+    [
+        ({}, GuardState.NORMAL, False),
+        ({"battery_temperature": 36.0}, GuardState.DERATED, False),  # less is allowed, 10 kW still fit
+        ({"soc": 95.0}, GuardState.HOLD, True),  # full: what flows must end at once
+        ({"charge_power_max": 9.0}, GuardState.HOLD, True),
+        ({"battery_temperature": 61.0}, GuardState.HOLD, True),
+    ],
+)
+def test_a_dead_man_test_ends_when_the_power_that_flows_is_not_allowed(
+    scene: Scene, values: dict[str, Any], state: GuardState, ends: bool
+) -> None:
+    scene.ask(-10.0)
+    scene.running().cycle()
+    test = Operation(kind="deadman_test", user="ana", role=Role.ENGINEER, reason="commissioning")
+    assert scene.guard.operate(test, scene.now, 0) is None
+    scene.expect(state, 0.0 if ends else -10.0, **values)
+    assert scene.unit.withheld is not ends
+    assert (scene.command is not None and scene.command.kind == "zero") is ends
+
+
+def test_an_answer_that_comes_after_the_decision_means_zero_and_no_alarm(scene: Scene) -> None:
+    scene.ask(-10.0)
+    scene.running()
+    scene.now += 1.0
+    scene.ask(-12.0)
+    scene.guard.decide({"": scene.image()}, scene.book.live(scene.now), fresh=frozenset({""}))
+    scene.guard.wrote(
+        "", WriteOutcome(verified=False, written=(), error="late"), scene.now
+    )  # nothing under way
+    assert (
+        scene.guard.command("", scene.now) is not None
+    )  # -12 kW, whose answer comes after the next decision
+    scene.now += 1.0
+    scene.ask(-13.0)
+    scene.guard.decide({"": scene.image()}, scene.book.live(scene.now), fresh=frozenset({""}))
+    scene.guard.wrote("", WriteOutcome(verified=False, written=(), error="late"), scene.now)
+    command = scene.guard.command("", scene.now)
+    assert command is not None
+    assert command.kind == "zero"
+    assert scene.guard.memory.objections == {}
+
+
+def test_no_reset_before_anybody_has_looked(scene: Scene) -> None:
+    trip = Trip(code="cell_voltage_high", unit="", point="battery_temperature")
+    scene.guard.latch.trip(trip)
+    reset = Operation(kind="reset", user="ana", role=Role.ENGINEER, reason="looked", code="all")
+    assert "cannot be judged" in str(scene.guard.operate(reset, scene.now, 0))
+    scene.cycle()
+    assert scene.guard.operate(reset, scene.now, 0) is None

@@ -39,6 +39,18 @@ def test_status(served: LocalSocket) -> None:
     assert _ask(served, op="status") == {"ok": True, "status": {"cycles": 3}}
 
 
+def test_a_status_that_is_no_json_is_not_taken_over(served: LocalSocket) -> None:
+    """Python reads 1e999 as infinite; in the status it would end every answer."""
+    assert not served.answer(b'{"op": "service_status", "status": {"lag": 1e999}}')["ok"]
+    assert served.service_status == {}
+
+
+@pytest.mark.parametrize("field", ["source", "reason", "id"])
+@pytest.mark.parametrize("text", ["\ud800", "a\nb", "\x1b[2J"])
+def test_texts_that_nobody_can_print_are_refused(served: LocalSocket, field: str, text: str) -> None:
+    assert "printable" in _ask(served, op="request", power=1, **{field: text})["error"]
+
+
 def test_a_request_becomes_a_lease(served: LocalSocket) -> None:
     assert _ask(served, op="request", source="me", power=-5, low=-6, reason="test", **{"for": 30})["ok"]
     (request,) = served._book.live(129.9)

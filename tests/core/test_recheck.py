@@ -67,6 +67,13 @@ FREE = "may be written"
         (10.0, of(device_status=3.0), FREE),
         (10.0, {"running": {}}, FREE),
         (10.0, {"running": {"contactor": (1,)}}, "contactor None"),
+        # the allowed current is a cap of its own: no curve takes a share of it
+        (20.0, {"currents_discharge": (19.0,)}, "allowed current"),
+        (-20.0, {"currents_discharge": (19.0,)}, FREE),
+        (-20.0, {"currents_charge": (19.0,)}, "allowed current"),
+        (-20.0, {**of(cell_voltage_max=3.55), "currents_charge": (20.0,)}, FREE),
+        (-26.0, {**of(cell_voltage_max=3.55), "currents_charge": (40.0,)}, "cell_voltage_max 3.55 allows"),
+        (20.0, {"currents_discharge": (NAN,)}, "allowed current"),
         # state of charge
         (10.0, of(soc=10.0), "no discharge"),
         (10.0, of(soc=10.1), FREE),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ from bessai.interfaces.envelope import (
     timestamp,
     unreadable,
 )
-from bessai.model import Event, Quality, Severity
-from support.entries import LAYOUT, cycle_entry, event_entry
+from bessai.journal.encoding import decode, encode_cycle
+from bessai.model import Bounds, Decision, Event, GuardState, Quality, Severity, Trip, UnitDecision
+from support.entries import LAYOUT, START_NS, cycle_entry, cycle_record, event_entry
 
 DOCS = Path(__file__).parents[2] / "docs"
 SCHEMA = telemetry_json_schema()
@@ -59,6 +61,7 @@ def test_a_cycle_says_what_was_measured_and_decided() -> None:
     assert message["decision"] == {
         "state": "normal", "setpoint": -1.5, "bounds": {"low": -5.0, "high": None}, "asked": -2.0,
         "source": "operator", "request_id": "r-1", "limited_by": ["soc_max"], "reasons": [],
+        "target": None, "reason": "", "reactive": None, "reactive_asked": None, "trips": [], "units": [],
     }  # fmt: skip
     assert message["verified"] is True
     assert message["events"] == []
@@ -74,8 +77,52 @@ def test_an_event_stands_alone() -> None:
         {
             "code": "evidence_lost", "severity": "alarm", "message": "No fresh value of soc.",
             "time": "2026-01-01T00:00:08.000000Z", "active": True, "point": None, "value": None,
+            "first_out": False, "about": None, "user": None,
         }
     ]  # fmt: skip
+
+
+def test_units_trips_and_reactive_power_of_a_recorded_cycle() -> None:
+    decision = Decision(
+        state=GuardState.NORMAL, setpoint=4.0, bounds=Bounds(-10.0, 10.0), asked=6.0, source="ana", target=6.0,
+        reason="peak", reactive=1.5, reactive_asked=2.0, limited_by=("ramp_up",),
+        trips=(
+            Trip(code="cell_voltage_high", unit="pcs_2", point="cell_voltage_max", value=math.inf, wall_ns=1),
+            Trip(code="fire_alarm", unit="pcs_1", plant_wide=True),
+        ),
+        units=(
+            UnitDecision(unit="pcs_1", state=GuardState.NORMAL, setpoint=4.0, bounds=Bounds(-10.0, 10.0), reactive=1.5),
+            UnitDecision(
+                unit="pcs_2", state=GuardState.TRIPPED, setpoint=0.0, bounds=Bounds(0.0, 0.0),
+                limited_by=("cell_voltage_high",),
+            ),
+        ),
+    )  # fmt: skip
+    event = Event(
+        code="alarm_acknowledged", severity=Severity.INFO, message="m", wall_ns=0, about="soc_low", user="ana",
+        first_out=True,
+    )  # fmt: skip
+    record = replace(cycle_record(1, (event,)), decision=decision)
+    entry = decode(1, START_NS, encode_cycle(record), LAYOUT, {})
+    message = json.loads(encode(from_entry(entry, "plant-1")))
+    jsonschema.Draft202012Validator(SCHEMA).validate(message)
+    told = message["decision"]
+    assert (told["target"], told["reason"], told["reactive"], told["reactive_asked"]) == (
+        6.0,
+        "peak",
+        1.5,
+        2.0,
+    )
+    assert told["trips"] == [
+        {"code": "cell_voltage_high", "unit": "pcs_2", "point": "cell_voltage_max"},
+        {"code": "fire_alarm", "unit": "", "point": None},
+    ]
+    assert told["units"] == [
+        {"unit": "pcs_1", "state": "normal", "setpoint": 4.0, "reactive": 1.5, "limited_by": []},
+        {"unit": "pcs_2", "state": "tripped", "setpoint": 0.0, "reactive": None, "limited_by": ["cell_voltage_high"]},
+    ]  # fmt: skip
+    seen = message["events"][0]
+    assert (seen["first_out"], seen["about"], seen["user"]) == (True, "soc_low", "ana")
 
 
 def test_what_was_never_measured_has_neither_value_nor_time() -> None:

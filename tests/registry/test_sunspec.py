@@ -11,6 +11,7 @@ from bessai.model import Quality
 from bessai.registry import Profile, compile_profile
 from bessai.registry.checks import cross_check
 from bessai.registry.commands import DurationDeadMan
+from bessai.registry.sequences import exponent_of, fill
 from bessai.registry.sunspec import Chain, ModelAt, discover_chain, known_models, load_model, sunspec_profile
 from bessai.registry.sunspec.discovery import BASES, MODELS_MAX
 from bessai.registry.sunspec.types import snake
@@ -185,6 +186,62 @@ def test_control_with_everything_that_it_rests_on() -> None:
     assert isinstance(profile.dead_man, DurationDeadMan)
     assert profile.alive is not None
     assert profile.alive.point == "m715_der_hb"
+
+
+def _written(profile: Profile, reactive: float, exponent: int) -> list[tuple[str, str]]:
+    """The reactive sequence as register words."""
+    assert profile.control is not None
+    assert profile.control.reactive is not None
+    compiled = compile_profile(profile)
+    known = {"m704_var_set_sf": float(exponent)}
+    steps = fill(profile.control.reactive, profile.points, 0.0, 60.0, known.get, reactive)
+    return [
+        (name, compiled.encode(name, value, exponent_of(profile.points[name], known.get, value)).hex(" ", 2))
+        for name, value in steps
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reactive", "exponent", "words"),
+    [
+        (2.5, 0, "0000 09c4"), (-2.5, 0, "ffff f63c"), (2.5, 2, "0000 0019"), (2.59, 2, "0000 0019"),
+        (0.0, 2, "0000 0000"),
+    ],
+)  # fmt: skip
+def test_vars_are_written_with_their_timer_and_enabled_last(
+    reactive: float, exponent: int, words: str
+) -> None:
+    assert _written(demo_profile(), reactive, exponent) == [
+        ("m704_var_set_mod", "0004"),
+        ("m704_var_set_ena_rvrt", "0000"),
+        ("m704_var_set", words),
+        ("m704_var_set_rvrt_tms", "0000 003c"),
+        ("m704_var_set_ena", "0001"),
+    ]
+
+
+def test_vars_end_with_the_power() -> None:
+    profile = demo_profile()
+    assert profile.control is not None
+    assert [step.point for step in profile.control.stop] == ["m704_var_set_ena", "m704_w_set_ena"]
+    assert isinstance(profile.dead_man, DurationDeadMan)
+    assert profile.dead_man.feed == ["m704_w_set_rvrt_tms", "m704_var_set_rvrt_tms"]
+    assert profile.points["m704_var_set_sf"].poll == "fast", "a stale exponent would write ten times the vars"
+
+
+@pytest.mark.parametrize("missing", ["m704_var_set_rvrt_tms", "m704_var_set"])
+def test_no_vars_without_what_they_rest_on(missing: str) -> None:
+    whole = demo_profile()
+    point = whole.points[missing]
+    memory = {
+        point.address + i: (0x8000 if point.type == "i32" and not i else 0) for i in range(point.registers)
+    }
+    if point.type.startswith("u"):
+        memory = dict.fromkeys(memory, 0xFFFF)
+    at = whole.points["m704_w_set_rvrt_rem"].address
+    control = sunspec_profile(chain(DER), memory | {at: 0, at + 1: 0}).control
+    assert control is not None
+    assert (control.reactive, control.apparent_power_max, len(control.stop)) == (None, None, 1)
 
 
 @pytest.mark.parametrize("missing", [701, 702, 704, (713, 802)])

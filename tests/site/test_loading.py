@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -191,6 +192,7 @@ points:
         (("points:", "points:\n  active_power: {formula: grid_power, unit: W}"), "is in kW"),
         (("points:", "points:\n  soc: {mean: soc, missing: skip}"), "no device may be skipped"),
         (("points:", "points:\n  soc: {formula: '50', unit: '%'}"), "a number is no evidence"),
+        (("points:", "points:\n  fire_alarm: {formula: '0'}"), "a number is no evidence"),
         (("site: atacama-1", "site: a\nsite: b"), "given twice"),
         (("site: atacama-1", "site: [a"), "not YAML"),
         (("devices:", "devises:"), "did you mean `devices`?"),
@@ -234,18 +236,29 @@ def test_several_commanded_devices_each_with_its_own_batteries(folder: Path) -> 
 
 
 @pytest.mark.parametrize(
+    ("change", "capacities"),
+    [
+        (("", ""), [400.0, 100.0]),
+        ((r", capacity: \d+", ""), [None, None]),
+        ((r"batteries: .*\],", "capacity: 50,"), [50.0, 50.0]),
+    ],
+)
+def test_the_capacity_behind_a_commanded_device(
+    folder: Path, change: tuple[str, str], capacities: list[float | None]
+) -> None:
+    site = _site(folder, re.sub(*change, SEVERAL))
+    assert [site.capacity_of(device) for device in site.units] == capacities
+
+
+@pytest.mark.parametrize(
     ("change", "said"),
     [
-        (('batteries: ["rack_{n}*"],', ""), None),
+        (('batteries: ["rack_{n}*"],', ""), "its cells would stop nobody"),
         (('"rack_{n}*"', '"rack_*"'), "is behind 'pcs_1' already"),
     ],
 )
-def test_whose_battery_is_it(folder: Path, change: tuple[str, str], said: str | None) -> None:
-    text = SEVERAL.replace(*change)
-    if said is None:
-        assert _site(folder, text).views["pcs_1"].layout.index["soc"] is not None, "its own state of charge"
-    else:
-        assert said in _problems(folder, text)
+def test_whose_battery_is_it(folder: Path, change: tuple[str, str], said: str) -> None:
+    assert said in _problems(folder, SEVERAL.replace(*change))
 
 
 def test_whose_battery_must_be_said_where_the_device_does_not_know(folder: Path) -> None:
@@ -285,3 +298,64 @@ def test_files_that_are_none(tmp_path: Path, content: bytes, said: str) -> None:
         load_site(path)
     with pytest.raises(SiteError, match="no such file"):
         load_site(tmp_path / "absent.yaml")
+
+
+ALARMS = {name: {"address": 30 + i, "type": "u16", "poll": "fast"} for i, name in enumerate(
+    ("fire_alarm", "battery_alarm", "contactor_status"))}  # fmt: skip
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("own", [False, True])
+def test_no_device_hides_the_alarm_of_another(folder: Path, several: bool, named: bool, own: bool) -> None:
+    """Each commanded device sees the fire panel, its batteries' alarms and its own; never only one of them."""
+
+    def write(name: str, **content: object) -> None:
+        (folder / f"{name}.json").write_text(json.dumps({**document(**content), "id": name}))  # type: ignore[arg-type]
+
+    write("alarmed", points={**BATTERY, **(ALARMS if own else {})}, control=CONTROL, dead_man=DEAD_MAN)
+    write("shelf", points={**RACK, **ALARMS})
+    write("panel", points={"fire_alarm": ALARMS["fire_alarm"]})
+    count = 2 if several else 1
+    batteries = 'batteries: ["rack_{n}"],' if named or several else ""
+    site = _site(
+        folder,
+        f"""
+devices:
+  pcs_{{n}}: {{count: {count}, profile: alarmed.json, role: pcs, endpoint: "10.0.0.{{n}}", {batteries} control: true}}
+  rack_{{n}}: {{count: {count}, profile: shelf.json, role: battery, endpoint: "10.0.1.{{n}}", capacity: 9}}
+  panel: {{profile: panel.json, role: weather, endpoint: "10.0.2.1"}}
+""",
+    )
+    for n, device in enumerate(site.units, 1):
+        layout, columns = site.views[device.name].layout, site.views[device.name].columns
+        told = {
+            name: {d.name for d in site.behind(site.layout.names[columns[layout.index[name]]])}
+            or {site.layout.names[columns[layout.index[name]]].partition(".")[0]}
+            for name in ALARMS
+        }
+        mine = {f"rack_{n}"} | ({f"pcs_{n}"} if own else set())
+        assert told["fire_alarm"] == mine | {"panel"}
+        assert told["battery_alarm"] == told["contactor_status"] == mine
+
+
+def test_a_fire_alarm_of_the_site_file_counts_instead_of_the_devices_own(folder: Path) -> None:
+    text = PLANT.replace("points:", 'points:\n  fire_alarm: {formula: "meter.grid_power < 0"}')
+    (folder / "pcs.json").write_text(
+        json.dumps({**document({**BATTERY, **ALARMS}, control=CONTROL, dead_man=DEAD_MAN), "id": "pcs"})
+    )
+    view = (site := _site(folder, text)).views["pcs"]
+    assert site.layout.names[view.columns[view.layout.index["fire_alarm"]]] == "fire_alarm"
+
+
+def test_no_detector_may_be_skipped(folder: Path) -> None:
+    text = PLANT.replace("points:", "points:\n  fire_alarm: {max: fire_alarm, missing: skip}").replace(
+        "rack.json", "shelf.json"
+    )
+    (folder / "shelf.json").write_text(json.dumps({**document({**RACK, **ALARMS}), "id": "shelf"}))
+    assert "no device may be skipped" in _problems(folder, text)
+
+
+def test_a_battery_that_nobody_would_look_at_is_refused(folder: Path) -> None:
+    text = SEVERAL + '  rack_3: {profile: rack.json, role: battery, endpoint: "10.0.1.4", capacity: 1}\n'
+    assert "its cells would stop nobody" in _problems(folder, text)

@@ -30,6 +30,8 @@ def bessai(
 class GatewayProcess:
     """`bessai run`, with its status; use as a context manager."""
 
+    command: tuple[str, ...] = (*BESSAI, "run")
+
     def __init__(self, data: Path, **environment: str) -> None:
         self.data = data
         self.log = data.parent / "gateway.log"
@@ -45,7 +47,7 @@ class GatewayProcess:
 
     def __enter__(self) -> GatewayProcess:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([*BESSAI, "run"], env=self._environment, stderr=log)
+            self.process = subprocess.Popen(self.command, env=self._environment, stderr=log)
         return self
 
     def __exit__(self, *_: object) -> None:

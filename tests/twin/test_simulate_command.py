@@ -90,3 +90,26 @@ def test_it_says_what_it_serves_and_ends_on_a_signal(
     assert code == 0
     assert lines[0].startswith("serving huawei_sun2000 on 127.0.0.1:")
     assert lines[0].endswith(" (unit 7, seed 4, speed 2.5)")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--soc", "101"), "--soc '101'"),
+        (("--soc", "rack_1=full"), "--soc 'rack_1=full'"),
+        (("--soc", "nan"), "--soc 'nan'"),
+        (("--soc", "rack_1=80"), "goes with --site"),
+    ],
+)
+def test_a_wrong_state_of_charge_is_told(arguments: tuple[str, ...], said: str) -> None:
+    code, _, err = _run("--port", "0", *arguments)
+    assert (code, err.count("\n")) == (2, 1)
+    assert said in err
+
+
+def test_a_state_of_charge_needs_a_device_of_the_site(tmp_path: Path) -> None:
+    site = tmp_path / "site.yaml"
+    site.write_text("devices: {a: {profile: huawei_sun2000, role: inverter, endpoint: '10.0.0.1'}}\n")
+    code, _, err = _run("--site", str(site), "--port", "0", "--soc", "b=80")
+    assert code == 2
+    assert "there is no device 'b'" in err

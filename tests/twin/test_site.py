@@ -15,6 +15,7 @@ import yaml
 from bessai.model import Endpoint, parse_endpoint
 from bessai.registry import Profile
 from bessai.twin import LoadConfig, PlantConfig, TwinBus, TwinSerial, TwinServer, TwinSite, TwinUnit
+from bessai.twin.roles import Traits
 from bessai.twin.site import from_site
 from bessai.twin.site_file import simulated_file
 
@@ -278,3 +279,72 @@ def test_the_site_file_of_a_simulation_differs_in_its_endpoints_only(tmp_path: P
 def test_endpoints_that_do_not_count_up_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"devices.rack_\{n\}.endpoint"):
         _write(tmp_path, "127.0.0.1:7000")
+
+
+def test_each_converter_moves_the_racks_that_it_names(pcs: Profile, rack: Profile) -> None:
+    racks = {
+        "rack_1": Traits(capacity=10.0, soc=80.0),
+        "rack_2": Traits(capacity=30.0, soc=40.0),
+        "rack_3": Traits(capacity=20.0, soc=20.0),
+    }
+    site = TwinSite(
+        [
+            TwinBus(
+                LOCAL,
+                [
+                    TwinUnit(name="a", profile=pcs, unit=1, traits=Traits(batteries=("rack_1", "rack_2"))),
+                    TwinUnit(name="b", profile=pcs, unit=2, traits=Traits(batteries=("rack_3",))),
+                    *(
+                        TwinUnit(name=name, profile=rack, unit=n, traits=traits)
+                        for n, (name, traits) in enumerate(racks.items(), 11)
+                    ),
+                ],
+            )
+        ]
+    )
+    batteries = {name: device.plant.battery for name, device in site.devices.items()}
+    assert {name: batteries[name].soc for name in racks} == pytest.approx(
+        {"rack_1": 80, "rack_2": 40, "rack_3": 20}
+    )
+    assert {name: batteries[name].config.energy_capacity for name in ("a", "b", *racks)} == pytest.approx(
+        {"a": 40, "b": 20, "rack_1": 10, "rack_2": 30, "rack_3": 20}
+    )
+    assert batteries["a"].soc == pytest.approx(50), "the racks' mean by capacity"
+    site.devices["a"].write("holding", 200, [2, 0, 400, 60])  # 4 kW out
+    site.clock.advance(600)
+    assert {name: batteries[name].power for name in racks} == pytest.approx(
+        {"rack_1": 1.0, "rack_2": 3.0, "rack_3": 0.0}, abs=0.01
+    )
+    taken = (80 - batteries["rack_1"].soc) * 0.10, (40 - batteries["rack_2"].soc) * 0.30
+    assert taken[1] == pytest.approx(3 * taken[0], rel=0.1)
+    assert batteries["rack_3"].soc == pytest.approx(20)
+
+
+def test_the_first_rack_at_its_limit_stops_its_converter(pcs: Profile, rack: Profile) -> None:
+    units = [
+        TwinUnit(name="a", profile=pcs, unit=1, traits=Traits(batteries=("empty", "full"))),
+        TwinUnit(name="empty", profile=rack, unit=11, traits=Traits(capacity=10.0, soc=5.0)),
+        TwinUnit(name="full", profile=rack, unit=12, traits=Traits(capacity=10.0, soc=90.0)),
+    ]
+    site = TwinSite([TwinBus(LOCAL, units)])
+    site.devices["a"].write("holding", 200, [2, 0, 400, 60])  # 4 kW out
+    site.clock.advance(30)
+    assert site.devices["a"].plant.battery.power == pytest.approx(0.0, abs=0.01)
+    site.devices["a"].write("holding", 200, [1, 400, 0, 60])  # 4 kW in
+    site.clock.advance(30)
+    assert site.devices["a"].plant.battery.power == pytest.approx(-4.0, abs=0.01)
+
+
+@pytest.mark.parametrize(("raw", "power"), [(0, 0.0), (100, 0.0), (199, 0.0), (200, 2.0), (300, 3.0)])
+def test_a_converter_with_a_smallest_power_stands_still_below_it(
+    pcs: Profile, raw: int, power: float
+) -> None:
+    site = TwinSite([TwinBus(LOCAL, [TwinUnit(name="a", profile=pcs, unit=1, traits=Traits(power_min=2.0))])])
+    site.devices["a"].write("holding", 200, [2, 0, raw, 60])
+    site.clock.advance(30)
+    assert site.devices["a"].plant.battery.power == pytest.approx(power, abs=0.01)
+
+
+def test_a_state_of_charge_of_nobody_is_told() -> None:
+    with pytest.raises(ValueError, match="no device 'rack_9'"):
+        from_site([], soc={"rack_9": 20.0})

@@ -25,16 +25,26 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
     from bessai.core.start import checked
 
     try:
-        settings, site, _ = checked()
+        settings, site, limits = checked()
     except SettingsError as error:
         if as_json:
             print_json({"valid": False, "problems": error.problems})
             raise typer.Exit(2) from None
         fail(*error.problems)
     shown = settings.masked()
+    commanded = [d.name for d in site.units] if settings.control_mode == "control" else []
     if as_json:
         print_json(
-            {"valid": True, "settings": shown, "devices": {d.name: d.compiled.id for d in site.devices}}
+            {
+                "valid": True,
+                "settings": shown,
+                "devices": {d.name: d.compiled.id for d in site.devices},
+                "commanded": commanded,
+                "limits": {
+                    "chemistry": limits.chemistry,
+                    "file": None if settings.limits_file is None else str(settings.limits_file),
+                },
+            }
         )
         return
     from rich.console import Console
@@ -61,3 +71,9 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
     devices = Counter(f"{d.compiled.manufacturer} {d.compiled.model}" for d in site.devices)
     what = ", ".join(f"{count} × {name}" if count > 1 else name for name, count in devices.items())
     Console().print(f"[green]valid[/]; {escape(what)}; {len(site.layout)} points")
+    where = "preset" if settings.limits_file is None else f"from {settings.limits_file}"
+    told = {0: "no device is commanded", 1: "1 device is commanded"}
+    Console().print(
+        f"limits: {escape(limits.chemistry)}, {escape(where)}; "
+        f"{told.get(len(commanded), f'{len(commanded)} devices are commanded')}"
+    )

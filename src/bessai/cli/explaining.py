@@ -28,6 +28,14 @@ _WORDS = {
     "ramp_recovery": "on its way: slower after a hold or trip",
     "min_on": "power that flows must flow for a while before it stops",
     "min_off": "zero power must stand for a while before power flows again",
+    "charge_current_max": "the battery allows no more charge current",
+    "discharge_current_max": "the battery allows no more discharge current",
+    "write_interval": "the device bears no faster rise of its setpoint",
+    "unit_bounds": "more than all devices together can",
+    "exclusion_zone": "no combination of devices can run at so little; the next smaller power is taken",
+    "reactive_not_supported": "no device here can be told a reactive power",
+    "reactive_power_max": "more reactive power than the devices take, or they do not tell how much",
+    "apparent_power_max": "active power comes first and leaves no more room for reactive power",
     "excluded": "the device cannot run between zero and its lowest power",
 }
 _ROLES = {

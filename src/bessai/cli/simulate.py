@@ -51,7 +51,11 @@ def simulate(
     seed: int = typer.Option(0, min=0, help="The same seed gives the same plant."),
     speed: float = typer.Option(1.0, help="Simulated seconds for each second, above 0 and up to 1000."),
     unit: int | None = typer.Option(None, min=0, max=255, help="Unit id; the profile's unless given."),
-    soc: float = typer.Option(50.0, min=0, max=100, help="State of charge at the start, in %."),
+    soc: list[str] = typer.Option(
+        [],
+        help="State of charge at the start, in % (default: 50). With --site also of one device, as rack_1=80; "
+        "may be given again.",
+    ),
     dense: bool = typer.Option(
         False, "--dense", help="Answer 0 for addresses that the profile does not name, not exception 2."
     ),
@@ -85,8 +89,11 @@ def simulate(
 
     from bessai.twin import BatteryConfig, PlantConfig
 
+    whole, socs = _socs(soc)
+    if socs and site is None:
+        fail("--soc DEVICE=PERCENT goes with --site FILE")
     options: dict[str, Any] = {
-        "config": PlantConfig(battery=BatteryConfig(initial_soc=soc)),
+        "config": PlantConfig(battery=BatteryConfig(initial_soc=whole)),
         "seed": seed,
         "speed": speed,
         "dense": dense,
@@ -96,7 +103,7 @@ def simulate(
             simulation = _one(profile, unit, host, port, link, rtu=rtu, options=options)
             job = _serve(simulation, fault, control, f"seed {seed}, speed {speed:g}")
         else:
-            job = _serve_site(site, write, host, port, fault, control, options)
+            job = _serve_site(site, write, host, port, fault, control, options | {"soc": socs})
         asyncio.run(job)
     except KeyboardInterrupt:  # where the event loop cannot take signals
         return
@@ -104,6 +111,24 @@ def simulate(
         fail(_explain(error, host, port))
     except ValueError as error:
         fail(error)
+
+
+def _socs(texts: list[str]) -> tuple[float, dict[str, float]]:
+    """The plant's state of charge, and those of single devices."""
+    whole, socs = 50.0, {}
+    for text in texts:
+        name, _, number = text.rpartition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value <= 100:
+            fail(f"--soc {text!r}: give 0 ... 100, or DEVICE=0 ... 100, for example rack_1=80")
+        if name:
+            socs[name] = value
+        else:
+            whole = value
+    return whole, socs
 
 
 def _one(

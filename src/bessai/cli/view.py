@@ -10,20 +10,21 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from bessai.cli.view_units import control_line, notices, units_table
+
 _SHOWN = (
     "soc", "battery_power", "battery_voltage", "battery_current", "battery_temperature", "battery_status",
     "cell_voltage_max", "cell_voltage_min", "active_power", "reactive_power", "frequency", "device_status",
     "grid_power", "internal_temperature", "charge_power_max", "discharge_power_max",
 )  # fmt: skip
 
-_STATE_STYLE = {"normal": "bold green", "derated": "bold yellow", "hold": "bold red", "monitor": "bold cyan"}
-
 
 def overview(state: dict[str, Any]) -> RenderableType:
     """One page about a gateway, from its status."""
     control, cycle, journal = state["control"], state["cycle"], state["journal"]
     head = Table.grid(padding=(0, 2))
-    if (device := state["device"]) is not None:
+    several = units_table(state.get("units") or {})
+    if several is None and (device := state["device"]) is not None:
         link = "[green]connected[/]" if device["connected"] else "[red]not connected[/]"
         name = f"{device['name']}: " if device["name"] else ""
         head.add_row("device", f"{name}{escape(device['model'])} at {device['address']}, {link}")
@@ -32,7 +33,9 @@ def overview(state: dict[str, Any]) -> RenderableType:
         head.add_row("devices", f"[{style}]{devices['well']} of {devices['total']} well[/]")
         for name, problem in list(devices["problems"].items())[:10]:
             head.add_row("", f"[yellow]{escape(name)}: {escape(problem)}[/]")
-    head.add_row("control", _control(control))
+    head.add_row("control", control_line(control))
+    for row in notices(state):
+        head.add_row(*row)
     head.add_row(
         "cycles",
         f"{cycle['cycles']}, verified {cycle['verified']}, dead-man fed {cycle['fed']}, missed {cycle['missed']}, "
@@ -49,20 +52,8 @@ def overview(state: dict[str, Any]) -> RenderableType:
             head.add_row("[yellow]warning[/]", f"[yellow]{escape(condition['message'])}[/]")
     health = "[green]healthy[/]" if state["healthy"] else "[red]not healthy[/]"
     title = f"{escape(state['site'])} · {health} · up {state['uptime']:.0f} s"
-    return Group(Panel(head, title=title, title_align="left"), _points(state["points"]))
-
-
-def _control(control: dict[str, Any]) -> Text:
-    text = Text(control["state"], style=_STATE_STYLE.get(control["state"], "bold"))
-    setpoint = control.get("setpoint")
-    if setpoint is not None:
-        low, high = control["bounds"]
-        text.append(f"  setpoint {setpoint:+.2f} kW in {low:+.1f} … {high:+.1f}", style="default")
-        if control.get("source"):
-            text.append(f"  asked {control['asked']:+.2f} by {control['source']}", style="dim")
-    if control.get("limited_by"):
-        text.append(f"  limited by {', '.join(control['limited_by'])}", style="yellow")
-    return text
+    page = head if several is None else Group(head, several)
+    return Group(Panel(page, title=title, title_align="left"), _points(state["points"]))
 
 
 def _service(service: dict[str, Any]) -> str:

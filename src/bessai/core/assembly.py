@@ -22,6 +22,7 @@ from bessai.core.latch import Latch
 from bessai.core.limits import Limits
 from bessai.core.memory import from_plain, to_plain
 from bessai.core.plant import Plant
+from bessai.core.pulse import Pulse
 from bessai.core.requests import RequestBook
 from bessai.core.settings import Settings
 from bessai.core.unit import Unit
@@ -52,6 +53,7 @@ def control_plane(
     limits: Limits,
     keeper: Keeper,
     box: BlackBox | None = None,
+    pulse: Pulse | None = None,
     rng: random.Random | None = None,
 ) -> ControlPlane:
     """Plant, guard and cycle of a site.
@@ -64,6 +66,7 @@ def control_plane(
         limits: of every battery.
         keeper: trips, maintenance and alarms from before.
         box: notes what the guard is told; None: nothing does.
+        pulse: the process's heartbeat; None: nobody listens.
         rng: source of the jitter of reconnects.
     """
     plant = Plant(site, clock, cycle=settings.cycle_time, stale_after=settings.stale_after, rng=rng)
@@ -78,6 +81,7 @@ def control_plane(
         settings.cycle_time,
         keeper,
         box,
+        pulse,
     )
     return ControlPlane(plant=plant, guard=guard, book=book, cycle=cycle, box=box)
 
@@ -93,6 +97,7 @@ def guard_of(settings: Settings, site: Site, limits: Limits, latch: Latch | None
             control=settings.control_mode == "control",
             foreign=() if site.whole_view else site.views[device.name].foreign,
             power_min=device.power_min,
+            capacity=site.capacity_of(device),
         )
         for device in site.units
     ]
@@ -117,6 +122,7 @@ def describe(settings: Settings, site: Site, limits: Limits) -> dict[str, Any]:
                 "profile": device.compiled.id,
                 "foreign": [] if site.whole_view else sorted(site.views[device.name].foreign),
                 "power_min": device.power_min,
+                "capacity": site.capacity_of(device),
             }
             for device in site.units
         ],
@@ -143,6 +149,7 @@ def guard_from(description: Mapping[str, Any]) -> SafetyGuard:
             control=settings["control_mode"] == "control",
             foreign=frozenset(unit["foreign"]),
             power_min=unit["power_min"],
+            capacity=unit["capacity"],
         )
         for unit in description["units"]
     ]

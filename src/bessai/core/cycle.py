@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -17,8 +18,10 @@ from bessai.core.black_box import BlackBox, RecordedGuard
 from bessai.core.conditions import Condition
 from bessai.core.guard import SafetyGuard
 from bessai.core.hand import Done, Hand
+from bessai.core.heartbeat import Notifier
 from bessai.core.keeping import Keeper
 from bessai.core.plant import Plant
+from bessai.core.pulse import Pulse
 from bessai.core.requests import RequestBook
 from bessai.core.state_file import MemoryState
 from bessai.model import (
@@ -91,6 +94,7 @@ class ControlCycle:
         period: seconds of a cycle.
         keeper: the alarm list, and what survives a restart; None: nothing does.
         box: keeps what was around an event; None: nothing does.
+        pulse: the process's heartbeat; None: nobody listens.
     """
 
     def __init__(
@@ -103,17 +107,21 @@ class ControlCycle:
         period: float = 1.0,
         keeper: Keeper | None = None,
         box: BlackBox | None = None,
+        pulse: Pulse | None = None,
     ) -> None:
         self.stats = CycleStats()
         self.last: CycleRecord | None = None
         self.view: ProcessImage | None = None
         """What people look at first, as of the last whole image."""
+        self.watch: Callable[[], Iterable[Condition]] = tuple
+        """What else is wrong around the plant, asked once a second."""
         self._plant = plant
         self._whole_at = -_WHOLE
         self._looked_at = -_WHOLE
         self._keeper = keeper or Keeper(guard.latch, MemoryState())
         self._alarms = self._keeper.alarms
         self._box = box
+        self._pulse = pulse or Pulse(Notifier({}), period)
         self.guard = guard
         """Every call that changes the guard's memory goes through it."""
         self._guard = guard
@@ -126,6 +134,11 @@ class ControlCycle:
         self._cycle_failed = ""
         self._pending: list[Event] = []
         self._devices: list[Condition] = []
+
+    @property
+    def failed(self) -> str:
+        """The exception of the last cycle, in words; empty when there was none."""
+        return self._cycle_failed or self._failed
 
     @property
     def active(self) -> list[Condition]:
@@ -148,8 +161,7 @@ class ControlCycle:
                     log.exception("cycle failed")
                     self._recorder.append_event(self._event("cycle_failed", Severity.ALARM, message))
                 self._cycle_failed = message
-            else:
-                self._cycle_failed = ""
+                self._pulse.miss(message)
             planned += self._period
             behind = self._clock.monotonic() - planned
             if behind >= self._period:
@@ -208,6 +220,18 @@ class ControlCycle:
         )
         self._recorder.append(record)
         self._count(record)
+        self._cycle_failed = ""
+        failures = [
+            self._failed,
+            *(c.message for c in self._broken),
+            *(hand.take_failure() for hand in self._hands),
+        ]
+        self._pulse.beat(
+            record,
+            self.active,
+            failed="; ".join(filter(None, failures)),
+            stuck="; ".join(filter(None, (hand.stuck for hand in self._hands))),
+        )
         return record
 
     async def release(self, within: float = 0.8) -> str:
@@ -246,14 +270,18 @@ class ControlCycle:
         return {hand.name: one for hand, one in zip(self._hands, done, strict=True)}
 
     def _decide(self, views: dict[str, ProcessImage], kept: ProcessImage, fresh: frozenset[str]) -> Decision:
-        """The guard's decision; when it fails, the safe state."""
+        """The guard's decision; the safe state when it fails, and after a cycle that did not come to its end.
+
+        Such a cycle may have fed the device before it failed, and would do so again, unrecorded and unwatched.
+        """
+        if self._cycle_failed:
+            return self._guard.fall_back(self._cycle_failed)
         try:
             decision = self._guard.decide(views, self._book.live(kept.monotonic), fresh=fresh)
         except Exception as error:
             message = f"decision failed: {type(error).__name__}: {error}"
             if message != self._failed:
                 log.exception("decision failed")
-                self._note("cycle_failed", Severity.ALARM, message)
             self._failed = message
             return self._guard.fall_back(message)
         self._failed = ""
@@ -275,7 +303,7 @@ class ControlCycle:
         """What is wrong with the devices, looked at once a second."""
         if now - self._looked_at >= 1.0 - 0.5 * self._period:
             self._looked_at = now
-            self._devices = list(self._plant.conditions())
+            self._devices = [*self._plant.conditions(), *self.watch()]
         return self._devices
 
     def _texts(self) -> dict[str, str]:

@@ -55,10 +55,15 @@ class DeadMan:
         self.memory = Memory()
         interval = getattr(self._spec, "feed_interval", 0.0)
         self.interval = max(heartbeat, interval)
-
-    @property
-    def refusal(self) -> str | None:
+        none = self._spec is None or isinstance(self._spec, NoDeadMan)
+        self.time: float = 0.0 if none else getattr(self._spec, "time", 0.0)
+        """Seconds of silence until the device falls back."""
+        self.remaining: str | None = getattr(self._spec, "remaining", None)
+        """The point that shows the seconds left, None where the device shows none."""
+        self.refusal = self._refusal()
         """Why this device must not be controlled, or None."""
+
+    def _refusal(self) -> str | None:
         if self._profile.control is None:
             return f"profile {self._profile.id} has no control section"
         if self._spec is None or isinstance(self._spec, NoDeadMan):
@@ -73,16 +78,17 @@ class DeadMan:
 
     def observe(self, image: ProcessImage) -> None:
         """Compare the timer that the device shows with what it was told; one that stands at 0 is not believed."""
-        name = self.remaining
-        left = image.good(name) if name else None
-        if left is None or self.memory.last_fed is None or not self.memory.proved:
+        name, memory = self.remaining, self.memory
+        if name is None or memory.last_fed is None or not memory.proved:
             return
-        since = self.memory.last_fed if self.memory.counts else self.memory.first_fed or self.memory.last_fed
-        age = image.times[image.layout.index[name or ""]] - since
+        left = image.good(name)
+        if left is None:
+            return
+        since = memory.last_fed if memory.counts else memory.first_fed or memory.last_fed
         if 0 < left <= self.time:
-            self.memory.counts, self.memory.idle = True, 0
-        elif age > _SEEN_AFTER:
-            self.memory.idle += 1
+            memory.counts, memory.idle = True, 0
+        elif image.times[image.layout.index[name]] - since > _SEEN_AFTER:
+            memory.idle += 1
 
     @property
     def idle(self) -> bool:
@@ -101,11 +107,6 @@ class DeadMan:
             return False
         counts = self.memory.counts or self.remaining is None
         return counts and now - self.memory.last_fed < self.time
-
-    @property
-    def time(self) -> float:
-        """Seconds of silence until the device falls back."""
-        return 0.0 if self._spec is None or isinstance(self._spec, NoDeadMan) else self._spec.time
 
     def seconds_in(self, point: str) -> float:
         """The dead-man's time in the unit (s or min) of a point."""
@@ -135,11 +136,6 @@ class DeadMan:
     def kind(self) -> str:
         """The profile's kind of dead-man; `none` where it has none."""
         return self._spec.kind if self._spec is not None else "none"
-
-    @property
-    def remaining(self) -> str | None:
-        """The point that shows the seconds left, None where the device shows none."""
-        return getattr(self._spec, "remaining", None)
 
     @property
     def fallback(self) -> str:

@@ -34,6 +34,9 @@ class Memory:
     largest: float = 0.0
 
 
+_FOLLOWS = Effect()
+
+
 class EffectCheck:
     """Compares measured power with the standing setpoint over the profile's response time.
 
@@ -51,7 +54,7 @@ class EffectCheck:
         control = self._control
         measured = None if control is None else image.good(control.measured)
         if control is None or measured is None:
-            return Effect()
+            return _FOLLOWS
         memory, now = self.memory, image.monotonic
         memory.largest = max(memory.largest, -rated.low, rated.high)
         tolerance = max(control.tolerance * memory.largest, _FLOOR)
@@ -63,15 +66,17 @@ class EffectCheck:
                 recent.append((now, standing))  # the device may still be on its way from an earlier one
             while recent[0][0] < now - control.response_time:
                 del recent[0]
-            lowest, highest = (f(power for _, power in recent) for f in (min, max))
+            powers = [power for _, power in recent]
+            lowest, highest = min(powers), max(powers)
             allowed = min(lowest, 0.0) - tolerance <= measured <= max(highest, 0.0) + tolerance
             reached = lowest - tolerance <= measured <= highest + tolerance
             self._keep("excess", not allowed, now)
             self._keep("short", allowed and not reached, now)
-        longest = max((now - since for since in memory.since.values()), default=0.0)
-        if longest < control.response_time:
-            memory.told = now if not memory.since else memory.told
-            return Effect()
+        if not memory.since:
+            memory.told = now
+            return _FOLLOWS
+        if now - min(memory.since.values()) < control.response_time:
+            return _FOLLOWS
         repeat = now - memory.told >= control.response_time
         memory.told = now if repeat else memory.told
         excess = now - memory.since["excess"] if "excess" in memory.since else 0.0

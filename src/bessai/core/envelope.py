@@ -12,7 +12,7 @@ from bessai.model import Bounds, ProcessImage, Quality, Severity, Trip
 from bessai.registry import CompiledProfile
 from bessai.registry.commands import Control
 
-_NONE = {Quality.NOT_AVAILABLE, Quality.ABSENT}
+_NONE = {int(Quality.NOT_AVAILABLE), int(Quality.ABSENT)}
 _EDGES = {"soc_high", "soc_low"}
 """A battery of which one part is full and another empty may do nothing, but nothing is wrong with it."""
 _NOTHING = Bounds(0.0, 0.0)
@@ -49,9 +49,25 @@ class EnvelopeCheck:
 
     def __init__(self, profile: CompiledProfile, limits: Limits) -> None:
         self._profile = profile
-        self._limits = limits
         self._check = LimitCheck(limits)
         self._memory = Memory(limits=self._check.memory)
+        control = profile.control
+        self._cap_points = tuple(
+            (
+                site,
+                own,
+                tuple(n for n in dict.fromkeys((own, shared, f"batteries_{shared}")) if n is not None),
+            )
+            for shared, site, own in (
+                ("charge_power_max", limits.charge_power_max, control.charge_power_max if control else None),
+                (
+                    "discharge_power_max",
+                    limits.discharge_power_max,
+                    control.discharge_power_max if control else None,
+                ),
+            )
+        )
+        """For charge and discharge: the site's cap in kW, the device's own point, and every point that may hold one."""
         self.current_caps: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
         """The kW that the allowed currents leave in this cycle, charge and discharge; empty where none is known."""
 
@@ -81,24 +97,28 @@ class EnvelopeCheck:
                 conditions=report.conditions,
                 trips=report.trips,
             )
-        evidence = [*self._evidence(control, image)]
-        told = {condition.point for condition in evidence}
-        conditions = [*evidence, *(c for c in report.lost if c.point not in told), *report.conditions]
+        conditions = [*self._evidence(control, image)]
+        proved = not conditions and not report.lost
+        told = {condition.point for condition in conditions}
+        conditions += [c for c in report.lost if c.point not in told]
+        conditions += report.conditions
         stopped = report.charge <= 0 and report.discharge <= 0
-        violated = any(c.severity is Severity.ALARM and c.code not in _EDGES for c in report.conditions)
-        safe = not evidence and not report.lost and not (stopped and violated)
+        violated = stopped and any(
+            c.severity is Severity.ALARM and c.code not in _EDGES for c in report.conditions
+        )
+        safe = proved and not violated
         rated, unknown = self._rated(control, image)
         conditions += unknown
         limited = [*report.limited_by, *(condition.code for condition in unknown)]
-        bounds = Bounds(rated.low * report.charge, rated.high * report.discharge) if safe else _NOTHING
-        if report.charge_power is not None and -bounds.low > report.charge_power:
-            bounds = Bounds(-max(0.0, report.charge_power), bounds.high)
+        low, high = (rated.low * report.charge, rated.high * report.discharge) if safe else (0.0, 0.0)
+        if report.charge_power is not None and -low > report.charge_power:
+            low = -max(0.0, report.charge_power)
             limited.append("charge_current_max")
-        if report.discharge_power is not None and bounds.high > report.discharge_power:
-            bounds = Bounds(bounds.low, max(0.0, report.discharge_power))
+        if report.discharge_power is not None and high > report.discharge_power:
+            high = max(0.0, report.discharge_power)
             limited.append("discharge_current_max")
         return Envelope(
-            bounds=Bounds(bounds.low + 0.0, bounds.high + 0.0),  # no negative zero
+            bounds=Bounds(low + 0.0, high + 0.0),  # no negative zero
             rated=rated,
             safe=safe,
             limited_by=tuple(limited),
@@ -130,28 +150,32 @@ class EnvelopeCheck:
                     point=name,
                     value=value,
                 )
+        if "soc" in names and "soc" not in control.evidence and image.good("soc") is None:
+            # also where every device says that it has none: nothing else keeps a battery from its edges
+            yield Condition(
+                code="evidence_lost",
+                severity=Severity.ALARM,
+                message=f"soc is {image.quality_of('soc').label}",
+                point="soc",
+            )
 
     def caps(self, image: ProcessImage) -> tuple[list[float] | None, list[float] | None, str, str]:
         """Known caps (kW) of charge and discharge, None where one is lost, and the point that is."""
-        control = self._profile.control
+        index, seen = image.layout.index, self._memory.seen
         found: list[list[float] | None] = []
         lost_points: list[str] = []
-        for direction, site, own in (
-            ("charge", self._limits.charge_power_max, control.charge_power_max if control else None),
-            ("discharge", self._limits.discharge_power_max, control.discharge_power_max if control else None),
-        ):
+        for direction, (site, own, names) in zip(("charge", "discharge"), self._cap_points, strict=True):
             caps: list[float] | None = [] if site is None else [site]
             lost = ""
-            shared = f"{direction}_power_max"
-            for name in dict.fromkeys((own, shared, f"batteries_{shared}")):
-                if name is None or (name != own and name not in image.layout.index):
+            for name in names:
+                if name != own and name not in index:
                     continue
                 value = image.good(name)
                 if value is not None:
-                    self._memory.seen[name] = True
+                    seen[name] = True
                     if caps is not None:
                         caps.append(value)
-                elif not (image.quality_of(name) in _NONE and name not in self._memory.seen):
+                elif name in seen or name not in index or image.quality.item(index[name]) not in _NONE:
                     lost, caps = name, None  # there is a limit, and it is not known now
             found.append(caps)
             lost_points.append(lost or own or direction)
@@ -167,9 +191,7 @@ class EnvelopeCheck:
                 message=f"highest {direction} power unknown: no {direction}",
                 point=point,
             )
-            for direction, caps, point in zip(
-                ("charge", "discharge"), (charge, discharge), points, strict=True
-            )
+            for direction, caps, point in (("charge", charge, points[0]), ("discharge", discharge, points[1]))
             if not caps
         ]
         low = -max(0.0, min(charge)) if charge else 0.0

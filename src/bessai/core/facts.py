@@ -24,20 +24,22 @@ def facts_of(
     image, control, limits = unit.image, unit.profile.control, unit.limits
     if image is None or control is None:
         raise ValueError("a unit that saw nothing, or cannot be commanded, has no facts")
-    names = image.layout.names
-    values = {name: float(image.values[i]) for i, name in enumerate(names) if image.quality[i] == 0}
+    columns = zip(image.layout.names, image.values.tolist(), image.quality.tolist(), strict=True)
+    values = {name: value for name, value, quality in columns if quality == 0}
     charge, discharge, _, _ = unit.check.caps(image)
     from_current = unit.check.current_caps
     return Facts(
         values=values,
         evidence=control.evidence,
         running=control.running_states,
-        caps_charge=[*(charge or ()), *from_current[0]] if charge else (),
-        caps_discharge=[*(discharge or ()), *from_current[1]] if discharge else (),
+        caps_charge=charge or (),
+        caps_discharge=discharge or (),
+        currents_charge=from_current[0],
+        currents_discharge=from_current[1],
         soc_min=limits.soc_min,
         soc_max=limits.soc_max,
-        curves=[(limit.point, limit.charge.points, limit.discharge.points) for limit in limits.states],
-        trips=limits.trip_levels,
+        curves=unit.curves,
+        trips=unit.trip_levels,
         armed=armed,
         granted=granted,
         last=last,

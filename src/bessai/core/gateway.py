@@ -17,11 +17,14 @@ import numpy as np
 from bessai import __version__
 from bessai.core.assembly import control_plane, describe
 from bessai.core.black_box import BlackBox
+from bessai.core.conditions import Condition
 from bessai.core.front import Front
+from bessai.core.heartbeat import Notifier
 from bessai.core.keeping import take_up
 from bessai.core.latch import trip_status
 from bessai.core.limits import Limits
 from bessai.core.local_socket import LocalSocket, socket_path
+from bessai.core.pulse import Pulse
 from bessai.core.settings import Settings
 from bessai.core.state_file import DiskState
 from bessai.core.status import control_status, maintenance_status, unit_status
@@ -62,6 +65,7 @@ class Gateway:
         self.site = site
         self.clock = SystemClock()
         self.stop = asyncio.Event()
+        self.pulse = Pulse(Notifier(), settings.cycle_time)  # before the supervisor copies the environment
         self.state = DiskState(settings.data_dir)
         keeper = take_up(self.state, self.clock)  # before the journal: what is missing beside one was lost
         device = site.controlled
@@ -83,7 +87,14 @@ class Gateway:
             max_bytes=settings.black_box_max_mb << 20,
         )
         control = control_plane(
-            settings, site, self.clock, self.journal, limits=limits, keeper=keeper, box=self.box
+            settings,
+            site,
+            self.clock,
+            self.journal,
+            limits=limits,
+            keeper=keeper,
+            box=self.box,
+            pulse=self.pulse,
         )
         self.plant, self.book, self.guard, self.cycle = (
             control.plant,
@@ -96,6 +107,7 @@ class Gateway:
         self.socket = LocalSocket(
             path, self.book, self.status, self.clock, self.plant.device_status, front.handlers
         )
+        self.cycle.watch = self._service_conditions
         environment = settings.environment() | {
             "BESSAI_SOCKET": str(path),
             "BESSAI_PUBLISH": _published(site),
@@ -111,14 +123,21 @@ class Gateway:
         await self.socket.start()
         for event in self.journal.events_on_open:
             self.cycle.note(event)
+        mode = self.settings.control_mode
+        watches = commands_nothing(self.settings, self.site)
+        if watches is not None:
+            log.warning("%s", watches)
         self._note(
-            "gateway_started", f"gateway {__version__} started, control mode {self.settings.control_mode}"
+            "gateway_started",
+            f"gateway {__version__} started, control mode {mode}" + (f"; {watches}" if watches else ""),
         )
         for unit in self.guard.untested:
             self._note(
                 "dead_man_untested",
                 f"{unit or 'the device'}: nobody has seen its dead-man work here; run `bessai commission deadman`",
             )
+        if (problem := self.pulse.problem) is not None:
+            log.error(problem)
         supervision = asyncio.create_task(self.supervisor.run(self.stop)) if self.supervisor else None
         self.plant.start()
         cycling = asyncio.create_task(self.cycle.run(self.stop))
@@ -126,6 +145,7 @@ class Gateway:
         gc.freeze()
         try:
             await self.stop.wait()
+            self.pulse.stopping()
             await asyncio.wait({cycling}, timeout=_LAST_CYCLE)
             cycling.cancel()
             released = await self.cycle.release()
@@ -154,6 +174,7 @@ class Gateway:
             if driver.problem is not None
         ]
         problems += [c.message for c in self.cycle.active if c.severity >= Severity.ALARM]
+        problems += filter(None, (self.cycle.failed, self.pulse.problem))
         if last is None:
             problems.append("no cycle has run yet")
         elif self.clock.monotonic() - last.image.monotonic > 3 * self.settings.cycle_time:
@@ -181,6 +202,7 @@ class Gateway:
             "maintenance": maintenance_status(self.guard),
             "trips": [trip_status(trip) for trip in self.guard.latch.standing],
             "cycle": self.cycle.stats.as_dict(),
+            "heartbeat": self.pulse.status(),
             "conditions": [
                 {"code": c.code, "severity": c.severity.label, "point": c.point, "message": c.message}
                 for c in self.cycle.active[:_CONDITIONS]
@@ -203,15 +225,25 @@ class Gateway:
         for i, (name, unit) in enumerate(zip(image.layout.names, image.layout.units, strict=True)):
             value = float(image.values[i])
             point: dict[str, Any] = {
-                "value": None if math.isnan(value) else value,
+                "value": value if math.isfinite(value) else None,
                 "unit": unit,
                 "quality": Quality(int(image.quality[i])).label,
                 "age": None if np.isnan(ages[i]) else round(float(ages[i]), 3),
             }
-            if (meaning := image.layout.meaning(name, value)) is not None:
+            if math.isfinite(value) and (meaning := image.layout.meaning(name, value)) is not None:
                 point["meaning"] = meaning
             points[name] = point
         return points
+
+    def _service_conditions(self) -> list[Condition]:
+        """What the service plane says is wrong that concerns control."""
+        sinks = self.socket.service_status.get("sinks")
+        found = [s for s in sinks if isinstance(s, dict)] if isinstance(sinks, list) else []
+        return [
+            Condition(code="schedule_invalid", severity=Severity.WARNING, message=str(sink["last_error"]))
+            for sink in found
+            if sink.get("name") == "schedule" and sink.get("last_error")
+        ]
 
     def _service_died(self, code: int) -> None:
         self._note("service_plane_died", f"service plane ended with code {code}", Severity.WARNING)
@@ -238,6 +270,29 @@ def missing_power_limits(profile: CompiledProfile, limits: Limits) -> list[str]:
     ]
 
 
+def missing_limit_points(site: Site, limits: Limits) -> list[str]:
+    """Points of the limits file that no device tells of a commanded unit, or of a plant that is only watched."""
+    seen = [(unit.name, site.views[unit.name].layout) for unit in site.units] or [("", site.view.layout)]
+    return [
+        f"LIMITS_FILE: it limits {point}, which no device tells{f' of {name}' if name else ''}; add the device that "
+        "does, or take the limit out"
+        for name, layout in seen
+        for point in limits.named
+        if point not in layout.index
+    ]
+
+
+def commands_nothing(settings: Settings, site: Site) -> str | None:
+    """Why a gateway that is to control only watches, or None."""
+    if settings.control_mode != "control":
+        return None
+    if not site.units:
+        return "no device is commanded: none has `control: true` in the site file"
+    if all(unit.compiled.control is None for unit in site.units):
+        return f"no device is commanded: profile {site.units[0].compiled.id} has no control section"
+    return None
+
+
 def slow_evidence(site: Site, limits: Limits, stale_after: float) -> list[str]:
     """Devices that control judges the battery by, and that are read too seldom for it."""
     if site.whole_view:
@@ -260,9 +315,8 @@ def slow_evidence(site: Site, limits: Limits, stale_after: float) -> list[str]:
 
 
 def _published(site: Site) -> str:
-    """What the service plane is told to publish: `all`, or the device whose points go with the plant's."""
-    device = site.controlled
-    return "all" if site.publish == "all" else f"plant {device.name if device else ''}".strip()
+    """What the service plane is told to publish: `all`, or the devices whose points go with the plant's."""
+    return "all" if site.publish == "all" else " ".join(["plant", *(device.name for device in site.units)])
 
 
 _LARGEST_MESSAGE = 9_000_000

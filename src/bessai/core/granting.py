@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bessai.core.approach import ApproachMemory, SocApproach
 from bessai.core.dynamics import Dynamics, DynamicsMemory
+from bessai.core.reactive import beside, reactive_bounds, share, supported
 from bessai.core.requests import Resolution, resolve
 from bessai.core.sharing import Sharing, SharingMemory
 from bessai.core.unit import GRANTING, Look, Unit, kind_of
-from bessai.model import Bounds, Decision, GuardState, ProcessImage, Request, UnitDecision
+from bessai.model import Bounds, Decision, GuardState, ProcessImage, Request, Trip, UnitDecision
 
 _DEADBAND = 0.005
 """Share of the rated power by which a clipped setpoint must rise before it is written again."""
@@ -71,6 +72,9 @@ class Granting:
         states: Mapping[str, GuardState],
         looks: Mapping[str, Look],
         state: GuardState,
+        *,
+        reasons: tuple[str, ...],
+        trips: tuple[Trip, ...],
     ) -> Decision:
         """The decision of this cycle.
 
@@ -80,6 +84,8 @@ class Granting:
             states: of the units; at least one is not `MONITOR`.
             looks: of the units.
             state: the plant's.
+            reasons: told with the decision, as `trips` are.
+            trips: those that stand.
         """
         now = image.monotonic
         granted = [name for name, s in states.items() if s in GRANTING]
@@ -87,10 +93,22 @@ class Granting:
         rated = total(look.envelope.rated for n, look in looks.items() if states[n] is not GuardState.MONITOR)
         allowed = {name: looks[name].envelope.bounds if name in granted else _ZERO for name in looks}
         envelope = total(allowed[name] for name in granted)
-        reactive_caps = {name: self._reactive_cap(self._units[name]) for name in granted}
-        most = sum(reactive_caps.values())
-        resolution = resolve(requests, envelope, now, Bounds(-most, most))
+        reactive_caps = {
+            name: reactive_bounds(self._units[name]) for name in granted if supported(self._units[name])
+        }
+        resolution = resolve(requests, envelope, now, total(reactive_caps.values()))
         winner, limited = resolution.winner, list(resolution.limited_by)
+        standing = math.fsum(unit.standing or 0.0 for unit in self._units.values())
+        held = Bounds(min(resolution.bounds.low, 0.0), max(resolution.bounds.high, 0.0))
+        in_requests = held.clip(standing) == standing
+        tested = [name for name in granted if self._units[name].withheld]
+        if tested and not in_requests:  # who outranks a test ends it
+            for name in tested:
+                self._units[name].stop_test()
+            ended = {name: self._units[name].memory.state for name in tested}
+            after = {**states, **ended}
+            state = state if any(s in GRANTING for s in after.values()) else GuardState.HOLD
+            return self.grant(image, requests, after, looks, state, reasons=reasons, trips=trips)
         offers = self._sharing.offers(self._units, allowed, granted)
         wanted, asked = self._wanted(
             resolution, offers_least=self._sharing.least(offers, resolution.power), now=now
@@ -104,7 +122,12 @@ class Granting:
         way = Bounds(min(low, 0.0), max(high, 0.0))  # a power that must flow is reached by the ramp, too
         step = dynamics.step(target, way, rated, now, running=running, least=least)
         limited += step.limited_by
-        shares, left = self._sharing.split(step.power, offers, now)
+        shares, left, why_left = self._sharing.split(step.power, offers, now)
+        limited += why_left
+        clipped = target != asked
+        # once the ramp has arrived, this is all that the units can make of it
+        if left and step.power == target:
+            target = round(target - left, 3) + 0.0
         units = []
         for name, device in self._units.items():
             units.append(
@@ -114,21 +137,20 @@ class Granting:
                     states[name],
                     allowed[name],
                     shares.get(name, 0.0),
-                    resolution,
-                    reactive_caps,
                     now,
+                    may_stand=in_requests,
                 )
             )
+        units, reactive_limits = self._reactive(units, resolution, reactive_caps, state)
         told = [unit.setpoint for unit in units if unit.setpoint is not None]
         setpoint = round(math.fsum(told), 3) + 0.0 if len(told) > 1 else told[0]
         dynamics.commanded(setpoint, now, left=left)
         limited += [why for unit in units for why in unit.limited_by if why in _OWN_LIMITS]
-        if winner is not None and asked is not None and target != asked:
+        if winner is not None and asked is not None and clipped:
             limited += [why for look in looks.values() for why in look.envelope.limited_by]
             limited += ["plant"] if running and rated.clip(asked) != asked else []
             limited += [] if running else [state.value]
-        if resolution.reactive_asked is not None and not most:
-            limited.append("reactive_not_supported" if running else state.value)
+        limited += reactive_limits
         given = [unit.reactive for unit in units if unit.reactive is not None]
         return Decision(
             state=state,
@@ -139,12 +161,20 @@ class Granting:
             request_id=(winner.id or None) if winner else None,
             reason=winner.reason if winner else "",
             target=target,
-            reactive=math.fsum(given) if given else None,
+            reactive=round(math.fsum(given), 3) + 0.0 if given else None,
             reactive_asked=resolution.reactive_asked,
             limited_by=tuple(dict.fromkeys(limited)),
             considered=resolution.considered,
+            reasons=reasons,
+            trips=trips,
             units=tuple(units),
         )
+
+    def refused(self, power: float, now: float) -> None:
+        """A unit's power (kW) of this cycle will not be written: the ramps go on from what is left."""
+        memory = self._dynamics.memory
+        left = round(memory.told - power, 3) + 0.0
+        self._dynamics.commanded(left if math.isfinite(left) else 0.0, now, left=memory.left)
 
     def _wanted(
         self, resolution: Resolution, *, offers_least: float, now: float
@@ -180,22 +210,21 @@ class Granting:
         state: GuardState,
         bounds: Bounds,
         share: float,
-        resolution: Resolution,
-        reactive_caps: Mapping[str, float],
         now: float,
+        *,
+        may_stand: bool,
     ) -> UnitDecision:
         """What one unit is told: whole watts inside its bounds, no faster than it bears to be written to."""
         if state is GuardState.MONITOR:
             return UnitDecision(unit=device.name, state=state, setpoint=None, bounds=_ZERO)
         limited = [*look.envelope.limited_by]
         setpoint = bounds.clip(math.trunc(round(share * 1000, 6)) / 1000) + 0.0
-        reactive = self._reactive_share(device, resolution, reactive_caps)
         if device.withheld and device.standing is not None:
-            setpoint, reactive = device.standing, device.memory.reactive
+            setpoint = device.standing
         standing = device.standing
         if setpoint and standing is not None and setpoint != standing:
             rises = abs(setpoint) > abs(standing) or setpoint * standing < 0
-            inside = bounds.clip(standing) == standing
+            inside = may_stand and bounds.clip(standing) == standing
             if rises and inside and not device.may_write(now):
                 setpoint = standing
                 limited.append("write_interval")
@@ -207,27 +236,44 @@ class Granting:
             state=state,
             setpoint=setpoint,
             bounds=bounds,
-            reactive=reactive,
             limited_by=tuple(dict.fromkeys(limited)),
         )
 
-    def _reactive_cap(self, device: Unit) -> float:
-        control, image = device.profile.control, device.image
-        if control is None or control.reactive_power_max is None or image is None:
-            return 0.0
-        return max(0.0, image.good(control.reactive_power_max) or 0.0)
-
-    def _reactive_share(
-        self, device: Unit, resolution: Resolution, caps: Mapping[str, float]
-    ) -> float | None:
-        """One unit's kvar: by what it can; 0 when nobody asks, None when it cannot be told."""
-        if device.profile.control is None or device.profile.control.reactive is None:
-            return None
-        most, own = sum(caps.values()), caps.get(device.name, 0.0)
-        if not resolution.reactive or not most or not own:
-            return 0.0
-        share = resolution.reactive * own / most
-        return max(-own, min(own, math.trunc(round(share * 1000, 6)) / 1000)) + 0.0
+    def _reactive(
+        self,
+        units: Sequence[UnitDecision],
+        resolution: Resolution,
+        caps: Mapping[str, Bounds],
+        state: GuardState,
+    ) -> tuple[list[UnitDecision], list[str]]:
+        """The units with their kvar (0 when nobody asks, None when a device cannot be told), and what limits it."""
+        rooms = {
+            unit.unit: beside(self._units[unit.unit], caps[unit.unit], unit.setpoint or 0.0)
+            for unit in units
+            if unit.unit in caps
+        }
+        wanted = resolution.reactive or 0.0
+        shares = share(wanted, rooms)
+        done = []
+        for unit in units:
+            device = self._units[unit.unit]
+            reactive = shares.get(unit.unit, 0.0) if supported(device) and unit.setpoint is not None else None
+            if device.withheld and device.standing is not None:
+                reactive = device.memory.reactive
+            done.append(replace(unit, reactive=reactive))
+        asked = resolution.reactive_asked
+        if asked is None:
+            return done, []
+        if not any(supported(device) for device in self._units.values()):
+            return done, ["reactive_not_supported"]
+        if not caps:
+            return done, [state.value]
+        limited = []
+        if total(caps.values()).clip(asked) != asked:
+            limited.append("reactive_power_max")
+        if total(rooms.values()).clip(wanted) != wanted:
+            limited.append("apparent_power_max")
+        return done, limited
 
 
 def total(bounds: Iterable[Bounds]) -> Bounds:

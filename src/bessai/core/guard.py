@@ -20,6 +20,7 @@ from bessai.core.granting import Granting, GrantingMemory
 from bessai.core.latch import Latch, LatchMemory, OperationRefused
 from bessai.core.operating import Desk
 from bessai.core.recheck import objection
+from bessai.core.telling import conditions_of
 from bessai.core.unit import GRANTING, SAFE_STATES, Look, Unit, kind_of
 from bessai.core.unit import Memory as UnitMemory
 from bessai.model import (
@@ -126,23 +127,20 @@ class SafetyGuard:
             fresh: units whose evidence was read completely since the last cycle.
         """
         self._told = {}  # whatever goes wrong below, nothing of the last cycle is told again
-        looks = {name: unit.look(images[name]) for name, unit in self.units.items()}
-        self._looks = looks
-        for name, look in looks.items():
-            for trip in look.trips:
-                self.latch.trip(replace(trip, unit=name))
+        looks = self._looks = self._look(images)
         maintenance = self.latch.maintenance is not None
         states = {
             name: unit.judge(
                 looks[name],
                 fresh=name in fresh,
-                tripped=self.latch.tripped(name),
+                tripped=self._tripped(name),
                 maintenance=maintenance,
             )
             for name, unit in self.units.items()
         }
         image = next(iter(images.values()))
-        self.conditions = self._all_conditions(looks)
+        trips = self.latch.standing
+        self.conditions = conditions_of(trips, self.latch.maintenance, self.units, looks, self._objections)
         reasons = tuple(dict.fromkeys(c.message for c in self.conditions if c.severity >= Severity.WARNING))
         state = min(states.values(), key=_RANK.index)
         if state is GuardState.MONITOR:
@@ -151,37 +149,55 @@ class SafetyGuard:
                 setpoint=None,
                 bounds=_ZERO,
                 reasons=reasons,
-                trips=self.latch.standing,
+                trips=trips,
                 units=tuple(
                     UnitDecision(unit=name, state=state, setpoint=None, bounds=_ZERO) for name in states
                 ),
             )
         else:
-            granted = self._granting.grant(image, requests, states, looks, state)
-            decision = replace(granted, reasons=reasons, trips=self.latch.standing)
+            decision = self._granting.grant(
+                image, requests, states, looks, state, reasons=reasons, trips=trips
+            )
         self._decision = decision
         self._told = {unit.unit: unit for unit in decision.units}
         return decision
 
+    def _look(self, images: Mapping[str, ProcessImage]) -> dict[str, Look]:
+        """Look at every unit. One that cannot be looked at fails the decision, after the others' trips are latched."""
+        looks: dict[str, Look] = {}
+        failures: list[Exception] = []
+        for name, unit in self.units.items():
+            try:
+                look = looks[name] = unit.look(images[name])
+            except Exception as error:  # noqa: BLE001 - raised below
+                failures.append(error)
+                continue
+            for trip in look.trips:
+                self.latch.trip(replace(trip, unit=name))
+        if failures:
+            raise failures[0]
+        return looks
+
     def fall_back(self, why: str) -> Decision:
         """The safe state for all units, when a decision failed."""
+        states = {name: unit.fall_back() for name, unit in self.units.items()}
         units = tuple(
             UnitDecision(
                 unit=name,
-                state=unit.memory.state if unit.memory.state is GuardState.MONITOR else GuardState.HOLD,
-                setpoint=None if unit.memory.state is GuardState.MONITOR else 0.0,
+                state=state,
+                setpoint=None if state is GuardState.MONITOR else 0.0,
                 bounds=_ZERO,
             )
-            for name, unit in self.units.items()
+            for name, state in states.items()
         )
-        for unit in self.units.values():
-            unit.memory.valid = 0
+        trips, maintenance = self.latch.standing, self.latch.maintenance
+        self.conditions = conditions_of(trips, maintenance, self.units, {}, {}, why)
         self._decision = Decision(
             state=GuardState.HOLD,
             setpoint=0.0,
             bounds=_ZERO,
             reasons=(why,),
-            trips=self.latch.standing,
+            trips=trips,
             units=units,
         )
         self._told = {unit.unit: unit for unit in units}
@@ -193,8 +209,10 @@ class SafetyGuard:
         if told is None or told.setpoint is None or device.profile.control is None:
             return None
         memory = device.memory
-        if not memory.known or device.withheld:
+        if not memory.known or device.withheld or device.watched:
             return None  # no good value ever: this may not be our device at all
+        if not told.setpoint:
+            self._objections.pop(unit, None)
         setpoint, reactive = told.setpoint, told.reactive
         kind, armed = kind_of(setpoint), device.dead_man.armed(now)
         due = told.state in SAFE_STATES and device.dead_man.due(now)
@@ -208,9 +226,13 @@ class SafetyGuard:
             return None
         why = self._objection(told, device, armed=armed)
         if why is not None:
-            self._objections[unit] = why
+            if armed:  # else an answer that came late disproved the dead-man: the decision could not know
+                self._objections[unit] = why
             kind, setpoint, reactive = "zero", 0.0, None if reactive is None else 0.0
-        elif kind != "zero":
+            has_it = (memory.kind, memory.setpoint, memory.reactive) == (kind, setpoint, reactive)
+            if (has_it and armed and not device.dead_man.due(now)) or device.refused(kind, now):
+                return None
+        else:
             self._objections.pop(unit, None)
         try:
             writes = device.writes(setpoint, reactive)
@@ -275,51 +297,19 @@ class SafetyGuard:
         """The latch's record of a revision is durable: what was reset by it is gone."""
         self.latch.settled(revision)
 
-    def _all_conditions(self, looks: Mapping[str, Look]) -> tuple[Condition, ...]:
-        found: dict[tuple[str, str | None], Condition] = {}
-        for trip in self.latch.standing:
-            condition = self._named(
-                trip.unit,
-                Condition(
-                    code=trip.code,
-                    severity=Severity.ALARM,
-                    message=f"tripped, waits for a reset: {trip.message}",
-                    point=trip.point,
-                    value=trip.value,
-                ),
-            )
-            found[condition.code, condition.point] = condition
-        if (people := self.latch.maintenance) is not None:
-            message = f"maintenance, switched on by {people.user}: {people.reason}"
-            found["maintenance_on", None] = Condition(
-                code="maintenance_on", severity=Severity.WARNING, message=message
-            )
-        for name, look in looks.items():
-            own = list(look.conditions)
-            if self.units[name].withheld:
-                message = "a dead-man test runs: nothing is written to the device"
-                own.append(Condition(code="dead_man_test", severity=Severity.WARNING, message=message))
-            if (why := self._objections.get(name)) is not None:
-                message = f"the second look refused a setpoint: {why}"
-                own.append(Condition(code="recheck_refused", severity=Severity.ALARM, message=message))
-            for condition in own:
-                named = self._named(name, condition)
-                found.setdefault((named.code, named.point), named)
-        return tuple(found.values())
-
-    def _named(self, unit: str, condition: Condition) -> Condition:
-        """A condition of one of several devices says which."""
-        if not unit or len(self.units) == 1:
-            return condition
-        point = unit if condition.point is None else f"{unit}.{condition.point}"
-        return replace(condition, point=point, message=f"{unit}: {condition.message}")
+    def _tripped(self, unit: str) -> bool:
+        """A trip of a unit that is not here (it was renamed, or its device replaced) stops all: it is one of these."""
+        memory = self.latch.memory
+        return self.latch.tripped(unit) or any(
+            trip["unit"] not in self.units for trip in (*memory.leaving, *memory.trips)
+        )
 
     def _objection(self, told: UnitDecision, device: Unit, *, armed: bool) -> str | None:
         """The second look, written differently: whatever went wrong before, no power leaves its bounds."""
         if not told.setpoint:
             return None
         decision = self._decision
-        granted = told.state in GRANTING and not self.latch.tripped(device.name)
+        granted = told.state in GRANTING and not self._tripped(device.name)
         if decision is None or device.image is None:
             return "there is no decision"
         alone = len(self.units) == 1

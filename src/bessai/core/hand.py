@@ -17,6 +17,7 @@ from bessai.core.guard import SafetyGuard
 from bessai.drivers import UniversalDriver
 from bessai.drivers.link import NO_ANSWER_YET
 from bessai.model import Clock, Command, GuardState, Severity, UnitDecision, WriteOutcome
+from bessai.registry.sequences import NotKnownError
 
 log = logging.getLogger("bessai.cycle")
 
@@ -55,10 +56,13 @@ class Hand:
         self._command: Command | None = None
         self._connections: tuple[tuple[int, int], bool] = ((0, 0), False)
         self._overtaken = False
+        self._since = {"reading": 0.0, "writing": 0.0}
+        self._failed = ""
 
     def read(self) -> asyncio.Task[bool]:
         """The reading under way, begun now if there is none."""
         if self.reading is None:
+            self._since["reading"] = self._clock.monotonic()
             self.reading = asyncio.create_task(self.driver.read_fast(), name=f"read fast {self.name}")
         return self.reading
 
@@ -68,9 +72,23 @@ class Hand:
             return False
         reading, self.reading = self.reading, None
         if (error := reading.exception()) is not None:
-            log.error("reading failed", exc_info=error)
+            self._fails("reading", error)
             return False
         return reading.result()
+
+    def take_failure(self) -> str:
+        """The exception in a reading or a writing that ended since the last call, in words; empty for none."""
+        failed, self._failed = self._failed, ""
+        return failed
+
+    @property
+    def stuck(self) -> str:
+        """What is under way for longer than the driver's own time limits allow, in words; empty for nothing."""
+        now, limit = self._clock.monotonic(), self.driver.patience
+        for what, task in (("reading", self.reading), ("writing", self._writing)):
+            if task is not None and now - self._since[what] > limit:
+                return f"{self._named(what)} is under way for more than {limit:.0f} s"
+        return ""
 
     def connection_changed(self, note: Note) -> bool:
         """Notice a new or lost connection, and tell the guard."""
@@ -122,7 +140,10 @@ class Hand:
         if self._writing is not None:
             self._writing.cancel()
             await asyncio.wait({self._writing}, timeout=within / 2)
-        command = self._guard.release(self.name)
+        try:
+            command = self._guard.release(self.name)
+        except NotKnownError as error:
+            return f"control could not be handed back ({error}): the device falls back by its dead-man"
         if command is None and self._writing is None:
             return "the device was never commanded"
         verified = False
@@ -137,6 +158,7 @@ class Hand:
         outcome = await self._finish(deadline)
         if self._writing is None and self.driver.connected and (command := ask()) is not None:
             self._command = command
+            self._since["writing"] = self._clock.monotonic()
             self._writing = asyncio.create_task(self.driver.write(command), name=f"write {self.name}")
             outcome = await self._finish(deadline)
         return outcome
@@ -154,7 +176,7 @@ class Hand:
         elif (error := writing.exception()) is None:
             outcome = writing.result()
         else:  # nobody knows how far it came
-            log.error("writing failed", exc_info=error)
+            self._fails("writing", error)
             why = f"{command.kind}: {type(error).__name__}: {error}"
             outcome = WriteOutcome(verified=False, written=(), error=why)
         if self._overtaken:  # it speaks of a connection that is gone
@@ -162,3 +184,11 @@ class Hand:
             outcome = replace(outcome, verified=False, error=outcome.error or "the connection changed")
         self._guard.wrote(self.name, outcome, self._clock.monotonic())
         return outcome
+
+    def _fails(self, what: str, error: BaseException) -> None:
+        """Note an exception that a driver promised not to raise."""
+        log.error("%s failed", self._named(what), exc_info=error)
+        self._failed = f"{self._named(what)} failed: {type(error).__name__}: {error}"
+
+    def _named(self, what: str) -> str:
+        return f"{what} {self.name}" if self.name else what

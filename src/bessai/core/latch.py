@@ -88,9 +88,12 @@ class Latch:
     @property
     def standing(self) -> tuple[Trip, ...]:
         """The trips that stand, oldest first; those whose reset is not yet durable among them."""
-        again = {_cause(trip) for trip in self.memory.trips}
-        rest = [trip for trip in self.memory.leaving if _cause(trip) not in again]
-        return tuple(_trip(trip) for trip in (*rest, *self.memory.trips))
+        trips, leaving = self.memory.trips, self.memory.leaving
+        if not (trips or leaving):
+            return ()
+        again = {_cause(trip) for trip in trips}
+        rest = [trip for trip in leaving if _cause(trip) not in again]
+        return tuple(_trip(trip) for trip in (*rest, *trips))
 
     @property
     def maintenance(self) -> Maintenance | None:
@@ -108,9 +111,8 @@ class Latch:
 
     def tripped(self, unit: str) -> bool:
         """True when the unit must not run, because of a trip of its own or of the whole plant."""
-        return any(
-            trip["plant_wide"] or trip["unit"] == unit for trip in (*self.memory.leaving, *self.memory.trips)
-        )
+        standing = (*self.memory.leaving, *self.memory.trips)
+        return bool(standing) and any(trip["plant_wide"] or trip["unit"] == unit for trip in standing)
 
     def reset(self, operation: Operation, still: Collection[Cause], now_wall: int) -> list[Trip]:
         """Reset the trips that an operation selects: all of them or none. Returns them.

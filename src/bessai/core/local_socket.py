@@ -141,7 +141,9 @@ class LocalSocket:
                 case "cancel":
                     return {"ok": True, "cancelled": self._book.cancel(str(message.get("source")))}
                 case "service_status":
-                    self.service_status = dict(message.get("status") or {})
+                    said = dict(message.get("status") or {})
+                    json.dumps(said, allow_nan=False)  # 1e999 is no JSON number, yet Python reads it
+                    self.service_status = said
                     self.service_seen = self._clock.monotonic()
                     return {"ok": True}
                 case str(other) if other in self._more:
@@ -190,6 +192,8 @@ def _text(message: dict[str, Any], key: str) -> str:
     value = message.get(key)
     if value is not None and (not isinstance(value, str) or len(value) > _TEXT):
         raise ValueError(f"{key}: give a text of at most {_TEXT} characters")
+    if value is not None and not value.isprintable():  # it is shown, logged and published
+        raise ValueError(f"{key}={value!r}: only printable characters")
     return value or ""
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bessai.core.latch import Latch, OperationRefused
-from bessai.core.unit import GRANTING, Look, Unit
-from bessai.model import Event, Operation, Severity, Trip
+from bessai.core.unit import DISOBEYED_CODE, GRANTING, Look, Unit
+from bessai.model import Event, Operation, Role, Severity, Trip
 
 _AFTER = 30.0
 """Seconds after twice the dead-man's time in which a test that nobody ends ends by itself."""
@@ -53,10 +53,15 @@ class Desk:
 
     def _perform(self, operation: Operation, looks: Mapping[str, Look], now: float, wall_ns: int) -> str:
         unit = self._units.get(operation.unit)
+        if unit is None and not operation.unit and len(self._units) == 1:
+            (unit,) = self._units.values()
         if operation.kind == "reset":
+            if not looks:
+                raise OperationRefused("nothing was measured since the start: ask again in a second")
             gone = self._latch.reset(operation, self._still(looks), wall_ns)
-            for device in self._units.values():
-                device.memory.disobeyed = []
+            for trip in gone:
+                if trip.code == DISOBEYED_CODE and trip.unit in self._units:
+                    self._units[trip.unit].memory.disobeyed = []
             return f"reset {', '.join(dict.fromkeys(trip.code for trip in gone))}"
         if operation.kind in {"maintenance_on", "maintenance_off"}:
             changed = self._latch.switch_maintenance(operation, wall_ns)
@@ -64,6 +69,8 @@ class Desk:
         if unit is None:
             raise OperationRefused(f"there is no unit {operation.unit!r}; use one of {sorted(self._units)}")
         where = f" of {unit.name}" if unit.name else ""
+        if operation.role < Role.ENGINEER:
+            raise OperationRefused(f"a dead-man test{where} takes the role {Role.ENGINEER.label}")
         if operation.kind == "deadman_test":
             if unit.withheld:
                 raise OperationRefused(f"a dead-man test{where} runs already")
@@ -94,7 +101,11 @@ class Desk:
 
     def _still(self, looks: Mapping[str, Look]) -> set[tuple[str, str, str | None]]:
         """Causes of trips that are there now, or that nobody can judge now."""
-        still = set()
+        still = {  # right after a start nobody has looked yet
+            (trip.code, trip.unit, trip.point)
+            for trip in self._latch.standing
+            if trip.point is not None and trip.unit in self._units and trip.unit not in looks
+        }
         for name, look in looks.items():
             image = self._units[name].image
             present = {(c.code, c.point) for c in look.envelope.conditions if c.severity >= Severity.ALARM}
@@ -108,6 +119,7 @@ class Desk:
                     and trip.point in image.layout.index
                     and image.good(trip.point) is None
                 )
-                if unknown or (trip.code, trip.point) in present:
+                disobeys = trip.code == DISOBEYED_CODE and look.effect.disobeys
+                if unknown or disobeys or (trip.code, trip.point) in present:
                     still.add((trip.code, trip.unit, trip.point))
         return still

@@ -27,6 +27,9 @@ log = logging.getLogger("bessai.plant")
 _REST, _REST_CONTROLLED = 60.0, 5.0
 """Seconds that a silent device is left alone at most on a shared link; control must come back soon."""
 
+_ABSENT = int(Quality.ABSENT)
+"""A plain number: numpy takes a member of the enumeration several times as slowly."""
+
 FIRST_ROUND = 3.0
 """Seconds within which every device is read for the first time, also those with a long period."""
 
@@ -90,7 +93,7 @@ class Plant:
         now = self._clock.monotonic()
         first = self._first_columns
         late = now - self.arrays.times[first] > self.arrays.stale_after[first]
-        late &= self.arrays.quality[first] != Quality.ABSENT
+        late &= self.arrays.quality[first] != _ABSENT
         for member, overdue in zip(self._members, late.tolist(), strict=True):
             name, driver = member.device.name, member.driver
             problem = driver.problem or ("delivers nothing new" if overdue else None)

@@ -31,6 +31,9 @@ class Facts:
     caps_charge: Sequence[float]
     caps_discharge: Sequence[float]
     """Every known cap of a direction in kW; empty: unknown, so no power that way."""
+    currents_charge: Sequence[float] = ()
+    currents_discharge: Sequence[float] = ()
+    """kW that the allowed currents amount to; no curve takes a share of these."""
     soc_min: float
     soc_max: float
     """%; no discharge at or below the one, no charge at or above the other."""
@@ -106,6 +109,9 @@ def _of_limits(power: float, facts: Facts) -> str | None:
     cap, size = _milliwatts(min(caps)), abs(_milliwatts(power)) - _TOLERANCE
     if size > cap:
         return f"{power:g} kW is more than the cap of {min(caps):g} kW"
+    for current in facts.currents_discharge if power > 0 else facts.currents_charge:
+        if not isfinite(current) or size > _milliwatts(current):
+            return f"{power:g} kW is more than the {current:g} kW of the allowed current"
     for name, charge, discharge in facts.curves:
         value, points = facts.values.get(name), discharge if power > 0 else charge
         if value is None or not points:

@@ -88,23 +88,32 @@ def resolve(
     reactive: float | None = None
     left_out: set[str] = set()
     narrowed_by: list[Request] = []
+    reactive_narrowed_by: list[Request] = []
     live = [request for request in requests if request.expires > now]
     for request in live:
         inner = bounds & request.bounds
         reactive_inner = reactive_bounds & request.reactive_bounds
+        # what is impossible in one of the two does not lift the other's limits
         if inner.empty or reactive_inner.empty:
             left_out.add(request.source)
-            continue
-        if inner != bounds:
-            narrowed_by.append(request)
-        bounds, reactive_bounds = inner, reactive_inner
-        if request.power is not None or request.soc_target is not None:
-            winner = request
-        if request.reactive is not None:
-            reactive = request.reactive
+        if not inner.empty:
+            if inner != bounds:
+                narrowed_by.append(request)
+            bounds = inner
+            if request.power is not None or request.soc_target is not None:
+                winner = request
+        if not reactive_inner.empty:
+            if reactive_inner != reactive_bounds:
+                reactive_narrowed_by.append(request)
+            reactive_bounds = reactive_inner
+            if request.reactive is not None:
+                reactive = request.reactive
     wanted = 0.0 if winner is None or winner.power is None else winner.power
     power = bounds.clip(wanted)
     clipping = [r.source for r in narrowed_by if r.bounds.clip(wanted) != wanted] if power != wanted else []
+    for request in reactive_narrowed_by:
+        clips = reactive is not None and request.reactive_bounds.clip(reactive) != reactive
+        clipping += [request.source] if clips and request.source not in clipping else []
     impossible = [f"impossible:{request.source}" for request in live if request.source in left_out]
     return Resolution(
         power=power,
@@ -123,10 +132,10 @@ def _considered(
 ) -> Considered:
     wishes = request.power is not None or request.soc_target is not None
     role = (
-        "impossible"
-        if request.source in left_out
-        else "won"
+        "won"
         if request is winner
+        else "impossible"
+        if request.source in left_out
         else "narrowed"
         if request.source in clipping
         else "outranked"

@@ -45,12 +45,14 @@ class Sharing:
             return 0.0
         return least_power(offers, -1 if power < 0 else 1)
 
-    def split(self, power: float, offers: Sequence[Offer], now: float) -> tuple[dict[str, float], float]:
-        """Each unit's power in kW, and what they cannot make."""
+    def split(
+        self, power: float, offers: Sequence[Offer], now: float
+    ) -> tuple[dict[str, float], float, tuple[str, ...]]:
+        """Each unit's power in kW, what they cannot make, and why not."""
         memory = self.memory
         if len(offers) == 1 and not (offers[0].least_charge or offers[0].least_discharge):
             memory.power, memory.shares, memory.left, memory.at = power, {offers[0].unit: power}, 0.0, now
-            return memory.shares, 0.0
+            return memory.shares, 0.0, ()
         names = {offer.unit for offer in offers}
         fits = (
             power == memory.power
@@ -62,18 +64,18 @@ class Sharing:
                 offer.bounds.clip(memory.shares[offer.unit]) == memory.shares[offer.unit] for offer in offers
             )
         )
+        why: tuple[str, ...] = ()
         if not fits:
             done = split(power, offers)
             shares = {offer.unit: share for offer, share in zip(offers, done.powers, strict=True)}
             memory.power, memory.shares, memory.left, memory.at = power, shares, done.left, now
-        return memory.shares, memory.left
+            why = done.limited_by
+        return memory.shares, memory.left, why
 
     def state_of_charge(self, units: Mapping[str, Unit]) -> tuple[float | None, float | None]:
         """State of charge in % and capacity in kWh of all units together; None where one is not known."""
         found = [
-            (unit.image.good("soc"), unit.image.good("energy_capacity"))
-            for unit in units.values()
-            if unit.image is not None
+            (unit.image.good("soc"), _capacity(unit)) for unit in units.values() if unit.image is not None
         ]
         socs = [soc for soc, _ in found if soc is not None]
         if not socs or len(socs) < len(found):
@@ -87,7 +89,7 @@ class Sharing:
     def _offer(self, unit: Unit, bounds: Bounds) -> Offer:
         image, limits = unit.image, unit.limits
         soc = image.good("soc") if image is not None else None
-        capacity = image.good("energy_capacity") if image is not None else None
+        capacity = _capacity(unit)
         known = soc is not None and capacity is not None
         return Offer(
             unit=unit.name,
@@ -102,3 +104,10 @@ class Sharing:
             else None,
             previous=unit.standing or 0.0,
         )
+
+
+def _capacity(unit: Unit) -> float | None:
+    """kWh; what the site file says counts before what the device says."""
+    if unit.capacity is not None:
+        return unit.capacity
+    return unit.image.good("energy_capacity") if unit.image is not None else None

@@ -14,6 +14,7 @@ import uvloop
 from bessai.core.gateway import (
     Gateway,
     data_directory_problem,
+    missing_limit_points,
     missing_power_limits,
     slow_evidence,
     too_large_to_publish,
@@ -68,6 +69,7 @@ def checked() -> tuple[Settings, Site, Limits]:
         for profile in {unit.compiled.id: unit.compiled for unit in site.units}.values():
             if settings.control_mode == "control":
                 problems += missing_power_limits(profile, limits)
+        problems += missing_limit_points(site, limits)
         problems += slow_evidence(site, limits, settings.stale_after)
         if settings.gcp_pubsub_topic and (problem := too_large_to_publish(site)) is not None:
             problems.append(problem)

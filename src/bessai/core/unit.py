@@ -31,6 +31,8 @@ START_GRACE = 10.0
 DISOBEYED = 3
 """Times within an hour that a device may do more than it was told before it is a trip."""
 
+DISOBEYED_CODE = "command_disobeyed"
+
 RISES = 600
 """Rises of the setpoint that a device bears a minute where its profile says nothing: one in each 100 ms cycle."""
 
@@ -118,6 +120,7 @@ class Unit:
         control: False to monitor only.
         foreign: points of its view that are measured by other devices.
         power_min: smallest power in kW, besides zero, that it can run at.
+        capacity: kWh behind it, where the site file tells it.
     """
 
     def __init__(
@@ -130,12 +133,17 @@ class Unit:
         control: bool = True,
         foreign: Container[str] = (),
         power_min: float = 0.0,
+        capacity: float | None = None,
     ) -> None:
         self.name = name
         self.profile = profile
         self.limits = limits
         self.dead_man = dead_man
         self.power_min = power_min
+        self.curves = [(limit.point, limit.charge.points, limit.discharge.points) for limit in limits.states]
+        self.trip_levels = limits.trip_levels
+        """With `curves`, what the second look judges a setpoint by."""
+        self.capacity = capacity
         self.image: ProcessImage | None = None
         self.check = EnvelopeCheck(profile, limits)
         self._control = control
@@ -225,8 +233,9 @@ class Unit:
             safe = look.envelope.safe and not look.effect.disobeys and not self.dead_man.idle
             ready = (self.dead_man.armed(now) or self.withheld) and not look.coming
             memory.state = self._next_state(look.envelope, safe=safe, ready=ready, fresh=fresh)
-        if self.withheld and (memory.state not in GRANTING or look_time(self.image) >= self._until):
+        if self.withheld and self._ends_test(look.envelope):
             self.resume()
+            memory.state = GuardState.HOLD if memory.state in GRANTING else memory.state  # to be proved anew
         return memory.state
 
     def may_write(self, now: float) -> bool:
@@ -241,6 +250,12 @@ class Unit:
         """End a dead-man test: the device is told anew."""
         self._memory.withheld_until = None
         self.connection_changed()
+
+    def _ends_test(self, envelope: Envelope) -> bool:
+        """Whether a dead-man test is over: late, no longer safe, or at a power that is no longer allowed."""
+        has, bounds = self.standing, envelope.bounds
+        fits = has is None or bounds.clip(has) == has
+        return not fits or self._memory.state not in GRANTING or look_time(self.image) >= self._until
 
     @property
     def _until(self) -> float:
@@ -259,7 +274,8 @@ class Unit:
         steps = {"zero": control.zero, "charge": control.charge, "discharge": control.discharge}
         own = self._fill(steps[kind_of(setpoint)], setpoint, 0.0)
         if control.reactive is not None and reactive is not None:
-            own = (*self._fill(control.reactive, setpoint, reactive), *own)
+            kvar = self._fill(control.reactive, setpoint, reactive)
+            own = (*own, *kvar) if setpoint == 0 else (*kvar, *own)  # a refused kvar never keeps zero from it
         return (*self.dead_man.arming(), *own)
 
     def stop_writes(self) -> tuple[Write, ...] | None:
@@ -337,7 +353,7 @@ class Unit:
         message = f"did more than it was told, or the opposite, {DISOBEYED} times within an hour"
         return [
             Trip(
-                code="command_disobeyed",
+                code=DISOBEYED_CODE,
                 unit="",
                 point=point,
                 value=image.good(point or ""),

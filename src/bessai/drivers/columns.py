@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 from bessai.model import Quality
 from bessai.registry import CompiledProfile, ReadPlan
 
+# plain numbers: numpy takes a member of the enumeration several times as slowly
+_GOOD, _STALE, _ABSENT = int(Quality.GOOD), int(Quality.STALE), int(Quality.ABSENT)
+_IMPLAUSIBLE, _FROZEN = int(Quality.IMPLAUSIBLE), int(Quality.FROZEN)
+
 _SHORTEST = 1.0
 """Seconds over which a rate of change is judged at least: between fast readings, resolution is no spike."""
 
@@ -70,7 +74,7 @@ class Arrays:
         quality = self.quality.copy()
         stale = now - self.times > self.stale_after
         if stale.any():  # a missing value has no time, and an absent one does not age
-            quality[stale & (quality != Quality.ABSENT)] = Quality.STALE
+            quality[stale & (quality != _ABSENT)] = _STALE
         return self.values.copy(), quality, self.times.copy()
 
 
@@ -117,7 +121,7 @@ class Columns:
     def _listen(self, now: float) -> None:
         """Note when the counter moved. One that was never read, or no longer is, counts as standing still."""
         value = float(self.arrays.values[self._beat])
-        good = self.arrays.quality[self._beat] == Quality.GOOD
+        good = self.arrays.quality[self._beat] == _GOOD
         if math.isnan(self._beat_since) or (good and value != self._beat_value):
             self._beat_since = now
             self._beat_value = value if good else math.nan
@@ -138,7 +142,7 @@ class Columns:
         """Mark a copy of the qualities when the device's counter stands still. True when it does."""
         if self._alive is None or not now - self._beat_since > self._alive.within:
             return False
-        quality[quality == Quality.GOOD] = Quality.FROZEN
+        quality[quality == _GOOD] = _FROZEN
         return True
 
     def frozen(self, now: float) -> tuple[NDArray[np.float64], NDArray[np.uint8], NDArray[np.float64]]:
@@ -159,16 +163,16 @@ class Columns:
             return
         arrays, (trusted, trusted_at) = self.arrays, self._trusted
         new, rates = arrays.values[columns], self._rates[columns]
-        good = arrays.quality[columns] == Quality.GOOD
+        good = arrays.quality[columns] == _GOOD
         with np.errstate(invalid="ignore"):
             allowed = rates * np.maximum(now - trusted_at[columns], _SHORTEST)
             jump = np.abs(new - trusted[columns]) > allowed  # false where nothing was trusted yet
-            again = (quality == Quality.IMPLAUSIBLE) & (
+            again = (quality == _IMPLAUSIBLE) & (
                 np.abs(new - values) <= rates * np.maximum(now - arrays.times[columns], _SHORTEST)
             )
         spike = good & jump & ~again
         if spike.any():
             self.spikes += int(spike.sum())
-            arrays.quality[columns[spike]] = Quality.IMPLAUSIBLE
+            arrays.quality[columns[spike]] = _IMPLAUSIBLE
         kept = columns[good & ~spike]
         trusted[kept], trusted_at[kept] = arrays.values[kept], now

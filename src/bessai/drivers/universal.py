@@ -22,6 +22,7 @@ from bessai.registry import CompiledProfile
 from bessai.registry.schema import Connection
 
 _NEVER = (-1, -1)
+_GOOD = int(Quality.GOOD)  # numpy compares with a member of the enumeration several times as slowly
 _RECHECK = 30.0
 """Seconds until a device that is another one than expected is looked at again."""
 
@@ -102,6 +103,24 @@ class UniversalDriver:
         Another unit's driver may have made it anew; then this one must look first.
         """
         return self.client.connected and self._known and self.link.generation == self._generation
+
+    @property
+    def patience(self) -> float:
+        """Seconds beyond which a reading or a writing cannot be explained by a slow device any more.
+
+        Judgement, and generous, for who is impatient here restarts a gateway that works: each request takes its
+        timeout, is tried as often as the profile allows, and every other driver of the link is as slow. A minute at
+        least, since queues and backoffs are nobody's fault; ten at most, since nothing takes longer on any line.
+        """
+        connection, control = self.profile.connection, self.profile.control
+        writes = 0
+        if control is not None:
+            sequences = (control.charge, control.discharge, control.zero, control.stop)
+            writes = max(len(steps) for steps in sequences) + len(control.reactive or ())
+        fast = self.profile.plans.get("fast")
+        requests = max(len(fast.blocks) if fast else 0, 2 * (writes + 1))  # written, and read back
+        slowest = connection.timeout * (connection.retries + 1) * requests * max(1, self.link.members)
+        return min(max(slowest, 60.0), 600.0)
 
     @property
     def generation(self) -> tuple[int, int]:
@@ -250,7 +269,7 @@ class UniversalDriver:
         """The latest value of a point, None unless its last reading was good."""
         i = self.profile.layout.index.get(name)
         arrays = self._columns.arrays
-        return float(arrays.values[i]) if i is not None and arrays.quality[i] == Quality.GOOD else None
+        return float(arrays.values[i]) if i is not None and arrays.quality[i] == _GOOD else None
 
     def _note(self, error: ModbusError | None) -> None:
         self._well = error is None

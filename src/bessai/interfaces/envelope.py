@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue
 
 from bessai import __version__
 from bessai.journal.entry import Entry
@@ -78,12 +78,37 @@ class Limits(_Part):
     high: FiniteFloat | None = None
 
 
+_STATES: list[JsonValue] = ["starting", "normal", "derated", "hold", "tripped", "maintenance", "monitor"]
+
+
+class TripPart(_Part):
+    """A latched trip: it stands until somebody resets it."""
+
+    code: str = Field(description="The limit that was violated.")
+    unit: str = Field(description="The commanded device that it stops; empty: the only one, or all of them.")
+    point: str | None = Field(None, description="The point that violated it.")
+
+
+class UnitPart(_Part):
+    """What one commanded device was told."""
+
+    unit: str = Field(description="Name of the device; empty for the only one of a site without a site file.")
+    state: Name = Field(description="What the guard allowed it.", json_schema_extra={"examples": _STATES})
+    setpoint: FiniteFloat | None = Field(
+        None, description="Active power in kW, + = discharge; null: not controlled."
+    )
+    reactive: FiniteFloat | None = Field(
+        None, description="Reactive power in kvar, + = export; null: it cannot be told any."
+    )
+    limited_by: list[str] = Field(default_factory=list, description="What narrowed its part.")
+
+
 class DecisionPart(_Part):
     """What was decided in this cycle, and why."""
 
     state: Name = Field(
         description="What the guard allowed.",
-        json_schema_extra={"examples": ["starting", "normal", "derated", "hold", "monitor"]},
+        json_schema_extra={"examples": _STATES},
     )
     setpoint: FiniteFloat | None = Field(
         None, description="Active power in kW commanded to the device, + = discharge; null: not controlled."
@@ -94,6 +119,19 @@ class DecisionPart(_Part):
     request_id: str | None = Field(None, description="Correlation id that the winner chose.")
     limited_by: list[str] = Field(default_factory=list, description="What narrowed the result.")
     reasons: list[str] = Field(default_factory=list, description="Why the guard did not allow more.")
+    target: FiniteFloat | None = Field(
+        None, description="kW that the setpoint is on its way to, before ramps and dwell times."
+    )
+    reason: str = Field("", description="Why the winner asked, in its own words.")
+    reactive: FiniteFloat | None = Field(
+        None,
+        description="Reactive power in kvar commanded to the plant, + = export; null: no way to be told.",
+    )
+    reactive_asked: FiniteFloat | None = Field(
+        None, description="Reactive power in kvar that was asked for; null when nobody asked."
+    )
+    trips: list[TripPart] = Field(default_factory=list, description="The latched trips that stand.")
+    units: list[UnitPart] = Field(default_factory=list, description="One a commanded device.")
 
 
 class EventPart(_Part):
@@ -106,6 +144,13 @@ class EventPart(_Part):
     active: bool = Field(description="True when the condition begins or is momentary, false when it ends.")
     point: str | None = Field(None, description="The point that it is about.")
     value: FiniteFloat | None = Field(None, description="The value that caused it.")
+    first_out: bool = Field(
+        False, description="True for the alarm that began while no other was active: most likely the cause."
+    )
+    about: str | None = Field(
+        None, description="Code of the alarm that this event is about, when somebody did something to it."
+    )
+    user: str | None = Field(None, description="Who did it.")
 
 
 class Envelope(_Part):
@@ -234,6 +279,28 @@ def _decision(decision: Mapping[str, Any]) -> dict[str, Any]:
         "request_id": decision.get("request_id"),
         "limited_by": _names(decision.get("limited_by")),
         "reasons": _names(decision.get("reasons")),
+        "target": _finite(decision.get("target")),
+        "reason": decision.get("reason") or "",
+        "reactive": _finite(decision.get("reactive")),
+        "reactive_asked": _finite(decision.get("reactive_asked")),
+        "trips": [
+            {
+                "code": trip["code"],
+                "unit": "" if trip.get("plant_wide") else trip.get("unit") or "",
+                "point": trip.get("point"),
+            }
+            for trip in decision.get("trips") or ()
+        ],
+        "units": [
+            {
+                "unit": unit["unit"],
+                "state": unit["state"],
+                "setpoint": _finite(unit.get("setpoint")),
+                "reactive": _finite(unit.get("reactive")),
+                "limited_by": _names(unit.get("limited_by")),
+            }
+            for unit in decision.get("units") or ()
+        ],
     }
 
 
@@ -250,4 +317,7 @@ def _event(event: Event) -> dict[str, Any]:
         "active": event.active,
         "point": event.point,
         "value": _finite(event.value),
+        "first_out": event.first_out,
+        "about": event.about,
+        "user": event.user,
     }

@@ -140,7 +140,9 @@ def _control(profile: Profile, control: Control) -> Iterator[Problem]:
                 yield f"{path}.quantity", f"{step.point!r} must be in {unit}"
     for field in ("measured", "charge_power_max", "discharge_power_max"):
         yield from power(f"control.{field}", getattr(control, field))
-    yield from power("control.reactive_power_max", control.reactive_power_max, "kvar")
+    for field in ("reactive_power_max", "absorbed_reactive_power_max"):
+        yield from power(f"control.{field}", getattr(control, field), "kvar")
+    yield from power("control.apparent_power_max", control.apparent_power_max, "kVA")
     for i, name in enumerate(control.evidence):
         point = profile.points.get(name)
         if point is None:

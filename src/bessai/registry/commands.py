@@ -48,9 +48,13 @@ class Control(Strict):
     stop: Sequence
     """To end external control; the device does what its own settings say."""
     reactive: Sequence | None = None
-    """To a reactive power, written before the active power of the same command; 0 kvar when nobody asks."""
+    """To a reactive power, written before a power and after `zero` in the same command; 0 kvar when nobody asks."""
     reactive_power_max: Name | None = None
-    """The point in kvar with the highest reactive power, in both directions; needed with `reactive`."""
+    """The point in kvar with the highest reactive power; needed with `reactive`."""
+    absorbed_reactive_power_max: Name | None = None
+    """The point in kvar with the highest absorbed (negative) reactive power, where it is another one."""
+    apparent_power_max: Name | None = None
+    """The point in kVA that active and reactive power together do not exceed; active power comes first."""
     write_interval: float = Field(default=0.0, ge=0, le=3600)
     """Seconds between two rises of the setpoint, to spare a device that bears few writes."""
     charge_limit: Sequence | None = None
@@ -76,6 +80,8 @@ class Control(Strict):
     def _whole(self) -> Control:
         if (self.reactive is None) != (self.reactive_power_max is None):
             raise ValueError("`reactive` and `reactive_power_max` go together")
+        if self.reactive is None and (self.absorbed_reactive_power_max or self.apparent_power_max):
+            raise ValueError("`absorbed_reactive_power_max` and `apparent_power_max` go with `reactive`")
         return self
 
 

@@ -20,6 +20,10 @@ from bessai.registry.blocks import FORMATS, Block, build_block, group_points, re
 from bessai.registry.commands import Control, DeadMan
 from bessai.registry.schema import Alive, Connection, Fingerprint, Point, Profile
 
+# plain numbers: numpy takes a member of the enumeration several times as slowly
+_GOOD, _INVALID = int(Quality.GOOD), int(Quality.INVALID)
+_NOT_AVAILABLE, _OUT_OF_RANGE = int(Quality.NOT_AVAILABLE), int(Quality.OUT_OF_RANGE)
+
 _LARGEST = float(np.finfo(np.float64).max)
 
 _POWERS = np.array([float(f"1e{exponent}") for exponent in range(-10, 11)])
@@ -87,7 +91,7 @@ class ReadPlan:
         if not len(self.scaled):
             return
         exponent = values[self.exponents]
-        bad = quality[self.exponents] != Quality.GOOD
+        bad = quality[self.exponents] != _GOOD
         factor = np.ones(len(raw))
         factor[self.scaled] = _POWERS[np.where(bad, 0, exponent + 10).astype(np.intp)]
         found, marks = self.scale(raw, factor)
@@ -110,11 +114,11 @@ class ReadPlan:
         for sentinel in self.sentinels:
             good &= raw != sentinel
         if not good.all():
-            quality[~good] = Quality.OUT_OF_RANGE
-            quality[~np.isfinite(values)] = Quality.INVALID
+            quality[~good] = _OUT_OF_RANGE
+            quality[~np.isfinite(values)] = _INVALID
             for sentinel in self.sentinels:
-                quality[raw == sentinel] = Quality.NOT_AVAILABLE
-            values[(quality == Quality.NOT_AVAILABLE) | (quality == Quality.INVALID)] = np.nan
+                quality[raw == sentinel] = _NOT_AVAILABLE
+            values[(quality == _NOT_AVAILABLE) | (quality == _INVALID)] = np.nan
         return values, quality
 
 

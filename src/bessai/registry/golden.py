@@ -44,6 +44,8 @@ class GoldenWrite(Strict):
     source: SourceId | Literal["computed"]
     setpoint: float | None = None
     """kW, + = discharge; 0 is the safe state."""
+    reactive: float | None = None
+    """kvar, + = export, instead of `setpoint`: the writes of the reactive sequence alone."""
     command: Literal["stop"] | None = None
     points: dict[Name, float] = Field(default_factory=dict)
     """Present values that the sequence depends on, in their units."""
@@ -59,8 +61,8 @@ class GoldenWrite(Strict):
 
     @model_validator(mode="after")
     def _one(self) -> GoldenWrite:
-        if (self.setpoint is None) == (self.command is None):
-            raise ValueError("give either `setpoint` or `command`")
+        if [self.setpoint, self.reactive, self.command].count(None) != 2:
+            raise ValueError("give one of `setpoint`, `reactive` and `command`")
         return self
 
 
@@ -103,10 +105,17 @@ def check_golden(profile: CompiledProfile, golden: Golden) -> list[str]:
         problems += [f"writes.{i} ({write.name}): {problem}" for problem in _check_write(profile, write)]
     control = profile.control
     if control is not None:
-        found = {("stop" if w.command else _direction(w.setpoint or 0.0)) for w in golden.writes}
-        missing = {"charge", "discharge", "zero", "stop"} - found
+        needed = {"charge", "discharge", "zero", "stop"} | ({"reactive"} if control.reactive else set())
+        missing = needed - {_kind(write) for write in golden.writes}
         problems += [f"writes: no vector for `{kind}`" for kind in sorted(missing)]
     return problems
+
+
+def _kind(write: GoldenWrite) -> str:
+    """The profile's sequence that a vector is of."""
+    if write.command is not None:
+        return write.command
+    return "reactive" if write.reactive is not None else _direction(write.setpoint or 0.0)
 
 
 def _direction(setpoint: float) -> str:
@@ -185,10 +194,20 @@ def _check_write(profile: CompiledProfile, write: GoldenWrite) -> Iterator[str]:
     if control is None:
         yield "the profile has no control section"
         return
-    kind = "stop" if write.command else _direction(write.setpoint or 0.0)
+    kind = _kind(write)
+    if getattr(control, kind) is None:
+        yield f"the profile has no `{kind}`"
+        return
     time = getattr(dead_man, "time", 0.0)
     try:
-        steps = fill(getattr(control, kind), profile.points, write.setpoint or 0.0, time, write.points.get)
+        steps = fill(
+            getattr(control, kind),
+            profile.points,
+            write.setpoint or 0.0,
+            time,
+            write.points.get,
+            write.reactive or 0.0,
+        )
         found = [
             (
                 _table(profile, name),

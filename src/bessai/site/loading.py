@@ -113,6 +113,7 @@ class _Loader:
                     unit=compiled.connection.unit if unit < 0 else unit,
                     stations={**compiled.connection.stations, **entry.stations},
                     period=entry.period,
+                    capacity=entry.capacity,
                     control=entry.control,
                     batteries=tuple(_numbered(text, n) for text in entry.batteries),
                     power_min=entry.power_min,
@@ -232,6 +233,13 @@ class _Loader:
                     "batteries, for example `batteries: [rack_1, rack_2]`",
                 )
             done.append(replace(device, batteries=tuple(found)))
+        if several or owner:
+            for device in devices:
+                if device.role == "battery" and not device.control and device.name not in owner:
+                    self._problem(
+                        f"devices.{device.name}",
+                        "is behind no commanded device, so its cells would stop nobody: name it in `batteries`",
+                    )
         return done
 
 

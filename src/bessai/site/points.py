@@ -14,9 +14,13 @@ from bessai.model import SHARED_POINTS
 from bessai.site.formula import Formula, FormulaError, parse
 from bessai.site.rules import Aggregation, Computation, Kind, Rule
 from bessai.site.schema import ROLES, PointEntry
-from bessai.site.site import BATTERY_STATE, Device
+from bessai.site.site import BATTERY_STATE, WORST, Device
 
-_EVIDENCE = BATTERY_STATE | {"battery_temperature", "charge_power_max", "discharge_power_max"}
+_EVIDENCE = BATTERY_STATE | {
+    *("battery_temperature", "charge_power_max", "discharge_power_max"),
+    *("battery_voltage", "battery_current", "charge_current_max", "discharge_current_max"),
+    *WORST,
+}
 """Points of the plant by which control judges the battery."""
 
 _STORAGE = ("battery", "inverter")
@@ -78,6 +82,10 @@ BEHIND_UNIT = (
 """What is told of the batteries behind a commanded device."""
 
 
+_OF_ALL = ("fire_alarm", "gas_alarm")
+"""Told by a device that belongs to no commanded one, it concerns them all."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
     """A point before columns are known: its inputs by name of the layout."""
@@ -111,6 +119,8 @@ class Points:
         for device in devices:
             if device.batteries:
                 self._behind(device)
+            if device.control:
+                self._worst(device, [name for name in WORST if name not in entries])
         for name, entry in entries.items():
             if entry is not None and (plan := self._given(name, entry, entries)) is not None:
                 self._plans[name] = plan
@@ -143,6 +153,35 @@ class Points:
             plan = self._gathered(f"{unit.name}_{name}", name, kind, found) if found else None
             if plan is not None:
                 self._plans[f"{unit.name}_{name}"] = plan
+
+    def _worst(self, unit: Device, names: Sequence[str]) -> None:
+        """Plan what a commanded device, its batteries and what belongs to nobody tell together.
+
+        A fire panel stands for the whole plant, whoever has batteries of his own.
+        """
+        units = [d for d in self._devices if d.control]
+        owned = {name for d in units for name in d.batteries}
+        alone = len(units) == 1 and not unit.batteries
+        for name in names:
+            kind, offered, roles = _USUAL[name]
+            everybody = roles is ROLES
+            found = [
+                (d, p)
+                for d in self._devices
+                if (p := _first(d, offered)) is not None
+                and (
+                    d is unit
+                    or d.name in unit.batteries
+                    or (alone and (everybody or d.role in roles))
+                    or (name in _OF_ALL and not d.control and d.name not in owned)
+                )
+            ]
+            usual = self._plans.get(name)
+            covered = alone and usual is not None and len(usual.inputs) == len(found)
+            if not covered and any(d is not unit for d, _ in found):
+                plan = self._gathered(f"{unit.name}_{name}", name, kind, found)
+                if plan is not None:
+                    self._plans[f"{unit.name}_{name}"] = plan
 
     def _gathered(self, name: str, shared: str, kind: Kind, found: list[tuple[Device, str]]) -> _Plan | None:
         """One value of a point of several devices."""

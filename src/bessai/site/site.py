@@ -30,6 +30,12 @@ BATTERY_STATE = frozenset(
 )
 """What the plant's aggregate says better than the commanded device: it looks at every battery."""
 
+WORST = (
+    *("fire_alarm", "gas_alarm", "insulation_resistance"),
+    *("battery_alarm", "contactor_status", "breaker_status"),
+)
+"""Where a commanded device and others tell it, the worst counts: none of them hides another's."""
+
 _POWER_LIMITS = frozenset({"charge_power_max", "discharge_power_max"})
 
 
@@ -51,6 +57,8 @@ class Device:
     """Unit id of each station that the profile names."""
     period: float | None = None
     """Seconds between readings of the class `fast`; None: the gateway's default."""
+    capacity: float | None = None
+    """kWh of its battery, where the site file tells it."""
     control: bool = False
     batteries: tuple[str, ...] = ()
     """Devices that tell the state of the batteries behind this commanded one; empty: it does, or the plant."""
@@ -106,6 +114,13 @@ class Site:
         """The first device that the gateway may command; where there is one, what people call "the device"."""
         return self.units[0] if self.units else None
 
+    def capacity_of(self, unit: Device) -> float | None:
+        """KWh behind a commanded device, where the site file tells it: its batteries' together, or its own."""
+        told = [d.capacity for d in self.devices if d.name in unit.batteries]
+        if told:
+            return None if None in told else sum(c for c in told if c is not None)
+        return unit.capacity
+
     @cached_property
     def views(self) -> Mapping[str, View]:
         """What control looks at for each commanded device, by its name."""
@@ -130,7 +145,7 @@ class Site:
             name: self.layout.index[name] for name in self.plant if not (mixed and name in self.mixtures)
         }
         if device is not None:
-            for name in self.behind_unit if device.batteries else ():
+            for name in self.behind_unit if device.batteries else WORST:
                 if (derived := f"{device.name}_{name}") in self.plant:
                     columns[name] = self.layout.index[derived]
             for i, name in enumerate(device.compiled.layout.names):
@@ -138,6 +153,8 @@ class Site:
                 plants = columns.get(name)
                 if plants is not None and name in _POWER_LIMITS:
                     columns[f"batteries_{name}"] = plants  # the smaller one counts
+                if name in WORST and plants is not None and self._covers(name, rules.get(plants), own):
+                    continue
                 if plants is None or name not in BATTERY_STATE or _averages(rules.get(plants), own):
                     columns[name] = own
         names = tuple(columns)
@@ -148,6 +165,11 @@ class Site:
             bits=device.compiled.layout.bits if device else {},
         )
         return View(layout=layout, columns=np.array(list(columns.values()), np.intp), plant=len(self.plant))
+
+    def _covers(self, name: str, rule: Rule | None, own: int) -> bool:
+        """True when a point of the plant also tells what a commanded device's own column does, or the file says so."""
+        said = name in self.plant and name not in self.mixtures
+        return said or (rule is not None and own in rule.inputs)
 
     @cached_property
     def part(self) -> tuple[Layout, NDArray[np.intp]]:

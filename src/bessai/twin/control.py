@@ -60,6 +60,21 @@ def recognise(profile: CompiledProfile, value_of: Callable[[str], float]) -> Ord
     return best
 
 
+def reactive_of(profile: CompiledProfile, value_of: Callable[[str], float]) -> float:
+    """The reactive power in kvar that the registers command, + = export; 0 when they command none."""
+    steps = profile.control.reactive if profile.control is not None else None
+    for step in steps or ():
+        if step.value is not None and not _stands(profile, step, value_of(step.point)):
+            return 0.0
+    found = [step for step in steps or () if step.quantity == "reactive"]
+    if not found:
+        return 0.0
+    value = value_of(found[0].point)
+    if found[0].of is not None:
+        value *= value_of(found[0].of) / 100
+    return 0.0 if math.isnan(value) else value
+
+
 def steps_of(control: Control, kind: Kind) -> list[WriteStep]:
     """The sequence of a kind."""
     steps: list[WriteStep] = getattr(control, kind)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bessai.registry import CompiledProfile, Profile
 from bessai.registry.schema import Point
-from bessai.twin.control import Order, limit_points, recognise, side_of, steps_of
+from bessai.twin.control import Order, limit_points, reactive_of, recognise, side_of, steps_of
 from bessai.twin.deadman import DeadManTimer
 from bessai.twin.image import DeviceImage, Exc, RefusedError
 from bessai.twin.plant import Plant
@@ -67,7 +67,7 @@ class TwinDevice(DeviceImage):
         self._bounds = limit_points(profile.control) if profile.control else {}
         self._share_of = {
             step.point: step.of
-            for kind in ("charge", "discharge", "charge_limit", "discharge_limit")
+            for kind in ("charge", "discharge", "reactive", "charge_limit", "discharge_limit")
             for step in (getattr(profile.control, kind, None) or ())
             if step.of is not None
         }
@@ -156,6 +156,12 @@ class TwinDevice(DeviceImage):
         ):
             low, high = self._maximum(control.charge_power_max), self._maximum(control.discharge_power_max)
             return -low - slack <= value <= high + slack
+        if control is not None and any(
+            step.point == name and step.quantity == "reactive" for step in control.reactive or ()
+        ):
+            exported = self._maximum(control.reactive_power_max)
+            absorbed = self._maximum(control.absorbed_reactive_power_max or control.reactive_power_max)
+            return -absorbed - slack <= value <= exported + slack
         return True
 
     def _kilowatts(self, name: str, value: float) -> float:
@@ -181,6 +187,9 @@ class TwinDevice(DeviceImage):
             return
         power = self.order.power if self.active and self.order is not None else None
         self.plant.command(power, side_of(control))
+        self.plant.reactive_target = (
+            reactive_of(self.compiled, self.registers.value_of) if self.active else 0.0
+        )
         for steps, attribute in (
             (control.charge_limit, "charge_limit"),
             (control.discharge_limit, "discharge_limit"),

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+_WATT = 0.001
+
 Side = Literal["battery", "ac"]
 """Where a commanded power is measured: at the battery's terminals, or at the AC terminals."""
 
@@ -26,6 +28,8 @@ class PcsConfig:
     """1/kW: ohmic losses grow with the square of the power."""
     phases: int = 3
     """1 or 3."""
+    power_min: float = 0.0
+    """kW, the smallest power besides zero that it can run at; for less it stands still."""
     heat_time: float = 600.0
     """Time constant in seconds of the inner temperature."""
     heating: float = 100.0
@@ -108,6 +112,8 @@ class Pcs:
         """
         config = self.config
         apparent = config.apparent_power_max * min(voltage_share, 1.0)
+        if abs(target) < config.power_min - _WATT:
+            target = 0.0
         wanted = self.dc_of(target) if side == "ac" else target
         low, high = max(-limits[0], self.dc_of(-apparent)), min(limits[1], self.dc_of(apparent))
         if low > high:  # the current limit leaves less than the own losses: nothing to exchange

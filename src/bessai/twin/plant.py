@@ -92,6 +92,8 @@ class Plant:
         self.discharge_limit = config.battery.discharge_power_max
         """kW at the battery: the standing limit of the discharge power."""
         self.charged_before_today = self.discharged_before_today = 0.0
+        self.racks: list[tuple[Battery, float]] = []
+        """Batteries that make up this one, each with its share of the power: the first at its limit stops all."""
         self._target: float | None = None
         self._side: Side = "battery"
         self._day = self.connection.day
@@ -153,6 +155,9 @@ class Plant:
     def machine_step(self, dt: float) -> None:
         """Move battery and converter on by `dt` seconds; the point of connection calls this."""
         charge, discharge = self.battery.power_limits()
+        for rack, share in self.racks:
+            rack_charge, rack_discharge = rack.power_limits()
+            charge, discharge = min(charge, rack_charge / share), min(discharge, rack_discharge / share)
         own_mode = self._target is None
         self.pcs.step(
             self._target or 0.0,

@@ -26,7 +26,7 @@ from bessai.twin.clock import TwinClock
 from bessai.twin.connection_point import ConnectionPoint
 from bessai.twin.device import TwinDevice
 from bessai.twin.plant import PlantConfig
-from bessai.twin.roles import plants_behind
+from bessai.twin.roles import Traits, plants_behind
 from bessai.twin.serial import TwinSerial
 from bessai.twin.server import TwinServer, server_tls
 
@@ -45,6 +45,8 @@ class TwinUnit:
     unit: int
     stations: Mapping[str, int] = field(default_factory=dict)
     """Unit ids of the profile's stations that differ from the profile's."""
+    traits: Traits = field(default_factory=Traits)
+    """Its batteries, their size and state of charge, and how little power it can run at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,8 @@ class TwinSite:
         )
         self._compiled: dict[int, CompiledProfile] = {}
         profiles = {unit.name: unit.profile for unit in units}
-        plants = plants_behind(profiles, self.config, self.connection, seed)
+        traits = {unit.name: unit.traits for unit in units}
+        plants = plants_behind(profiles, self.config, self.connection, seed, traits)
         self.devices: dict[str, TwinDevice] = {}
         for unit in units:
             if unit.name in self.devices:
@@ -165,7 +168,10 @@ class TwinSite:
 
 
 class SiteDevice(Protocol):
-    """A device of a site file, as `bessai.site` loads it; `stations`, where it has them, count as well."""
+    """A device of a site file, as `bessai.site` loads it.
+
+    `stations`, `batteries`, `capacity` and `power_min` count as well, where it has them.
+    """
 
     @property
     def name(self) -> str:
@@ -197,16 +203,19 @@ def from_site(
     host_override: str = "127.0.0.1",
     port: int = 5020,
     dense: bool = False,
+    soc: Mapping[str, float] | None = None,
 ) -> tuple[TwinSite, dict[Endpoint, TwinServer | TwinSerial]]:
     """The simulation of a site, and which bus of it stands for each endpoint of the real one.
 
     Network endpoints are served on `host_override` at consecutive ports from `port` on (0: any free ones), serial
-    lines on ptys. TLS endpoints are served as plain Modbus TCP: the certificates are the real plant's.
+    lines on ptys. TLS endpoints are served as plain Modbus TCP: the certificates are the real plant's. `soc` is the
+    state of charge in % at the start, by device, where it is not the plant's.
 
     Raises:
-        ValueError: see `TwinSite`; or a device has no profile.
+        ValueError: see `TwinSite`; or a device has no profile, or `soc` names one that is not there.
     """
     shared: dict[Endpoint, list[TwinUnit]] = {}
+    socs = dict(soc or {})
     for device in devices:
         if device.profile is None:
             raise ValueError(f"device {device.name!r} has no profile to simulate")
@@ -216,8 +225,16 @@ def from_site(
             profile=device.profile,
             unit=device.unit,
             stations=stations,
+            traits=Traits(
+                batteries=getattr(device, "batteries", ()),
+                capacity=getattr(device, "capacity", None),
+                soc=socs.pop(device.name, None),
+                power_min=getattr(device, "power_min", 0.0),
+            ),
         )
         shared.setdefault(device.endpoint, []).append(unit)
+    if socs:
+        raise ValueError(f"there is no device {next(iter(socs))!r} that could have a state of charge")
     buses: list[TwinBus] = []
     at = port
     for endpoint, units in shared.items():

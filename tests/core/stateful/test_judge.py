@@ -1,119 +1,98 @@
-"""The judge of trips, judged: guards that latch badly are found out."""
+"""The judge of trips, judged: what it says of one decision after the other."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from bessai.model import (
-    Bounds,
-    Command,
-    Decision,
-    GuardState,
-    Operation,
-    ProcessImage,
-    Request,
-    Role,
-    Trip,
-    WriteOutcome,
-)
-from support.stateful import Expectations, Mix, Violation, profile, run
+from bessai.model import Bounds, Decision, GuardState, Role, Trip
+from support.stateful import Devices, Kept, TripJudge, UnitJudge
 
-
-def trip(code: str, unit: str) -> Trip:
-    return Trip(code=code, unit=unit, reset=Role.ENGINEER)
+HOT = Trip(code="battery_temperature_high", unit="one", point="battery_temperature")
+FIRE = Trip(code="fire_alarm", unit="one", point="fire_alarm", plant_wide=True)
 
 
 def told(*trips: Trip) -> Decision:
     return Decision(state=GuardState.TRIPPED, setpoint=0.0, bounds=Bounds(0, 0), trips=trips)
 
 
-class Toy:
-    """A guard of two units that never gives power, but latches: a trip from 60 °C on for each unit.
+class Scene:
+    """Two units; `see` gives the first one values, the second one is at home."""
 
-    Args:
-        delay: seconds after which it trips.
-        forgets: a trip goes when the value is good again.
-        restarts_clean: trips do not survive a restart.
-        careless: it says that it reset a trip for anybody.
-    """
+    def __init__(self, devices: Devices) -> None:
+        setup = devices.several()
+        self.units = {unit.name: UnitJudge(unit) for unit in setup.units}
+        self.watch = TripJudge(self.units)
+        self.home = {**setup.units[0].home, "battery_power": 0.0, "battery_current": 0.0}
 
-    units: tuple[str, ...] = ("one", "two")
-    latches = True
+    def see(self, now: float, *trips: Trip, **values: float) -> str | None:
+        self.units["one"].see({**self.home, **values}, now)
+        self.units["two"].see(self.home, now)
+        return self.watch.check(told(*trips), now)
 
-    def __init__(
-        self,
-        delay: float = 2.0,
-        *,
-        forgets: bool = False,
-        restarts_clean: bool = False,
-        careless: bool = False,
-    ) -> None:
-        self._delay, self._forgets, self._careless = delay, forgets, careless
-        self._restarts_clean = restarts_clean
-        self._since: dict[str, float] = {}
-        self._trips: dict[str, Trip] = {}
 
-    def decide(
-        self, images: Mapping[str, ProcessImage], requests: Sequence[Request], *, fresh: frozenset[str]
-    ) -> Decision:
-        for unit, image in images.items():
-            value = image.good("battery_temperature")
-            if value is None:
-                continue
-            if value < 60.0:
-                self._since.pop(unit, None)
-                if self._forgets:
-                    self._trips.pop(unit, None)
-            elif image.monotonic - self._since.setdefault(unit, image.monotonic) >= self._delay:
-                self._trips[unit] = trip("hot", unit)
-        return told(*self._trips.values())
-
-    def command(self, unit: str, now: float) -> Command | None:
-        return None
-
-    def feed(self, unit: str, now: float) -> Command | None:
-        return None
-
-    def wrote(self, unit: str, outcome: WriteOutcome, now: float) -> None:
-        raise AssertionError("nothing was commanded")
-
-    def connection_changed(self, unit: str) -> None:
-        pass
-
-    def operate(self, operation: Operation, now: float, wall_ns: int) -> str | None:
-        if operation.kind == "reset" and operation.role < Role.ENGINEER:
-            if self._careless:
-                self._trips.clear()
-                return None
-            return "only an engineer may"
-        if operation.kind == "reset":
-            self._trips.clear()
-        return None
-
-    def restart(self) -> None:
-        self._since.clear()
-        if self._restarts_clean:
-            self._trips.clear()
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return Scene(Devices.of(tmp_path))
 
 
 @pytest.mark.parametrize(
-    ("toy", "found"),
+    ("values", "delay"),
     [
-        (Toy(), None),
-        (Toy(delay=60.0), "nothing tripped"),
-        (Toy(forgets=True), "nobody reset it"),
-        (Toy(restarts_clean=True), "nobody reset it"),
-        (Toy(careless=True), "nobody reset it"),
+        ({"battery_temperature": 60.0}, 5.0),
+        ({"battery_voltage": 876.0}, 5.0),
+        ({"battery_voltage": 576.0}, 5.0),
+        ({"insulation_resistance": 87.6}, 5.0),
+        ({"battery_current": 107.1}, 20.0),
+        ({"battery_current": -107.1}, 20.0),
+        ({"fire_alarm": 1.0}, 0.0),
+        ({"gas_alarm": 1.0}, 0.0),
     ],
 )
-def test_trips_that_unlatch_are_found_out(tmp_path: Path, toy: Toy, found: str | None) -> None:
-    hot = Expectations(must_trip=[("battery_temperature", "high", 60.0, 2.0)])
-    device, mix = profile(tmp_path), Mix(wild=0.5, restart=0.02, operate=0.05)
-    if found is None:
-        assert run(1, 2000, lambda: toy, device, hot, mix).tripped > 100
-    else:
-        with pytest.raises(Violation, match=found):
-            run(1, 2000, lambda: toy, device, hot, mix)
+def test_a_cause_must_trip_after_its_delay(scene: Scene, values: dict[str, float], delay: float) -> None:
+    if delay:
+        assert scene.see(0.0, **values) is None
+        assert scene.see(delay - 0.1, **values) is None
+    assert "nothing tripped" in str(scene.see(delay, **values))
+
+
+def test_a_trip_stops_its_unit_and_a_fire_all_of_them(scene: Scene) -> None:
+    assert scene.see(0.0, HOT) is None
+    assert scene.watch.against("one", 5.0) == "a trip stands"
+    assert scene.watch.against("one", 0.0) is None
+    assert scene.watch.against("two", 5.0) is None
+    assert scene.see(1.0, HOT, FIRE) is None
+    assert scene.watch.against("two", 5.0) == "a trip stands"
+
+
+def test_a_trip_goes_only_by_a_reset_that_is_on_disk(scene: Scene) -> None:
+    assert scene.see(0.0, HOT) is None
+    assert "nobody reset it" in str(scene.see(1.0))
+    assert scene.watch.reset("all", Role.ENGINEER, 7, 1.0) is None
+    assert "nobody reset it" in str(scene.see(2.0))
+    scene.watch.settled(7)
+    assert scene.see(3.0) is None
+
+
+def test_a_reset_needs_the_role_and_the_cause_gone(scene: Scene) -> None:
+    assert scene.see(0.0, HOT) is None
+    assert "takes a engineer" in str(scene.watch.reset("all", Role.OPERATOR, 1, 0.0))
+    assert scene.see(1.0, HOT, battery_temperature=61.0) is None
+    assert "cause is there" in str(scene.watch.reset("all", Role.ENGINEER, 1, 1.0))
+
+
+def test_what_was_on_disk_stands_after_a_restart(scene: Scene) -> None:
+    assert scene.see(0.0, HOT) is None
+    kept = scene.watch.to_keep()
+    scene.watch.restarted(kept)
+    assert "nobody reset it" in str(scene.see(1.0))
+    scene.watch.restarted(Kept())  # it was not on disk yet
+    assert scene.see(2.0) is None
+
+
+def test_maintenance_stops_all_and_ends_by_the_role_that_began_it(scene: Scene) -> None:
+    assert scene.watch.switched(True, Role.ENGINEER) is None
+    assert scene.watch.against("two", 1.0) == "people work on the plant"
+    assert "ended the maintenance" in str(scene.watch.switched(False, Role.OPERATOR))
+    assert scene.watch.switched(False, Role.ENGINEER) is None

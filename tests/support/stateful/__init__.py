@@ -1,16 +1,20 @@
-"""Drives the guard through random states and requests, and judges everything that it writes.
+"""Drives the guard through random states, requests and people, and judges everything that it writes.
 
-`World` is a battery with a device in front of it, `GuardUnderTest` the guard, `Oracle` the judge: the second
-implementation of the envelope, plus what a device really does with the writes. `run(seed, …)` is one episode; a
-violation names its seed and shows the last steps, and the same seed gives the same episode.
+`Setup` is a plant, `World` a battery with a device in front of it, `GuardUnderTest` the guard, and `UnitJudge`,
+`TripJudge` and `PlantJudge` the second implementation of what it must keep to, written from docs/limits.md,
+docs/trips.md and docs/control.md. `run(seed, …)` is one episode; a violation names its seed and shows the last
+steps, and the same seed gives the same episode.
 """
 
 from support.stateful.adapter import GuardUnderTest, PresentGuard
-from support.stateful.driver import Episode, Mix, Violation, run
-from support.stateful.oracle import CURVES, Expectations, Latch, Oracle
-from support.stateful.world import World, profile
+from support.stateful.driver import QUIET, Driver, Episode, Mix, Violation, run
+from support.stateful.judge import CURVES, TRIPS, UnitJudge
+from support.stateful.plant import PlantJudge
+from support.stateful.setup import Devices, Setup, UnitSetup
+from support.stateful.trips import Kept, TripJudge
+from support.stateful.world import World
 
 __all__ = [
-    "CURVES", "Episode", "Expectations", "GuardUnderTest", "Latch", "Mix", "Oracle", "PresentGuard", "Violation",
-    "World", "profile", "run",
+    "CURVES", "QUIET", "TRIPS", "Devices", "Driver", "Episode", "GuardUnderTest", "Kept", "Mix", "PlantJudge",
+    "PresentGuard", "Setup", "TripJudge", "UnitJudge", "UnitSetup", "Violation", "World", "run",
 ]  # fmt: skip

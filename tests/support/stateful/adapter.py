@@ -1,22 +1,37 @@
-"""The guard as the driver sees it: its public methods, and a restart."""
+"""The guard as the driver sees it: its public methods, its record, and how it is made from it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from bessai.core.deadman import DeadMan
+from bessai.core.dynamics import Dynamics, RampLimits
 from bessai.core.guard import SafetyGuard
 from bessai.core.latch import Latch, from_state, to_state
+from bessai.core.unit import Unit
 from bessai.model import Command, Decision, Operation, ProcessImage, Request, WriteOutcome
+from support.stateful.setup import Setup
+
+HEARTBEAT = 5.0
 
 
 class GuardUnderTest(Protocol):
     """What changes the guard's memory, and nothing else."""
 
-    units: tuple[str, ...]
-    latches: bool
-    """False: it has no trips, resets and maintenance yet, so the driver asks for none."""
+    @property
+    def revision(self) -> int:
+        """Counts changes of what must be kept."""
+        ...
+
+    def state(self) -> str:
+        """What must be kept, as JSON."""
+        ...
+
+    def restart(self, state: str) -> None:
+        """A new process, which finds this."""
+        ...
 
     def decide(
         self, images: Mapping[str, ProcessImage], requests: Sequence[Request], *, fresh: frozenset[str]
@@ -26,6 +41,10 @@ class GuardUnderTest(Protocol):
 
     def command(self, unit: str, now: float) -> Command | None:
         """What must be written for the last decision."""
+        ...
+
+    def standing(self, unit: str) -> bool:
+        """The unit is known to have what was decided."""
         ...
 
     def feed(self, unit: str, now: float) -> Command | None:
@@ -44,46 +63,68 @@ class GuardUnderTest(Protocol):
         """A person's operation; returns the objection."""
         ...
 
-    def restart(self) -> None:
-        """A new process: only what is on disk survives."""
+    def settled(self, revision: int) -> None:
+        """A record is durable."""
         ...
 
 
 class PresentGuard:
-    """The guard of one device, with a disk that is instantly durable."""
+    """The SafetyGuard. Negative controls override a method, or `build`."""
 
-    units: tuple[str, ...] = ("",)
-    latches = True
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.guard = self.build(Latch())
 
-    def __init__(self, make: Callable[[Latch], SafetyGuard]) -> None:
-        self._make = make
-        self._guard = make(Latch())
+    def build(self, latch: Latch) -> SafetyGuard:
+        """A new process."""
+        setup = self.setup
+        units = [
+            Unit(
+                unit.device,
+                unit.limits,
+                DeadMan(unit.device, HEARTBEAT, setup.cycle),
+                name=unit.name,
+                power_min=unit.power_min,
+            )
+            for unit in setup.units
+        ]
+        ramps = RampLimits(up=setup.up, down=setup.down, start=setup.start, recovery=setup.recovery)
+        dynamics = Dynamics(ramps, min_on=setup.min_on, min_off=setup.min_off, cycle=setup.cycle)
+        return SafetyGuard(units, dynamics=dynamics, latch=latch)
 
-    def restart(self) -> None:
-        kept = json.dumps(to_state(self._guard.latch.memory))
-        self._guard = self._make(Latch(from_state(json.loads(kept))))
+    @property
+    def revision(self) -> int:
+        return self.guard.latch.memory.revision
+
+    def state(self) -> str:
+        return json.dumps(to_state(self.guard.latch.memory))
+
+    def restart(self, state: str) -> None:
+        self.guard = self.build(Latch(from_state(json.loads(state))))
 
     def decide(
         self, images: Mapping[str, ProcessImage], requests: Sequence[Request], *, fresh: frozenset[str]
     ) -> Decision:
-        self._guard.take_events()
-        return self._guard.decide(images, requests, fresh=fresh)
+        self.guard.take_events()
+        return self.guard.decide(images, requests, fresh=fresh)
 
     def command(self, unit: str, now: float) -> Command | None:
-        self._command = self._guard.command(unit, now)
-        return self._command
+        return self.guard.command(unit, now)
+
+    def standing(self, unit: str) -> bool:
+        return self.guard.standing(unit)
 
     def feed(self, unit: str, now: float) -> Command | None:
-        self._command = self._guard.feed(unit, now)
-        return self._command
+        return self.guard.feed(unit, now)
 
     def wrote(self, unit: str, outcome: WriteOutcome, now: float) -> None:
-        self._guard.wrote(unit, outcome, now)
+        self.guard.wrote(unit, outcome, now)
 
     def connection_changed(self, unit: str) -> None:
-        self._guard.connection_changed(unit)
+        self.guard.connection_changed(unit)
 
     def operate(self, operation: Operation, now: float, wall_ns: int) -> str | None:
-        refused = self._guard.operate(operation, now, wall_ns)
-        self._guard.settled(self._guard.latch.memory.revision)
-        return refused
+        return self.guard.operate(operation, now, wall_ns)
+
+    def settled(self, revision: int) -> None:
+        self.guard.settled(revision)

@@ -4,67 +4,49 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from random import Random
 
 from bessai.model import Quality, Write
-from bessai.registry import CompiledProfile
-from support.profiles import BATTERY, CONTROL, DEAD_MAN, compiled
+from support.stateful.setup import UnitSetup
 
-DURATION = float(DEAD_MAN["time"])
-POINTS = {
-    **BATTERY,
-    "cell_voltage_max": {"address": 7, "type": "u16", "gain": 0.001, "unit": "V", "poll": "fast"},
-    "cell_voltage_min": {"address": 8, "type": "u16", "gain": 0.001, "unit": "V", "poll": "fast"},
+STEP = {
+    "soc": 0.3,
+    "battery_temperature": 0.7,
+    "cell_voltage_max": 0.02,
+    "cell_voltage_min": 0.02,
+    "battery_voltage": 3.0,
 }
-EDGES = {
-    "soc": (0.0, 9.9, 10.0, 10.1, 94.0, 94.9, 95.0, 100.0),
-    "battery_temperature": (-40.0, 0.0, 0.1, 12.0, 18.0, 35.0, 39.9, 40.0, 45.0, 54.9, 55.0, 60.0, 90.0),
-    "cell_voltage_max": (3.2, 3.449, 3.45, 3.6, 3.649, 3.65, 3.651, 3.8),
-    "cell_voltage_min": (2.4, 2.5, 2.899, 2.9, 2.901, 3.0, 3.2),
-    "charge_power_max": (0.0, 0.5, 25.0, 50.0),
-    "discharge_power_max": (0.0, 0.5, 20.0, 40.0),
-    "device_status": (1.0, 2.0),
-}
-"""Values at and around every level, and far beyond."""
-STEP = {"soc": 0.3, "battery_temperature": 0.7, "cell_voltage_max": 0.02, "cell_voltage_min": 0.02}
-HOME = {
-    "soc": 50.0,
-    "battery_temperature": 25.0,
-    "cell_voltage_max": 3.3,
-    "cell_voltage_min": 3.25,
-    "charge_power_max": 50.0,
-    "discharge_power_max": 40.0,
-    "device_status": 1.0,
-}
+"""Standard deviations of one second's wandering."""
 _BAD = [quality for quality in Quality if quality is not Quality.GOOD]
-_CAPACITY = 5.0  # kWh: small, so that a minute of power is a sixth of it
-
-
-def profile(tmp_path: Path) -> CompiledProfile:
-    """The device of `World`: charge, discharge, mode and a duration dead-man of 20 s."""
-    return compiled(tmp_path, POINTS, control=CONTROL, dead_man=DEAD_MAN)
+_CAPACITY = 5.0
+"""kWh: small, so that a minute of power is a sixth of it."""
+_MAY_BE_NEVER = ("cell_voltage_max", "charge_power_max", "charge_current_max", "insulation_resistance")
 
 
 class World:
     """One battery and its device. Power in kW, + = discharge; time in seconds.
 
     Args:
+        setup: the device.
         random: where all chance comes from.
         wild: how often, in a cycle, one value jumps or is lost.
     """
 
-    def __init__(self, random: Random, wild: float) -> None:
-        self.values = dict(HOME)
+    def __init__(self, setup: UnitSetup, random: Random, wild: float) -> None:
+        self.values = dict(setup.home)
         self.power = 0.0
+        self._home, self._edges = setup.home, setup.edges
         self._random = random
         self._wild = wild
         self._lost: dict[str, tuple[Quality, int]] = {}
-        self._registers = {"mode": 0.0, "charge_setpoint": 0.0, "discharge_setpoint": 0.0, "duration": 0.0}
+        self._registers = dict.fromkeys(setup.registers, 0.0)
         self._until = -math.inf
-        if random.random() < 0.1:
-            name = random.choice(["cell_voltage_max", "cell_voltage_min", "charge_power_max"])
-            self._lost[name] = Quality.ABSENT, random.choice([5, 10_000])
+        self._wrong = 0
+        """Cycles for which the measured current is wrong."""
+        if random.random() < 0.3:
+            name = random.choice([name for name in _MAY_BE_NEVER if name in self.values])
+            never = Quality.ABSENT if random.random() < 0.7 else Quality.NOT_AVAILABLE
+            self._lost[name] = never, random.choice([5, 100_000])
 
     def target(self, now: float) -> float:
         """What the device is told and has not let go of, in kW."""
@@ -78,29 +60,49 @@ class World:
                 return registers["discharge_setpoint"]
         return 0.0
 
-    def step(self, now: float) -> None:
-        """One second: power follows the target, energy follows power, everything else wanders and jumps."""
+    @property
+    def reactive(self) -> float:
+        """kvar that the device is told."""
+        return self._registers.get("reactive_setpoint", 0.0)
+
+    def step(self, now: float, seconds: float) -> None:
+        """Power follows the target, energy follows power, everything else wanders and jumps."""
         random, values = self._random, self.values
-        self.power += (self.target(now) - self.power) * random.choice((1.0, 1.0, 1.0, 0.6))
-        values["soc"] = min(max(values["soc"] - self.power / 36.0 / _CAPACITY, 0.0), 100.0)
+        share = min(1.0, seconds) * random.choice((1.0, 1.0, 1.0, 0.6))
+        self.power += (self.target(now) - self.power) * share
+        values["soc"] -= self.power * seconds / 36.0 / _CAPACITY
+        root = math.sqrt(seconds)
         for name, width in STEP.items():
-            pull = (HOME[name] - values[name]) * 0.02 if name != "soc" else 0.0
-            values[name] = round(values[name] + pull + random.gauss(0.0, width), 3)
+            if name in values:
+                pull = (self._home[name] - values[name]) * 0.02 * seconds if name != "soc" else 0.0
+                values[name] = round(values[name] + pull + random.gauss(0.0, width * root), 3)
         values["soc"] = min(max(values["soc"], 0.0), 100.0)
         if random.random() < self._wild:
-            name = random.choice(list(EDGES))
-            values[name] = random.choice(EDGES[name])
-            if name != "device_status" and random.random() < 0.3:
+            name = random.choice(list(self._edges))
+            values[name] = random.choice(self._edges[name])
+            if not name.endswith(("status", "alarm")) and random.random() < 0.3:
                 values[name] += random.choice((-0.001, 0.001))
         elif random.random() < 0.1:
-            name = random.choice(list(HOME))
-            values[name] = HOME[name]
+            name = random.choice(list(self._home))
+            values[name] = self._home[name]
         if random.random() < self._wild:
-            self._lost[random.choice([*HOME, "battery_power"])] = random.choice(_BAD), random.randint(1, 12)
+            name = random.choice([*self._home, "battery_power"])
+            self._lost[name] = random.choice(_BAD), random.randint(1, 12)
+
+    def lose(self, name: str, quality: Quality, cycles: int) -> None:
+        """The value of a point is not good for some cycles."""
+        self._lost[name] = quality, cycles
 
     def seen(self) -> dict[str, float | Quality]:
         """What the gateway reads: the values, or why there is none."""
         readings: dict[str, float | Quality] = {**self.values, "battery_power": round(self.power, 3)}
+        if "battery_voltage" in readings:  # what flows on the DC side, with now and then a bad sensor
+            volts = max(self.values["battery_voltage"], 1.0)
+            self._wrong -= 1
+            if self._random.random() < 0.004:
+                self._wrong = self._random.choice((1, 10, 60))
+            wrong = 140.0 if self._wrong > 0 else 0.0
+            readings["battery_current"] = round(self.power * 1000.0 / volts + wrong, 2)
         for name, (quality, left) in list(self._lost.items()):
             readings[name] = quality
             if left > 1:

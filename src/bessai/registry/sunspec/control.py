@@ -6,6 +6,12 @@ Model 704 sets the active power with a reversion timer. The definition of 701 co
 down, and with `WSetEnaRvrt` 0 the function is disabled when it ends. A device that does not implement
 `WSetRvrtRem` cannot prove that it counts, and is not controlled.
 
+Reactive power is commanded where 704 has a setpoint in vars with a reversion timer of its own, and 702 tells how much
+the device exports and absorbs. `VarSet` counts injection positive: SunSpec's own test suite calls a positive setting of
+704 injected (`der1547_sunspec.py` of the SVP energy lab), and OpenEMS writes its + = export value as it is, with
+`VarSetMod` vars, as it does for `WSet` (`EssSocomecPmsImpl`). Its timer is fed together with that of the active power;
+where the apparent power is told, active power comes first.
+
 Model 124 alone yields no control section: it limits charge and discharge rates in per cent, forcing a power
 needs a negative rate of the opposite direction that the definition does not promise, per cent of a maximum
 discharge rate that the model does not hold, and on a hybrid inverter no single point measures the battery.
@@ -28,6 +34,18 @@ _NEEDED = (
     "charge_power_max",
     "discharge_power_max",
 )
+_REACTIVE = (
+    *(
+        "m704_var_set_mod",
+        "m704_var_set_ena_rvrt",
+        "m704_var_set",
+        "m704_var_set_rvrt_tms",
+        "m704_var_set_ena",
+    ),
+    *("reactive_power_max", "absorbed_reactive_power_max"),
+)
+_VARS = 4.0
+"""704 VarSetMod: the setpoint is in vars."""
 _RUNNING = [3, 4]
 """701 InvSt running and throttled: the two in which OpenEMS commands a power as well."""
 DEAD_MAN_TIME = 60.0
@@ -77,7 +95,26 @@ def control_sections(models: Mapping[int, int], points: Mapping[str, Any], sourc
         "fallback": "the active power function is disabled and the device follows its own settings",
         "sources": [source],
     }
+    if all(name in points for name in _REACTIVE):
+        _add_reactive(sections, points)
     return sections
+
+
+def _add_reactive(sections: dict[str, Any], points: Mapping[str, Any]) -> None:
+    control = sections["control"]
+    control["reactive"] = [
+        {"point": "m704_var_set_mod", "value": _VARS},
+        {"point": "m704_var_set_ena_rvrt", "value": 0.0},
+        {"point": "m704_var_set", "quantity": "reactive"},
+        {"point": "m704_var_set_rvrt_tms", "quantity": "dead_man_time"},
+        {"point": "m704_var_set_ena", "value": 1.0},
+    ]
+    control["reactive_power_max"] = "reactive_power_max"
+    control["absorbed_reactive_power_max"] = "absorbed_reactive_power_max"
+    if "apparent_power_max" in points:
+        control["apparent_power_max"] = "apparent_power_max"
+    control["stop"] = [{"point": "m704_var_set_ena", "value": 0.0}, *control["stop"]]
+    sections["dead_man"]["feed"].append("m704_var_set_rvrt_tms")
 
 
 def _sequence(power: dict[str, Any]) -> list[dict[str, Any]]:

@@ -53,7 +53,13 @@ SHARED: dict[int, dict[str, str]] = {
         "AL3": "phase_current_c",
         "TmpCab": "internal_temperature",
     },
-    702: {"WChaRteMax": "charge_power_max", "WDisChaRteMax": "discharge_power_max"},
+    702: {
+        "WChaRteMax": "charge_power_max",
+        "WDisChaRteMax": "discharge_power_max",
+        "VarMaxInj": "reactive_power_max",
+        "VarMaxAbs": "absorbed_reactive_power_max",
+        "VAMax": "apparent_power_max",
+    },
     713: {"SoC": "soc", "SoH": "soh", "WHRtg": "energy_capacity", "Sta": "battery_status"},
     802: {
         "SoC": "soc",
@@ -67,7 +73,13 @@ SHARED: dict[int, dict[str, str]] = {
 }
 """Model id to point name to shared name. The first model of the chain that has a name keeps it."""
 
-RATING_OF = {"WChaRteMax": "WChaRteMaxRtg", "WDisChaRteMax": "WDisChaRteMaxRtg"}
+RATING_OF = {
+    "WChaRteMax": "WChaRteMaxRtg",
+    "WDisChaRteMax": "WDisChaRteMaxRtg",
+    "VarMaxInj": "VarMaxInjRtg",
+    "VarMaxAbs": "VarMaxAbsRtg",
+    "VAMax": "VAMaxRtg",
+}
 """Settings of 702 that a device may leave out, with the rating that then stands in."""
 
 FAST = frozenset(
@@ -80,6 +92,7 @@ FAST = frozenset(
         "m715_loc_rem_ctl",
         "m802_loc_rem_ctl",
         "m704_w_set_sf",
+        "m704_var_set_sf",
     }
 )
 """Points read every cycle: what control rests on (a stale exponent would write ten times the power), and what

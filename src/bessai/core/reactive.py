@@ -1,0 +1,57 @@
+"""How much reactive power each unit may be told: what its device takes, and what the active power leaves of it.
+
+Active power comes first. Where a profile tells an apparent power, Q is at most sqrt(S² - P²) of each unit. A limit
+that is there and not known allows none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from bessai.core.unit import Unit
+from bessai.model import Bounds
+
+NONE = Bounds(0.0, 0.0)
+
+
+def supported(unit: Unit) -> bool:
+    """True when the device can be told a reactive power."""
+    return unit.profile.control is not None and unit.profile.control.reactive is not None
+
+
+def reactive_bounds(unit: Unit) -> Bounds:
+    """Kvar that the device takes by what it tells of itself; none where it tells nothing now."""
+    control, image = unit.profile.control, unit.image
+    if control is None or control.reactive_power_max is None or image is None:
+        return NONE
+    exported = image.good(control.reactive_power_max)
+    absorbed = image.good(control.absorbed_reactive_power_max or control.reactive_power_max)
+    if exported is None or absorbed is None:
+        return NONE
+    return Bounds(-max(0.0, absorbed) + 0.0, max(0.0, exported))
+
+
+def beside(unit: Unit, bounds: Bounds, power: float) -> Bounds:
+    """What is left of reactive bounds beside an active power in kW: a circle of the apparent power."""
+    control, image = unit.profile.control, unit.image
+    if control is None or control.apparent_power_max is None:
+        return bounds
+    apparent = image.good(control.apparent_power_max) if image is not None else None
+    if apparent is None or not abs(power) < apparent:
+        return NONE
+    room = math.sqrt((apparent - power) * (apparent + power))
+    return bounds & Bounds(-room, room)
+
+
+def share(wanted: float, bounds: Mapping[str, Bounds]) -> dict[str, float]:
+    """Kvar of each unit in proportion to what it may, in whole vars towards zero."""
+    most = {name: one.high if wanted > 0 else -one.low for name, one in bounds.items()}
+    whole = math.fsum(most.values())
+    if not wanted or not whole > 0:
+        return dict.fromkeys(bounds, 0.0)
+    part = min(1.0, abs(wanted) / whole)
+    return {
+        name: math.copysign(math.trunc(round(one * part * 1000, 6)) / 1000, wanted) + 0.0
+        for name, one in most.items()
+    }
