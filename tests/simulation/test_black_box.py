@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 """What the black box kept of simulated hours replays bit for bit: the guard is deterministic."""
+=======
+"""What the black box kept of simulated hours replays bit for bit: the strongest test of determinism."""
+>>>>>>> main
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ class World:
             logging.disable(quiet)
             asyncio.set_event_loop(None)
             self.loop.close()
-        for promise in PER_CYCLE[: None if len(self.seats) == 1 else 1]:
+        for promise in PER_CYCLE[: None if len(self.seats) == 1 else 2]:
             self.judge(promise.__name__, promise(self.disk))
         disk, ledger, seats = self.disk, self.ledger, self.seats.values()
         return Result(

@@ -223,7 +223,6 @@ class ControlCycle:
         self._cycle_failed = ""
         failures = [
             self._failed,
-            *(c.message for c in self._broken),
             *(hand.take_failure() for hand in self._hands),
         ]
         self._pulse.beat(

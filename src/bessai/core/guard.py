@@ -228,6 +228,7 @@ class SafetyGuard:
         if why is not None:
             if armed:  # else an answer that came late disproved the dead-man: the decision could not know
                 self._objections[unit] = why
+            self._granting.refused(setpoint, now)
             kind, setpoint, reactive = "zero", 0.0, None if reactive is None else 0.0
             has_it = (memory.kind, memory.setpoint, memory.reactive) == (kind, setpoint, reactive)
             if (has_it and armed and not device.dead_man.due(now)) or device.refused(kind, now):

@@ -56,8 +56,6 @@ class Desk:
         if unit is None and not operation.unit and len(self._units) == 1:
             (unit,) = self._units.values()
         if operation.kind == "reset":
-            if not looks:
-                raise OperationRefused("nothing was measured since the start: ask again in a second")
             gone = self._latch.reset(operation, self._still(looks), wall_ns)
             for trip in gone:
                 if trip.code == DISOBEYED_CODE and trip.unit in self._units:
@@ -101,7 +99,7 @@ class Desk:
 
     def _still(self, looks: Mapping[str, Look]) -> set[tuple[str, str, str | None]]:
         """Causes of trips that are there now, or that nobody can judge now."""
-        still = {  # right after a start nobody has looked yet
+        still: set[tuple[str, str, str | None]] = {  # right after a start nobody has looked yet
             (trip.code, trip.unit, trip.point)
             for trip in self._latch.standing
             if trip.point is not None and trip.unit in self._units and trip.unit not in looks

@@ -257,6 +257,27 @@ class Unit:
         fits = has is None or bounds.clip(has) == has
         return not fits or self._memory.state not in GRANTING or look_time(self.image) >= self._until
 
+    def stop_test(self) -> None:
+        """End a dead-man test for the sake of safety: zero, until the dead-man is proved again."""
+        self.resume()
+        if self._memory.state in GRANTING:
+            self._memory.state = GuardState.HOLD
+
+    def fall_back(self) -> GuardState:
+        """The state of a unit in a cycle without a decision."""
+        memory = self._memory
+        memory.valid = 0
+        memory.state = GuardState.MONITOR if self.watched else GuardState.HOLD
+        if self.withheld:
+            self.resume()
+        return memory.state
+
+    @property
+    def watched(self) -> bool:
+        """True when it is never commanded: by configuration, or because it cannot be controlled safely."""
+        blind = self.image is not None and _blind(self.image) is not None
+        return not self._control or self.dead_man.refusal is not None or blind
+
     @property
     def _until(self) -> float:
         until = self._memory.withheld_until
