@@ -165,15 +165,9 @@ class Seat:
             least = self.place.power_min - TOLERANCE
             if 0 < abs(oracle.commanded) < least:
                 self._judge("exclusion_zones_are_kept", f"{oracle.commanded:g} kW, below {least:g}")
-<<<<<<< HEAD
-            for words in self.ramp.wrote(oracle.commanded, now, oracle.test_since < math.inf):
-                if self._alone:
-                    self._judge(*words.split(": ", 1))
-=======
             for step in self.ramp.wrote(oracle.commanded, now, oracle.test_since < math.inf):
                 if self._alone:
                     self._judge(*step.split(": ", 1))
->>>>>>> main
         for promise in PER_WRITE:
             if (broken := promise(oracle, now)) is not None:
                 self._judge(promise.__name__, broken)

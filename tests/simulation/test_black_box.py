@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""What the black box kept of simulated hours replays bit for bit: the guard is deterministic."""
-=======
 """What the black box kept of simulated hours replays bit for bit: the strongest test of determinism."""
->>>>>>> main
 
 from __future__ import annotations
 
