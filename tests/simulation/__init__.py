@@ -5,9 +5,13 @@ a `TwinDevice`; only time, sockets and disk are this package's:
 
 * `loop`: an event loop without system calls, whose time jumps to the next timer; `clock`: monotonic and wall time.
 * `network`: sockets in memory that refuse, reset, delay, drop, cut and garble; `device`: the twin behind them.
-* `assembly`: the control plane, put together in one function; `disk`: what it records.
-* `oracle` watches the wire and the plant from outside; `invariants` are the promises, one small function each.
+* `assembly`: the control plane, put together by the gateway's own function; `disk`: what it records; `state`: the
+  disk that survives it.
+* `seat`: one device with its cable and who watches it; `sites`: one or several of them as a site.
+* `people` reset trips, switch maintenance and test the dead-man, sometimes wrongly; `asking`: requests for power.
+* `oracle` watches the wire and the plant from outside, `ledger` what must stand until somebody says otherwise,
+  `records` what the gateway tells; `levels` are the limits, typed anew; `invariants` are the promises.
 * `faults` is what a seed may let go wrong; `world` runs it all; `tally` counts days, faults and violations.
 
-The same seed gives the same run, bit for bit: `World(Scenario(seed=7)).run(3600).trace`.
+The same seed gives the same run, bit for bit: `World(Scenario(seed=7, profile=pack())).run(3600).trace`.
 """

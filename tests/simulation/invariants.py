@@ -133,6 +133,12 @@ def cycles_have_no_gaps(disk: SimDisk) -> str | None:
     return f"{disk.gaps} gaps in the numbers of the cycles" if disk.gaps else None
 
 
+def no_cycle_fails(disk: SimDisk) -> str | None:
+    """Cycles run, and none ends in an exception."""
+    failed = disk.events["cycle_failed"]
+    return f"{failed} cycles failed, {disk.cycles} were recorded" if failed or not disk.cycles else None
+
+
 def feeds_are_honest(disk: SimDisk) -> str | None:
     """A cycle that says it fed the dead-man was complete and verified; said of one device only."""
     return f"{disk.dishonest} cycles fed without being verified" if disk.dishonest else None
@@ -153,4 +159,8 @@ PER_WRITE: tuple[Callable[[Oracle, float], str | None], ...] = (
     no_power_is_written_outside,
     a_dead_man_test_is_silent,
 )
-PER_CYCLE: tuple[Callable[[SimDisk], str | None], ...] = (cycles_have_no_gaps, feeds_are_honest)
+PER_CYCLE: tuple[Callable[[SimDisk], str | None], ...] = (
+    cycles_have_no_gaps,
+    no_cycle_fails,
+    feeds_are_honest,
+)

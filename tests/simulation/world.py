@@ -13,9 +13,6 @@ from random import Random
 from typing import Any
 
 from bessai.model import CycleRecord, Operation, Request
-from bessai.registry import CompiledProfile
-from bessai.site import Device, Site, single_device_site
-from bessai.site.site import compose_layout
 from simulation.asking import random_request
 from simulation.assembly import ControlPlane, control_plane
 from simulation.clock import SimClock
@@ -28,6 +25,7 @@ from simulation.people import People
 from simulation.records import AlarmWatch, RampWatch, reasons_are_told, verified_is_true
 from simulation.scenario import Result, Scenario
 from simulation.seat import START, Place, Seat
+from simulation.sites import site_of
 from simulation.state import SimState
 
 _MOST = 20
@@ -56,7 +54,7 @@ class World:
         self.loop.connect = self._connect
         self.seat = next(iter(self.seats.values()))
         """The first one."""
-        self.site = _site(list(self.seats.values()))
+        self.site = site_of(list(self.seats.values()))
         self.alive = False
         self.state = SimState()
         """What the gateway keeps across restarts."""
@@ -120,7 +118,7 @@ class World:
             logging.disable(quiet)
             asyncio.set_event_loop(None)
             self.loop.close()
-        for promise in PER_CYCLE[: None if len(self.seats) == 1 else 1]:
+        for promise in PER_CYCLE[: None if len(self.seats) == 1 else 2]:
             self.judge(promise.__name__, promise(self.disk))
         disk, ledger, seats = self.disk, self.ledger, self.seats.values()
         return Result(
@@ -305,32 +303,3 @@ class World:
         for seat in self.seats.values():
             seat.device.catch_up(now)
         self.loop.call_at(math.floor(now) + STEP, self._tick)
-
-
-def _site(seats: list[Seat]) -> Site:
-    """The site of these devices, without a site file."""
-    first = seats[0]
-    if len(seats) == 1:
-        return single_device_site(first.profile, first.endpoint, profile=first.place.profile)
-    devices, start = [], 0
-    for seat in seats:
-        layout = seat.profile.layout
-        devices.append(_device(seat, seat.profile, slice(start, start + len(layout))))
-        start += len(layout)
-    layout = compose_layout({}, [(device.name, device.compiled.layout) for device in devices])
-    return Site(name="simulated", file=None, devices=tuple(devices), layout=layout)
-
-
-def _device(seat: Seat, compiled: CompiledProfile, columns: slice) -> Device:
-    return Device(
-        name=seat.name,
-        compiled=compiled,
-        profile=seat.place.profile,
-        role="inverter",
-        endpoint=seat.endpoint,
-        unit=compiled.connection.unit,
-        stations=dict(compiled.connection.stations),
-        control=True,
-        power_min=seat.place.power_min,
-        columns=columns,
-    )
