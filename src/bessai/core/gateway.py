@@ -43,6 +43,9 @@ _QUEUED_BYTES = 64 << 20
 """Memory that records waiting for the disk may take."""
 _BYTES_PER_COLUMN = 17
 
+_WITHOUT_HEARTBEAT = 10
+"""Cycles in a row that end unverified, without an alarm that says why, before the gateway calls itself unwell."""
+
 _LAST_CYCLE = 0.3
 """Seconds that a running cycle gets at the stop."""
 
@@ -179,7 +182,8 @@ class Gateway:
             problems.append("no cycle has run yet")
         elif self.clock.monotonic() - last.image.monotonic > 3 * self.settings.cycle_time:
             problems.append("the control cycle does not run")
-        problems += [self.pulse.why] if self.pulse.why and last is not None and not problems else []
+        if not problems and self.pulse.row > _WITHOUT_HEARTBEAT:
+            problems.append(self.pulse.why)
         journal = self.journal.stats()
         if journal.last_error is not None:
             problems.append(f"journal: {journal.last_error}")

@@ -30,6 +30,8 @@ class Pulse:
         """Heartbeats earned since the start."""
         self.withheld = 0
         """Cycles that earned none."""
+        self.row = 0
+        """Cycles in a row that earned none."""
         self.why = ""
         """Why the last cycle earned none; empty when it did."""
         self._notifier = notifier
@@ -85,6 +87,7 @@ class Pulse:
         }
 
     def _send(self, text: str, *, earned: bool) -> None:
+        self.row = 0 if earned else self.row + 1
         news, self._told = "" if text == self._told else text, text
         if not self._ready:  # also after a cycle that earned nothing: the watchdog's time begins with it
             self._ready = True
