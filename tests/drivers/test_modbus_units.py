@@ -164,6 +164,25 @@ def test_units_take_turns_and_writes_go_first() -> None:
     _with_device(scene)
 
 
+def test_a_fast_class_without_a_gap_lets_the_slow_one_have_its_turn() -> None:
+    async def scene(device: ScriptedDevice, client: ModbusClient) -> None:
+        ended = False
+
+        async def fast() -> None:
+            while not ended:  # two readers, so that one always waits
+                await client.transact(1, [read("holding", 1, 1)], Urgency.FAST)
+
+        readers = [asyncio.create_task(fast()) for _ in range(2)]
+        await asyncio.sleep(0)
+        before = len(device.requests)
+        await client.transact(1, [read("holding", i, 1) for i in range(3)], Urgency.SLOW)
+        assert len(device.requests) - before <= 3 * 18
+        ended = True
+        await asyncio.gather(*readers)
+
+    _with_device(scene)
+
+
 def test_a_units_own_pause_holds_up_nobody_else() -> None:
     async def scene(device: ScriptedDevice, client: ModbusClient) -> None:
         asked: list[tuple[int, float]] = []

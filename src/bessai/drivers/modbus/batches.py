@@ -62,14 +62,22 @@ class Batch:
         )
 
 
+_PATIENCE = 16
+"""Requests that a slow batch lets pass before one of its own goes first: a fast class may leave no gap at all."""
+
+_ORDER = (Urgency.WRITE, Urgency.FAST, Urgency.SLOW)
+_SLOW_ORDER = (Urgency.WRITE, Urgency.SLOW, Urgency.FAST)
+
+
 class BatchQueue:
     """Waiting batches by urgency; units of the same urgency take turns, request by request."""
 
-    __slots__ = ("_ring", "_rings", "held_until")
+    __slots__ = ("_passed", "_ring", "_rings", "held_until")
 
     def __init__(self) -> None:
         self._rings: tuple[deque[Unit], ...] = (deque(), deque(), deque())
         self._ring = self._rings[0]
+        self._passed = 0
         self.held_until: float | None = None
         """When the first unit may be spoken to again that `next` had to pass over; None: there was none."""
 
@@ -90,7 +98,8 @@ class BatchQueue:
     def next(self, now: float) -> Batch | None:
         """The batch whose turn it is; call `turn_over` once one of its requests was sent."""
         self.held_until = None
-        for urgency, ring in enumerate(self._rings):
+        for urgency in _SLOW_ORDER if self._passed >= _PATIENCE else _ORDER:
+            ring = self._rings[urgency]
             turns = len(ring)
             while turns:
                 turns -= 1
@@ -114,6 +123,8 @@ class BatchQueue:
 
     def turn_over(self) -> bool:
         """Let the next unit of the same urgency have its turn. False: there is no other."""
+        waits = self._ring is not self._rings[Urgency.SLOW] and self._rings[Urgency.SLOW]
+        self._passed = self._passed + 1 if waits else 0
         if len(self._ring) < 2:
             return False
         self._ring.rotate(-1)
