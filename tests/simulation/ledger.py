@@ -135,7 +135,7 @@ class Ledger:
             self.tests += 1
             self.oracles[operation.unit].test_began(now)
         elif operation.kind == "deadman_test_end":
-            self.oracles[operation.unit].test_ended()
+            self.oracles[operation.unit].test_ended(now)
             if not operation.passed:
                 cause = (TEST_FAILED, operation.unit, None)
                 self._demanded[cause] = now
@@ -154,7 +154,7 @@ class Ledger:
         self._reset.clear()
         self._demanded.clear()
         for oracle in self.oracles.values():
-            oracle.test_ended()
+            oracle.test_ended(now)
 
     def started(self, now: float) -> None:
         """A new gateway reads the disk, and its delays begin anew."""

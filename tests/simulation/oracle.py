@@ -109,6 +109,8 @@ class Oracle:
         """When it ends by itself."""
         self.bad_at = -math.inf
         """When the evidence was bad last, or the power outside of what is allowed."""
+        self.test_over_at = -math.inf
+        """When the last one ended: from then on it is fed again."""
         self.left: float | None = None
         """kW that was commanded after the latest write; None: none took effect yet."""
         self.allowed_at = -math.inf
@@ -247,8 +249,10 @@ class Oracle:
         """Somebody tests the dead-man: nothing may be written now."""
         self.test_since, self.test_until = now, now + 2 * self.dead_man_time + 30.0
 
-    def test_ended(self) -> None:
+    def test_ended(self, now: float) -> None:
         """The test is over, or nobody can tell any more."""
+        if self.test_since < math.inf:
+            self.test_over_at = now
         self.test_since = math.inf
 
     def good(self, now: float) -> bool:

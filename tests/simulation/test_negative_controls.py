@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bessai.core.alarms import AlarmBook
+from bessai.core.deadman import DeadMan
 from bessai.core.hand import Hand
 from bessai.core.latch import Latch, to_state
 from bessai.model import Event
@@ -55,6 +56,14 @@ _act = Hand.act
 
 async def _always_fresh(hand: Hand, told: Any, *, fresh: bool, **more: Any) -> Any:
     return await _act(hand, told, fresh=True, **more)
+
+
+_dead_man = DeadMan.__init__
+
+
+def _patient(dead_man: DeadMan, *args: Any) -> None:
+    _dead_man(dead_man, *args)
+    dead_man.time = 100.0
 
 
 _to_state, _reset = to_state, Latch.reset
@@ -142,7 +151,7 @@ SABOTAGES = (
     ),
     Sabotage(
         name="the dead-man's time",
-        patches=(("bessai.core.deadman.DeadMan.time", property(lambda _: 100.0)),),  # type: ignore[arg-type]
+        patches=(("bessai.core.deadman.DeadMan.__init__", _patient),),
         promises=("silence_falls_back",),
         faults=("killed", "unreachable"),
     ),

@@ -225,7 +225,7 @@ class World:
             return
         well = oracle.able_since <= now and now - self.recorded_at <= CYCLES * config.cycle
         if well and oracle.bad_since == math.inf and oracle.test_since == math.inf:
-            age = now - oracle.fed_at
+            age = now - max(oracle.fed_at, oracle.test_over_at)
             if age > config.heartbeat + 3 * config.cycle:
                 self.judge("a_sick_unit_stops_nobody_else", f"{seat.name} is well, and fed {age:.1f} s ago")
         if seat is not self.seat:
@@ -272,7 +272,7 @@ class World:
         for name, oracle in oracles.items():
             self.judge("verified_is_true", verified_is_true(record, name, oracle.left))
             if now >= oracle.test_until and oracle.test_since < math.inf:
-                oracle.test_ended()
+                oracle.test_ended(now)
         if not under_test:
             self.judge("reasons_are_told", reasons_are_told(record))
 
