@@ -17,7 +17,8 @@ from bessai.core.deadman import DeadMan
 from bessai.core.guard import SafetyGuard
 from bessai.core.limits import Limits
 from bessai.core.requests import RequestBook
-from bessai.core.unit import SAFE_STATES, Unit
+from bessai.core.unit import Unit
+from bessai.core.unit_memory import SAFE_STATES
 from bessai.model import (
     Bounds,
     Command,

@@ -15,7 +15,7 @@ from bessai.core.guard import SafetyGuard
 from bessai.core.latch import Latch
 from bessai.core.limits import Limits
 from bessai.core.settings import Settings
-from bessai.core.unit import SAFE_STATES
+from bessai.core.unit_memory import SAFE_STATES
 from bessai.model import Bounds, Endpoint, GuardState, Operation, Priority, Quality, Request, Role, Trip
 from bessai.site import single_device_site
 from core.test_guard import Scene

@@ -15,7 +15,8 @@ from bessai.core.dynamics import Dynamics, DynamicsMemory
 from bessai.core.reactive import beside, reactive_bounds, share, supported
 from bessai.core.requests import Resolution, resolve
 from bessai.core.sharing import Sharing, SharingMemory
-from bessai.core.unit import GRANTING, Look, Unit, kind_of
+from bessai.core.unit import Look, Unit, kind_of
+from bessai.core.unit_memory import GRANTING
 from bessai.model import Bounds, Decision, GuardState, ProcessImage, Request, Trip, UnitDecision
 
 _DEADBAND = 0.005

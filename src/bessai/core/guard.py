@@ -21,8 +21,9 @@ from bessai.core.latch import Latch, LatchMemory, OperationRefused
 from bessai.core.operating import Desk
 from bessai.core.recheck import objection
 from bessai.core.telling import conditions_of
-from bessai.core.unit import GRANTING, SAFE_STATES, Look, Unit, kind_of
-from bessai.core.unit import Memory as UnitMemory
+from bessai.core.unit import Look, Unit, kind_of
+from bessai.core.unit_memory import GRANTING, SAFE_STATES
+from bessai.core.unit_memory import Memory as UnitMemory
 from bessai.model import (
     Bounds,
     Command,
@@ -211,30 +212,22 @@ class SafetyGuard:
         memory = device.memory
         if not memory.known or device.withheld or device.watched:
             return None  # no good value ever: this may not be our device at all
-        if not told.setpoint:
-            self._objections.pop(unit, None)
         setpoint, reactive = told.setpoint, told.reactive
         kind, armed = kind_of(setpoint), device.dead_man.armed(now)
         due = told.state in SAFE_STATES and device.dead_man.due(now)
-        if (
-            (memory.kind, memory.setpoint, memory.reactive) == (kind, setpoint, reactive)
-            and armed
-            and not due
-        ):
-            return None
-        if device.refused(kind, now):
-            return None
-        why = self._objection(told, device, armed=armed)
+        has_it = (memory.kind, memory.setpoint, memory.reactive) == (kind, setpoint, reactive)
+        why = self._objection(told, device, armed=armed)  # also of a power that stands
         if why is not None:
             if armed:  # else an answer that came late disproved the dead-man: the decision could not know
                 self._objections[unit] = why
             self._granting.refused(setpoint, now)
             kind, setpoint, reactive = "zero", 0.0, None if reactive is None else 0.0
             has_it = (memory.kind, memory.setpoint, memory.reactive) == (kind, setpoint, reactive)
-            if (has_it and armed and not device.dead_man.due(now)) or device.refused(kind, now):
-                return None
+            due = device.dead_man.due(now)
         else:
             self._objections.pop(unit, None)
+        if (has_it and armed and not due) or device.refused(kind, now):
+            return None
         try:
             writes = device.writes(setpoint, reactive)
         except NotKnownError as error:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bessai.core.latch import Latch, OperationRefused
-from bessai.core.unit import DISOBEYED_CODE, GRANTING, Look, Unit
+from bessai.core.unit import Look, Unit
+from bessai.core.unit_memory import DISOBEYED_CODE, GRANTING
 from bessai.model import Event, Operation, Role, Severity, Trip
 
 _AFTER = 30.0

@@ -6,18 +6,25 @@ A unit decides nothing about who gets power; it says what is safe, and turns a s
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bessai.core.conditions import Condition
 from bessai.core.deadman import DeadMan
-from bessai.core.deadman import Memory as DeadManMemory
 from bessai.core.effect import Effect, EffectCheck
-from bessai.core.effect import Memory as EffectMemory
 from bessai.core.envelope import Envelope, EnvelopeCheck
-from bessai.core.envelope import Memory as EnvelopeMemory
 from bessai.core.limits import Limits
-from bessai.core.write_limit import WriteLimit, WriteLimitMemory
-from bessai.model import GuardState, ProcessImage, Quality, Severity, Trip, Write, WriteOutcome
+from bessai.core.unit_memory import (
+    GRANTING,
+    SAFE_STATES,
+    Issued,
+    Memory,
+    Refusal,
+    disobedience,
+    may_come,
+    waits_for_first_values,
+)
+from bessai.core.write_limit import WriteLimit
+from bessai.model import GuardState, ProcessImage, Severity, Trip, Write, WriteOutcome
 from bessai.registry import CompiledProfile
 from bessai.registry.commands import WriteStep
 from bessai.registry.sequences import NotKnownError, fill
@@ -25,75 +32,16 @@ from bessai.registry.sequences import NotKnownError, fill
 VALID_CYCLES = 3
 """Complete cycles before power is granted, after a start and after every hold."""
 
-START_GRACE = 10.0
-"""Seconds after the start in which a value that was never read yet is waited for, not alarmed."""
-
-DISOBEYED = 3
-"""Times within an hour that a device may do more than it was told before it is a trip."""
-
-DISOBEYED_CODE = "command_disobeyed"
-
 RISES = 600
 """Rises of the setpoint that a device bears a minute where its profile says nothing: one in each 100 ms cycle."""
 
-GRANTING = frozenset({GuardState.NORMAL, GuardState.DERATED})
-SAFE_STATES = frozenset({GuardState.HOLD, GuardState.TRIPPED, GuardState.MAINTENANCE})
-"""States in which zero is written again and again: no feed keeps the device from its own fallback."""
-
 _RETRY_MAX = {"zero": 2.0}
 _RETRY_MAX_POWER = 10.0
-_HOUR = 3600.0
 
 
 def kind_of(setpoint: float) -> str:
     """The profile's sequence for a setpoint in kW."""
     return "zero" if setpoint == 0 else "charge" if setpoint < 0 else "discharge"
-
-
-@dataclass(slots=True)
-class Refusal:
-    """Commands of one kind that the device did not take."""
-
-    why: str
-    times: int
-    retry_at: float
-
-
-@dataclass(slots=True)
-class Issued:
-    """A command under way."""
-
-    kind: str
-    setpoint: float | None
-    reactive: float | None
-    feed: bool
-
-
-@dataclass(slots=True)
-class Memory:
-    """What is known of the unit between cycles."""
-
-    state: GuardState = GuardState.STARTING
-    valid: int = 0
-    began: float | None = None
-    first: float = 0.0
-    kind: str | None = None
-    """Of the command that the device verifiably has, None when there is none."""
-    setpoint: float | None = None
-    reactive: float | None = None
-    touched: bool = False
-    known: bool = False
-    """True once any of its own evidence was good: it is our device."""
-    refusals: dict[str, Refusal] = field(default_factory=dict)
-    issued: Issued | None = None
-    disobeying: bool = False
-    disobeyed: list[float] = field(default_factory=list)
-    withheld_until: float | None = None
-    """A dead-man test: nothing is written until then."""
-    dead_man: DeadManMemory = field(default_factory=DeadManMemory)
-    effect: EffectMemory = field(default_factory=EffectMemory)
-    envelope: EnvelopeMemory = field(default_factory=EnvelopeMemory)
-    rises: WriteLimitMemory = field(default_factory=WriteLimitMemory)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,9 +147,11 @@ class Unit:
         effect = Effect() if withheld else self._effect.check(image, self.standing, envelope.rated)
         if effect.repeat:
             memory.kind = None
-        trips = [*envelope.trips, *self._disobedience(effect, image)]
-        waiting = self._waits_for_first_values(image, envelope)
-        coming = [c for c in envelope.conditions if self._may_come(c, image)]
+        control = self.profile.control
+        measured = None if control is None else control.measured
+        trips = [*envelope.trips, *disobedience(memory, effect, image, measured)]
+        waiting = waits_for_first_values(memory, image, envelope, self._foreign)
+        coming = [c for c in envelope.conditions if may_come(memory, c, image)]
         conditions = [*effect.conditions, *self._own_conditions()]
         conditions += [] if waiting else [c for c in envelope.conditions if c not in coming]
         refusal = (self.dead_man.refusal or _blind(image)) if self._control else None
@@ -358,31 +308,6 @@ class Unit:
             return GuardState.HOLD if memory.state in SAFE_STATES else GuardState.STARTING
         return GuardState.DERATED if envelope.bounds != envelope.rated else GuardState.NORMAL
 
-    def _disobedience(self, effect: Effect, image: ProcessImage) -> list[Trip]:
-        """A trip when the device did more than it was told again and again: a retry does not mend that."""
-        memory = self._memory
-        began = effect.disobeys and not memory.disobeying
-        memory.disobeying = effect.disobeys
-        if not began:
-            return []
-        now = image.monotonic
-        memory.disobeyed = [*(t for t in memory.disobeyed if t > now - _HOUR), now]
-        if len(memory.disobeyed) < DISOBEYED:
-            return []
-        control = self.profile.control
-        point = control.measured if control is not None else None
-        message = f"did more than it was told, or the opposite, {DISOBEYED} times within an hour"
-        return [
-            Trip(
-                code=DISOBEYED_CODE,
-                unit="",
-                point=point,
-                value=image.good(point or ""),
-                message=message,
-                wall_ns=image.wall_ns,
-            )
-        ]
-
     def _own_conditions(self) -> list[Condition]:
         conditions = []
         if refusals := self._memory.refusals:
@@ -395,38 +320,6 @@ class Unit:
             message = "the device has not shown yet that its dead-man runs: no power"
             conditions.append(Condition(code="dead_man_unseen", severity=Severity.WARNING, message=message))
         return conditions
-
-    def _waits_for_first_values(self, image: ProcessImage, envelope: Envelope) -> bool:
-        """True shortly after the start, while all that is wrong is that values were not read yet.
-
-        A plant's first round may take some seconds, in which the first values already age. Until the evidence was
-        whole for the first time no power is granted anyway.
-        """
-        memory = self._memory
-        if memory.began is None:
-            memory.began = memory.first = image.monotonic
-        if envelope.safe:
-            memory.first = -START_GRACE
-        if image.monotonic - memory.first >= START_GRACE:
-            return False
-        lost = [c for c in envelope.conditions if c.code == "evidence_lost"]
-        return bool(lost) and all(
-            c.severity < Severity.ALARM
-            or (c.point is not None and self._not_yet(c.point, image.quality_of(c.point)))
-            for c in envelope.conditions
-        )
-
-    def _not_yet(self, point: str, quality: Quality) -> bool:
-        return quality is Quality.MISSING or (quality is Quality.STALE and point in self._foreign)
-
-    def _may_come(self, condition: Condition, image: ProcessImage) -> bool:
-        """True for a power limit that is still on its way: slower classes are read after the fast one."""
-        memory = self._memory
-        if condition.code != "power_limit_unknown" or memory.state in GRANTING:
-            return False
-        early = memory.began is not None and image.monotonic - memory.began < 2 * START_GRACE
-        point = condition.point or ""
-        return early and image.quality_of(point) is Quality.MISSING and point in image.layout.index
 
     def _fill(self, steps: list[WriteStep], setpoint: float, reactive: float) -> tuple[Write, ...]:
         values = fill(steps, self.profile.points, setpoint, self.dead_man.time, self._good, reactive)
