@@ -12,20 +12,24 @@ SUPPORTED := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c "$(SUPPORTED)" >/dev/null 2>&1 && { echo $$p; break; }; done)
 
-.PHONY: help run test soak lint format lock clean
+.PHONY: help run test coverage soak lint format lock clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make run     simulated plant and gateway, on this terminal (Ctrl-C ends it)"
-	@echo "make test    all tests, with coverage"
-	@echo "make lint    style, types and import contracts"
-	@echo "make soak    long randomised runs"
-	@echo "make lock    requirements*.txt anew from pyproject.toml"
+	@echo "make run       simulated plant and gateway, on this terminal (Ctrl-C ends it)"
+	@echo "make test      all tests"
+	@echo "make coverage  the same, slower, with coverage"
+	@echo "make lint      style, types and import contracts"
+	@echo "make soak      long randomised runs"
+	@echo "make lock      requirements*.txt anew from pyproject.toml"
 
 run: $(VENV)/.runtime
 	@$(BIN)/bessai demo
 
 test: $(VENV)/.development
+	@$(BIN)/pytest -n $(JOBS) --dist loadgroup
+
+coverage: $(VENV)/.development
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest -n $(JOBS) --dist loadgroup; code=$$?; \
 	$(BIN)/coverage combine -q && $(BIN)/coverage report --skip-empty -m | tail -n 40; exit $$code
