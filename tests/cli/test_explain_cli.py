@@ -130,7 +130,7 @@ def test_the_latest_cycle_by_default(data: Path) -> None:
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert lines[0] == "2026-01-01T00:00:10.000Z  cycle 10  normal"
-    assert "  operator: 5 kW" in lines
+    assert "  operator (operator): 5 kW; won; 30 s left" in lines
     assert "  soc_high: the battery is full: no charge, or less of it" in lines
     assert "  asked 5 kW → setpoint 2.5 kW" in lines
     assert "  setpoint=2.5 (read back as written)" in lines
