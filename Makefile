@@ -1,5 +1,5 @@
 # Two commands: `make run` shows the gateway on a simulated plant, `make test` proves it. Both set up all they need.
-# JOBS is how many tests run at once; those that keep to a clock run one after the other in any case. PYTHON chooses the interpreter (3.11 or newer);
+# JOBS is how many tests run at once: most of them wait for something. PYTHON chooses the interpreter (3.11 or newer);
 # everything installed goes into .venv.
 
 export UV_PYTHON_DOWNLOADS = never
@@ -27,11 +27,11 @@ run: $(VENV)/.runtime
 	@$(BIN)/bessai demo
 
 test: $(VENV)/.development
-	@$(BIN)/pytest -n $(JOBS) --dist loadgroup
+	@$(BIN)/pytest -n $(JOBS)
 
 coverage: $(VENV)/.development
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -n $(JOBS) --dist loadgroup; code=$$?; \
+	@$(BIN)/coverage run -m pytest -n $(JOBS); code=$$?; \
 	$(BIN)/coverage combine -q && $(BIN)/coverage report --skip-empty -m | tail -n 40; exit $$code
 
 soak: $(VENV)/.development

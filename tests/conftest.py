@@ -15,22 +15,8 @@ settings.register_profile("untimed", deadline=None)  # machines are shared and n
 settings.load_profile("untimed")
 
 
-CALCULATE = (
-    *("simulation", "registry", "site", "model", "docs", "core/stateful", "core/limits", "core/black_box"),
-    *(
-        f"core/test_{name}.py"
-        for name in ("guard", "split", "dynamics", "approach", "recheck", "replay", "memory")
-    ),
-)
-"""Tests below `tests/` that only calculate. All others wait for sockets, processes and disks: one of them at a time."""
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Soak tests run when `-m` asks for them; with several workers one does all tests that keep to a clock."""
-    here = Path(__file__).parent
-    for item in items:
-        if not item.path.relative_to(here).as_posix().startswith(CALCULATE):
-            item.add_marker(pytest.mark.xdist_group("clock"))
+    """Soak tests run when `-m` asks for them."""
     if "soak" not in config.getoption("markexpr"):
         soak = [item for item in items if item.get_closest_marker("soak")]
         config.hook.pytest_deselected(items=soak)

@@ -20,7 +20,15 @@ REGISTRY = Device(profile="kostal_plenticore", time=30.0, feed=("battery_power_s
 (which needs a BMS beside it) have 30 s, sma_sunny_boy_storage and victron_ess 60 s, huawei_sun2000 120 s."""
 
 
-@pytest.mark.parametrize("device", [*KINDS, REGISTRY], ids=lambda d: d.profile or d.kind)
+LONG = pytest.mark.soak
+"""What takes long and is like its neighbours."""
+
+
+@pytest.mark.parametrize(
+    "device",
+    [*KINDS, pytest.param(REGISTRY, marks=LONG)],
+    ids=lambda d: d.profile or d.kind,
+)
 def test_killed(start: Start, device: Device) -> None:
     site = start(device)
     assert site.gateway.process is not None
@@ -61,7 +69,9 @@ def test_a_blocked_loop(start: Start) -> None:
     assert site.gateway.status()["cycle"]["missed"] > 0
 
 
-@pytest.mark.parametrize("bug", ["command", "feed", "reading hangs", "writing hangs"])
+@pytest.mark.parametrize(
+    "bug", ["command", *(pytest.param(bug, marks=LONG) for bug in ("feed", "reading hangs")), "writing hangs"]
+)
 def test_a_bug_after_which_nothing_can_be_commanded(start: Start, bug: str) -> None:
     """No zero reaches the device any more: it falls back by itself, and the gateway works again afterwards."""
     site = start(bug=bug)
@@ -82,7 +92,9 @@ def test_a_bug_after_which_nothing_can_be_commanded(start: Start, bug: str) -> N
         site.until_power()
 
 
-@pytest.mark.parametrize("bug", ["decide", "wrote", "alarms", "reading"])
+@pytest.mark.parametrize(
+    "bug", ["decide", *(pytest.param(bug, marks=LONG) for bug in ("wrote", "alarms")), "reading"]
+)
 def test_a_bug_after_which_zero_is_commanded(start: Start, bug: str) -> None:
     site = start(bug=bug)
     assert site.gateway.process is not None
@@ -115,7 +127,7 @@ def test_a_device_that_falls_silent_on_a_live_connection(start: Start) -> None:
     site.until_power()
 
 
-@pytest.mark.parametrize("writes", ["ignored", "unanswered"])
+@pytest.mark.parametrize("writes", ["unanswered", pytest.param("ignored", marks=LONG)])
 def test_a_device_that_answers_reads_and_no_writes(start: Start, writes: str) -> None:
     """`unanswered` takes what is written and says nothing: zero reaches it, and power does not come back."""
     site = start()

@@ -11,6 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bessai.journal import JournalReader
 from faults.conftest import POWER, Site, Start
 from support.gateway import bessai
@@ -179,6 +181,7 @@ def test_noise_at_a_threshold_is_one_transition(start: Start, tmp_path: Path) ->
     assert stops == 2
 
 
+@pytest.mark.soak
 def test_noise_at_a_trip_is_one_trip(start: Start, tmp_path: Path) -> None:
     """Noise below the level starts the delay anew; a steady excess trips, and noise after it changes nothing."""
     site = start()

@@ -85,7 +85,12 @@ def no_power_is_written_outside(oracle: Oracle, now: float) -> str | None:
 
 
 def a_dead_man_test_is_silent(oracle: Oracle, now: float) -> str | None:
-    """Nothing is written to a unit during a dead-man test, unless it became unsafe or was away meanwhile."""
+    """No power is written to a unit during a dead-man test. A zero ends it, for safety or for who outranks it."""
+    if oracle.in_sequence:
+        return None  # judged by how it ends
+    if not oracle.commanded:
+        oracle.test_ended(now)
+        return None
     since, patience = oracle.test_since, CYCLES * oracle.config.cycle
     if now - since <= patience or now >= oracle.test_until - patience:
         return None

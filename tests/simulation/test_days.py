@@ -42,7 +42,6 @@ def test_promises_hold_for_days(part: int) -> None:
     assert len(result.faults) > len(FAULTS) / 2
     assert result.cycles > 0.8 * result.simulated
     assert min(result.writes[kind] for kind in ("charge", "discharge", "zero", "feed")) > 10
-    assert result.people["trips"] > 0
 
 
 @pytest.mark.parametrize("profile", PLANTS)

@@ -109,7 +109,10 @@ SABOTAGES = (
     ),
     Sabotage(
         name="the quality of values",
-        patches=(("bessai.model.ProcessImage.good", _any_number),),
+        patches=(  # the second look reads qualities by itself, and would stop the power
+            ("bessai.model.ProcessImage.good", _any_number),
+            ("bessai.core.guard.objection", lambda *_: None),
+        ),
         promises=BAD_EVIDENCE,
         faults=("out_of_range", "frozen", "point_vanishes"),
     ),

@@ -185,6 +185,7 @@ class ControlCycle:
         views, kept = self._freeze()
         frozen = kept.monotonic
         decision = self._decide(views, kept, fresh)
+        self.keep()  # a trip is on its way to the disk before anything is written to a device
         decided = self._clock.monotonic()
         done = await self._act(decision, fresh, frozen, start + _WRITE_SHARE * self._period)
         conditions = [*self._guard.conditions, *self._broken, *self._device_conditions(frozen)]
@@ -200,8 +201,7 @@ class ControlCycle:
         self._pending = []
         if self._box is not None:
             self._box.notice(events, frozen)
-        if (revision := self._keeper.tick()) is not None:
-            self._guard.settled(revision)
+        self.keep()
         for event in events:
             log.log(_LEVELS[event.severity], "%s: %s", event.code, event.message)
         end = self._clock.monotonic()
@@ -236,6 +236,11 @@ class ControlCycle:
             stuck="; ".join(filter(None, (hand.stuck for hand in self._hands))),
         )
         return record
+
+    def keep(self) -> None:
+        """Hand over what must survive a restart, where it changed."""
+        if (revision := self._keeper.tick()) is not None:
+            self._guard.settled(revision)
 
     async def release(self, within: float = 0.8) -> str:
         """End external control of every device at a clean stop. Returns in words what came of it."""

@@ -35,6 +35,7 @@ class Front:
         box: may be told to keep what was just now.
         note: puts an event into the next record.
         clock: of everything.
+        keep: hands over what must survive a restart; before the answer.
     """
 
     def __init__(
@@ -44,12 +45,14 @@ class Front:
         box: BlackBox,
         note: Callable[[Event], None],
         clock: Clock,
+        keep: Callable[[], None] = lambda: None,
     ) -> None:
         self._guard = guard
         self._alarms = alarms
         self._box = box
         self._note = note
         self._clock = clock
+        self._keep = keep
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -66,11 +69,13 @@ class Front:
         objection = self._guard.operate(operation, self._clock.monotonic(), self._clock.wall_ns())
         if objection is not None:
             raise ValueError(objection)
+        self._keep()
         return {}
 
     def _alarm(self, message: dict[str, Any]) -> dict[str, Any]:
         now, wall_ns = self._clock.monotonic(), self._clock.wall_ns()
         self._note(handle_alarm(self._alarms, message, now=now, wall_ns=wall_ns))
+        self._keep()
         return {}
 
     def _freeze(self, message: dict[str, Any]) -> dict[str, Any]:

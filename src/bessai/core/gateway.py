@@ -106,7 +106,7 @@ class Gateway:
             control.cycle,
         )
         path = socket_path(settings.data_dir)
-        front = Front(self.cycle.guard, keeper.alarms, self.box, self.cycle.note, self.clock)
+        front = Front(self.cycle.guard, keeper.alarms, self.box, self.cycle.note, self.clock, self.cycle.keep)
         self.socket = LocalSocket(
             path, self.book, self.status, self.clock, self.plant.device_status, front.handlers
         )
