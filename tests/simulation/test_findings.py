@@ -13,3 +13,9 @@ def test_a_command_does_not_outlive_the_evidence_it_was_decided_on() -> None:
     """
     result = run("huawei_sun2000", 836995695, 10_600.0)
     assert not result.broken, replay(result, "huawei_sun2000")
+
+
+def test_a_feed_does_not_outlive_its_cycle() -> None:
+    """A feed waited two seconds behind a silent device, and would have kept it alive on evidence that was gone."""
+    result = run("huawei_sun2000", 20261126, 2_500.0)
+    assert not result.broken, replay(result, "huawei_sun2000")

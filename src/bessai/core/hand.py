@@ -117,10 +117,11 @@ class Hand:
             deadline: monotonic seconds; what is not done then is picked up in the next cycle.
         """
         guard, name, state = self._guard, self.name, told.state
-        if self._outlived(told) and self._writing is not None:
+        if self._writing is not None and self._outlived(told, fresh=fresh):
             self._writing.cancel()  # it waits behind a silent device: nobody wants it to arrive later
         outcome = await self._write(lambda: guard.command(name, frozen), deadline)
-        verified = fresh and self._writing is None and (outcome is None or outcome.verified)
+        in_time = self._clock.monotonic() <= deadline  # after a stall the evidence is older than it looks
+        verified = fresh and in_time and self._writing is None and (outcome is None or outcome.verified)
         if state is GuardState.MONITOR:
             return Done(outcome, verified)
         verified = verified and state is not GuardState.HOLD and guard.standing(name)
@@ -130,9 +131,13 @@ class Hand:
         verified = self._writing is None and (feed is None or feed.verified)
         return Done(outcome or feed, verified, feed is not None and feed.verified)
 
-    def _outlived(self, told: UnitDecision) -> bool:
-        """True when the power that is still being written is more than what is allowed by now."""
-        running = self._command.setpoint if self._command is not None else None
+    def _outlived(self, told: UnitDecision, *, fresh: bool) -> bool:
+        """True for a feed whose cycle is over while no new evidence came, and for more power than is allowed by now."""
+        if self._command is None:
+            return False
+        if self._command.feed:
+            return not fresh
+        running = self._command.setpoint
         return bool(running) and (told.setpoint == 0.0 or told.bounds.clip(running or 0.0) != running)
 
     async def release(self, within: float) -> str | None:
