@@ -90,6 +90,9 @@ def _every_cycle(book: AlarmBook, conditions: Any, now: float, wall_ns: int) -> 
     return [*_update(book, held, now, wall_ns), *again]
 
 
+SECOND_LOOK = ("bessai.core.guard.objection", lambda *_: None)
+"""It would stop what a broken first look lets through."""
+
 CURVES = ("bessai.core.limits.Curve.__call__", lambda *_: 1.0)
 
 
@@ -111,7 +114,7 @@ SABOTAGES = (
         name="the quality of values",
         patches=(  # the second look reads qualities by itself, and would stop the power
             ("bessai.model.ProcessImage.good", _any_number),
-            ("bessai.core.guard.objection", lambda *_: None),
+            SECOND_LOOK,
         ),
         promises=BAD_EVIDENCE,
         faults=("out_of_range", "frozen", "point_vanishes"),
@@ -124,13 +127,13 @@ SABOTAGES = (
     ),
     Sabotage(
         name="the limits of the battery",
-        patches=(CURVES,),
+        patches=(CURVES, SECOND_LOOK),
         promises=BAD_EVIDENCE,
         faults=("unsafe_step",),
     ),
     Sabotage(
         name="the second look",
-        patches=(CURVES, ("bessai.core.guard.objection", lambda *_: None)),
+        patches=(CURVES, SECOND_LOOK),
         promises=("no_power_is_written_outside",),
         faults=("unsafe_step",),
     ),
