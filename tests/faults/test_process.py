@@ -26,7 +26,10 @@ LONG = pytest.mark.soak
 
 @pytest.mark.parametrize(
     "device",
-    [*KINDS, pytest.param(REGISTRY, marks=LONG)],
+    [
+        *(pytest.param(d, marks=LONG if d.kind in {"timeout", "heartbeat"} else ()) for d in KINDS),
+        pytest.param(REGISTRY, marks=LONG),
+    ],
     ids=lambda d: d.profile or d.kind,
 )
 def test_killed(start: Start, device: Device) -> None:

@@ -135,6 +135,7 @@ def test_from_a_trip_to_power_again(start: Start, tmp_path: Path) -> None:
     assert {"maintenance_on", "maintenance_off"} <= set(codes)
 
 
+@pytest.mark.soak  # `core/test_restarts.py` makes a hundred in one process
 def test_five_kills_while_tripped(start: Start) -> None:
     site = start()
     site.twin.tell("force", point="cell_voltage_max", to=3.70)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from simulation.tally import replay, run
 
 
+@pytest.mark.soak
 def test_a_command_does_not_outlive_the_evidence_it_was_decided_on() -> None:
     """The device falls silent in a reading, a request comes, and the command waits behind the read.
 
