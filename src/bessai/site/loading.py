@@ -268,10 +268,11 @@ def _numbered(text: str, n: int) -> str:
     return _NUMBER.sub(lambda m: f"{n + int(m[1] or 0):0{int(m[2] or 0)}d}", text)
 
 
-class _YamlLoader(yaml.SafeLoader):
+class StrictYamlLoader(yaml.SafeLoader):
     """YAML without repeated keys, which would hide what was meant."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Refuse a key that is given twice."""
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
@@ -296,7 +297,7 @@ def _read(path: Path) -> Any:
     except UnicodeDecodeError:
         raise fail("is not UTF-8 text") from None
     try:
-        document = yaml.load(text, Loader=_YamlLoader)  # noqa: S506 - a SafeLoader
+        document = yaml.load(text, Loader=StrictYamlLoader)  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1} column {mark.column + 1}" if mark else ""

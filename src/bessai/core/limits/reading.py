@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from bessai.registry.problems import Problem
+from bessai.site.loading import StrictYamlLoader
 
 
 class LimitsError(ValueError):
@@ -17,21 +18,6 @@ class LimitsError(ValueError):
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
         super().__init__("\n".join(str(problem) for problem in problems))
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without repeated keys, which would hide what was meant."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"{key!r} is given twice; keep one", problem_mark=key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -45,7 +31,7 @@ def read_document(path: Path) -> dict[str, Any]:
         return LimitsError([Problem(str(path), field, "", mend)])
 
     try:
-        document = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)  # noqa: S506 - a SafeLoader
+        document = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=StrictYamlLoader)  # noqa: S506 - a SafeLoader
     except FileNotFoundError:
         raise fail("there is no such file; give the path of a limits file") from None
     except OSError as error:
