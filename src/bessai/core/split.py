@@ -102,11 +102,6 @@ def least_power(offers: Sequence[Offer], sign: int) -> float:
     return max(float(low.min()), 1.0) / 1000 if len(low) else math.inf
 
 
-def reachable(power: float, offers: Sequence[Offer]) -> bool:
-    """Whether `split` leaves nothing of this power."""
-    return split(power, offers).left == 0
-
-
 def _usable(offers: Sequence[Offer], sign: int) -> _Units:
     """Who can run in this direction at all. Bounds that exclude zero are met or the unit stands still."""
     rows = (
