@@ -43,3 +43,6 @@ class Entry:
     verified: bool = False
     fed: bool = False
     events: tuple[Event, ...] = ()
+    epoch: int = 0
+    """Which life of the journal the record belongs to: a new one begins when a backup is restored. With the site
+    and the sequence it names the record for ever."""
