@@ -33,8 +33,10 @@ MOST_ROWS = 1 << 16
 _Number = TypeVar("_Number", bound=np.generic)
 
 _OUTER = struct.Struct("<BI")
-_HEAD = struct.Struct("<IIIIII")
+_HEAD = struct.Struct("<IIIII")
 _MOST_RATIO = 1100  # deflate gives at most 1032 bytes for one
+_WIDE = 1 << 16
+_FLAGS = 3  # bits
 _FEW = 4  # sets of forms on fewer rows than this share one list of numbers
 _NO_COLUMNS = Layout((), ())
 _NO_VALUES, _NO_QUALITY, _NO_AGES = np.zeros(0, np.float64), np.zeros(0, np.uint8), np.zeros(0, np.float32)
@@ -141,23 +143,23 @@ def pack(rows: Sequence[Row], *, level: int = 1) -> bytes:
     sets = [known.setdefault(row.forms, len(known)) for row in rows]
     texts = {text: i for i, text in enumerate(dict.fromkeys(itertools.chain.from_iterable(known)))}
     encoded = [text.encode() for text in texts]
-    out = [_HEAD.pack(len(rows), len(cycles), cells, len(known), len(texts), sum(map(len, encoded)))]
-    put(out, np.array([[len(text) for text in encoded]], np.int64))
-    put(out, np.array([[texts[text] for text in forms] for forms in known], np.int64))
+    out = [_HEAD.pack(len(rows), len(cycles), cells, len(known), len(texts))]
+    out.append(np.array([len(text) for text in encoded], "<u4").tobytes())
+    out.append(np.array([[texts[text] for text in forms] for forms in known], "<u4").tobytes())
     out += encoded
-    put(
-        out,
-        np.array(
-            [(row.wall_ns, row.flags, number) for row, number in zip(rows, sets, strict=True)], np.int64
-        ),
-    )
-    put(out, np.array([[row.cycle] for row in cycles], np.int64).reshape(-1, 1))
-    _put_numbers(out, rows, sets, len(known))
+    lines = [
+        (row.wall_ns, row.flags | number << _FLAGS, row.cycle) for row, number in zip(rows, sets, strict=True)
+    ]
+    put(out, np.array(lines, np.int64))
+    _put_numbers(out, rows, sets, len(known), thorough=level > 1)
     if cycles:
-        put_cells(out, cycles, level > 1)
-    content = b"".join(out)
-    deflate = zlib.compressobj(level, zlib.DEFLATED, -15)
-    return _OUTER.pack(FORMAT, len(content)) + deflate.compress(content) + deflate.flush()
+        put_cells(out, cycles, thorough=level > 1)
+    length = sum(map(len, out))
+    # in a wide block there is little to find beside runs, and looking for it takes most of the time
+    strategy = zlib.Z_RLE if level == 1 and length > _WIDE else zlib.Z_DEFAULT_STRATEGY
+    deflate = zlib.compressobj(level, zlib.DEFLATED, -15, zlib.DEF_MEM_LEVEL, strategy)
+    packed = [deflate.compress(part) for part in out]
+    return b"".join((_OUTER.pack(FORMAT, length), *packed, deflate.flush()))
 
 
 def unpack(
@@ -202,32 +204,30 @@ def _inflated(data: bytes) -> bytes:
 def _block(
     source: Source, first_sequence: int, epoch: int, layout: Layout, device: Mapping[str, str]
 ) -> Block:
-    count, cycle_count, cells, set_count, text_count, text_size = _HEAD.unpack(source.take(_HEAD.size))
+    count, cycle_count, cells, set_count, text_count = _HEAD.unpack(source.take(_HEAD.size))
     if not 0 < count <= MOST_ROWS or cycle_count > count or set_count > count or text_count > 5 * set_count:
         raise DamagedRecordError("its counts cannot be")
     if cycle_count and cells != len(layout):
         raise DamagedRecordError(f"it has {cells} columns, its layout {len(layout)}")
-    sizes = get(source, 1, text_count)[0]
-    if (sizes < 0).any() or (sizes > text_size).any() or int(sizes.sum()) != text_size:
-        raise DamagedRecordError("the lengths of its texts cannot be")
-    table = get(source, set_count, len(PARTS))
+    sizes, table = source.counts(text_count), source.counts(set_count * len(PARTS)).reshape(-1, len(PARTS))
     texts = [source.take(size).decode() for size in sizes.tolist()]
-    wall_ns, flags, sets = get(source, count, 3).T
+    wall_ns, kinds, cycles = get(source, count, 3).T
+    flags, sets = kinds & (1 << _FLAGS) - 1, kinds >> _FLAGS
     rows = np.flatnonzero(flags & CYCLE)
     if (
         len(rows) != cycle_count
-        or (flags >> 3).any()
-        or _beyond(sets, set_count)
-        or _beyond(table, text_count)
+        or (sets < 0).any()
+        or (sets >= set_count).any()
+        or (table >= text_count).any()
     ):
         raise DamagedRecordError("its rows are not what its head says")
     blank_counts = {
         place: _checked(place[0], texts[place[1]]) for line in table.tolist() for place in enumerate(line)
     }
     widths = [sum(blank_counts[place] for place in enumerate(line)) for line in table.tolist()]
-    forms: list[Forms] = [tuple(texts[i] for i in line) for line in table.tolist()]
-    cycles = np.zeros(count, np.int64)
-    cycles[rows] = get(source, cycle_count, 1)[:, 0]
+    forms: list[Forms] = [
+        (texts[a], texts[b], texts[c], texts[d], texts[e]) for a, b, c, d, e in table.tolist()
+    ]
     numbers = _get_numbers(source, sets, widths)
     found = get_cells(source, cycle_count, len(layout) if cycle_count else 0)
     source.end()
@@ -256,7 +256,9 @@ def _block(
     )
 
 
-def _put_numbers(out: list[bytes], rows: Sequence[Row], sets: Sequence[int], set_count: int) -> None:
+def _put_numbers(
+    out: list[bytes], rows: Sequence[Row], sets: Sequence[int], set_count: int, *, thorough: bool
+) -> None:
     members: list[list[Sequence[float]]] = [[] for _ in range(set_count)]
     for row, number in zip(rows, sets, strict=True):
         members[number].append(row.numbers)
@@ -265,8 +267,8 @@ def _put_numbers(out: list[bytes], rows: Sequence[Row], sets: Sequence[int], set
         if len(numbers) < _FEW:
             few += itertools.chain.from_iterable(numbers)
         else:
-            put_doubles(out, np.array(numbers, np.float64))
-    put_doubles(out, np.array([few], np.float64))
+            put_doubles(out, np.array(numbers, np.float64), "many", thorough=thorough)
+    put_doubles(out, np.array([few], np.float64), "few", thorough=thorough)
 
 
 def _get_numbers(source: Source, sets: Integers, widths: Sequence[int]) -> list[Sequence[float]]:
@@ -297,10 +299,6 @@ def _checked(part: int, form: str) -> int:
 
 def _events(told: Sequence[Mapping[str, Any]]) -> tuple[Event, ...]:
     return tuple([Event(**{**event, "severity": Severity(event["severity"])}) for event in told])
-
-
-def _beyond(numbers: Integers, count: int) -> bool:
-    return bool(((numbers < 0) | (numbers >= count)).any())
 
 
 def _spread(part: NDArray[_Number], rows: Integers, count: int, filler: float) -> NDArray[_Number]:

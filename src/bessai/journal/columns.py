@@ -30,7 +30,11 @@ _SCALES = (
 _FACTORS, _DIVISORS = (np.array(column) for column in zip(*_SCALES, strict=True))
 _EXACT = 2.0**53
 _STARTS = [np.uint64(1 << 8 * n) for n in range(8)]
-_ONE = np.uint64(1)
+_ONE, _OCTET = np.uint64(1), np.uint64(8)
+_MOST_USES = 100
+_MOST_GUESSES = 1024
+
+_guesses: dict[tuple[str, int], tuple[Scales, int]] = {}
 
 
 class Source:
@@ -51,32 +55,44 @@ class Source:
         """The next bytes as numbers."""
         return np.frombuffer(self.take(count), np.uint8)
 
+    def counts(self, count: int) -> Integers:
+        """The next numbers of four bytes each."""
+        return np.frombuffer(self.take(4 * count), "<u4").astype(np.int64)
+
     def end(self) -> None:
         """Raises DamagedRecordError when something is left."""
         if self._place != len(self._data):
             raise DamagedRecordError(f"{len(self._data) - self._place} bytes too many")
 
 
-def scaled(table: Doubles, guess: Scales | None = None) -> tuple[Integers, Scales]:
+def scaled(table: Doubles, kind: str, *, thorough: bool) -> tuple[Integers, Scales]:
     """A table of doubles as integers, and the scale of each column.
 
-    A guess, such as the scales of the block before, only saves time.
+    The scales of the last table of its kind and width are tried first. A thorough call, and one in a hundred, searches
+    the smallest ones.
     """
+    scales, uses = _guesses.get((kind, table.shape[1]), (None, 0))
     with np.errstate(all="ignore"):
-        scales = _searched(table) if guess is None else guess.copy()
-        numbers, fits = _divided(table, _FACTORS[scales], _DIVISORS[scales])
-        fits &= scales > _SINGLE
-        others = np.flatnonzero(~fits)
-        if guess is not None and len(others):
-            found = _searched(table[:, others])
-            scales[others] = found
-            numbers[:, others], _ = _divided(table[:, others], _FACTORS[found], _DIVISORS[found])
+        if scales is None or thorough or uses == _MOST_USES:
+            scales, uses = _searched(table), 0
+        numbers, fits = _divided(table, scales)
+        singles = np.flatnonzero(scales == _SINGLE)
+        if len(singles):
+            fits[singles] = _is_single(table[:, singles])
+        wrong = np.flatnonzero(~fits & (scales != _BITS)) if uses else ()
+        if len(wrong):
+            scales = scales.copy()
+            scales[wrong] = _searched(table[:, wrong])
+            numbers[:, wrong], _ = _divided(table[:, wrong], scales[wrong])
         integers = numbers.astype(np.int64)
-        if len(others):
-            bits = others[scales[others] == _BITS]
+        bits = np.flatnonzero(scales <= _SINGLE)
+        if len(bits):
+            singles = bits[scales[bits] == _SINGLE]
             integers[:, bits] = table[:, bits].view(np.int64)
-            singles = others[scales[others] == _SINGLE]
             integers[:, singles] = table[:, singles].astype(np.float32).view(np.int32)
+    if len(_guesses) >= _MOST_GUESSES:
+        _guesses.clear()
+    _guesses[kind, table.shape[1]] = scales, uses + 1
     return integers, scales
 
 
@@ -102,15 +118,15 @@ def put(out: list[bytes], table: Integers) -> None:
     rows, columns = table.shape
     if not rows or not columns:
         return
-    heads, rest = table[:1], None
-    if rows > 1:
-        # any step is right; this one leaves little. Sums and differences wrap, here and in `get`.
-        step = (table[-1:] - table[:1]) // (rows - 1)
-        heads = np.concatenate((heads, step))
+    if rows == 1:
+        _put_planes(out, table.copy())
+        return
+    # any step is right; this one leaves little. Sums and differences wrap, here and in `get`.
+    step = (table[-1:] - table[:1]) // (rows - 1)
+    _put_planes(out, np.concatenate((table[:1], step)))
+    if rows > 2:
         rest = table[1:] - table[:-1]
         rest -= step
-    _put_planes(out, heads)
-    if rest is not None and rows > 2:
         _put_planes(out, rest)
 
 
@@ -121,19 +137,18 @@ def get(data: Source, rows: int, columns: int) -> Integers:
     if not rows or not columns:
         return np.zeros((rows, columns), np.int64)
     heads = _get_planes(data, min(rows, 2), columns)
-    table = np.empty((columns, rows), np.int64)
-    table[:, 0] = heads[:, 0]
-    if rows > 1:
-        table[:, 1:] = heads[:, 1:]
-        if rows > 2:
-            table[:, 1:] += _get_planes(data, rows - 1, columns)
-        np.cumsum(table, axis=1, out=table)
-    return table.T
+    if rows == 1:
+        return heads
+    table = np.empty((rows, columns), np.int64)
+    table[0], table[1:] = heads
+    if rows > 2:
+        table[1:] += _get_planes(data, rows - 1, columns)
+    return np.cumsum(table, axis=0, out=table)
 
 
-def put_doubles(out: list[bytes], table: Doubles) -> None:
-    """Append a table of doubles and its scales."""
-    integers, scales = scaled(table)
+def put_doubles(out: list[bytes], table: Doubles, kind: str, *, thorough: bool) -> None:
+    """Append a table of doubles and its scales, see `scaled`."""
+    integers, scales = scaled(table, kind, thorough=thorough)
     out.append(scales.tobytes())
     put(out, integers)
 
@@ -149,62 +164,81 @@ def _searched(table: Doubles) -> Scales:
     scales = np.zeros(columns, np.uint8)
     left = np.arange(columns)
     some = table[:: max(1, rows // 4)]  # most scales that do not fit fail here already
-    for scale, (factor, divisor) in enumerate(_SCALES[2:], 2):
-        maybe = left[_divided(some[:, left], factor, divisor)[1]]
-        right = maybe[_divided(table[:, maybe], factor, divisor)[1]] if len(some) < rows else maybe
-        scales[right] = scale
-        left = left[scales[left] == 0]
-        if not len(left):
-            return scales
-    rest = table[:, left]
-    single = rest.astype(np.float32).astype(np.float64).view(np.int64) == rest.view(np.int64)
-    scales[left[single.all(axis=0)]] = _SINGLE
+    for scale in range(_SINGLE + 1, len(_SCALES)):
+        maybe = left[_divided(some[:, left], scale)[1]]
+        right = maybe[_divided(table[:, maybe], scale)[1]] if len(some) < rows else maybe
+        if len(right):
+            scales[right] = scale
+            left = left[scales[left] == _BITS]
+            if not len(left):
+                return scales
+    scales[left[_is_single(table[:, left])]] = _SINGLE
     return scales
 
 
-def _divided(
-    table: Doubles, factor: Doubles | float, divisor: Doubles | float
-) -> tuple[Doubles, NDArray[np.bool_]]:
-    """The whole numbers behind a table, and for each column whether they give back all of it, bit by bit."""
-    numbers = np.rint(table * (divisor / factor))
-    numbers += 0.0  # an integer has no negative zero, so a double that is one needs its bits
-    again = numbers * factor
-    again /= divisor
+def _is_single(table: Doubles) -> NDArray[np.bool_]:
+    again = table.astype(np.float32).astype(np.float64)
     same = again.view(np.int64) == table.view(np.int64)
-    np.logical_and(same, np.abs(numbers, out=again) < _EXACT, out=same)
+    return np.all(same, axis=0)
+
+
+def _divided(table: Doubles, scales: Scales | int) -> tuple[Doubles, NDArray[np.bool_]]:
+    """The whole numbers behind a table, and for each column whether they give back all of it, bit by bit."""
+    factors, divisors = _FACTORS[scales], _DIVISORS[scales]
+    numbers = table * (divisors / factors)
+    np.rint(numbers, out=numbers)
+    numbers += 0.0  # an integer has no negative zero, so a double that is one needs its bits
+    again = numbers * factors
+    again /= divisors
+    same = again.view(np.int64) == table.view(np.int64)
+    same &= np.abs(numbers, out=again) < _EXACT
     return numbers, same.all(axis=0)
 
 
 def _put_planes(out: list[bytes], table: Integers) -> None:
-    unsigned = ((table << 1) ^ (table >> 63)).view(np.uint64)  # small numbers of either sign have small bytes
-    octets = np.ascontiguousarray(unsigned, "<u8").view(np.uint8).reshape(*table.shape, 8)
-    used = np.bitwise_or.reduce(unsigned, axis=0)
+    """Append the bytes of a table, which is lost by it."""
+    signs = table >> 63
+    table <<= 1
+    table ^= signs  # small numbers of either sign have small bytes
+    left = table.view(np.uint64)
+    used = np.bitwise_or.reduce(left, axis=0)
     widths = np.zeros(table.shape[1], np.uint8)
-    planes = []
-    for n, start in enumerate(_STARTS):
+    for start in _STARTS:
         wide = used >= start
-        count = np.count_nonzero(wide)
-        if not count:
+        if not wide.any():
             break
         widths += wide
-        plane = octets[:, :, n].T
-        planes.append((plane if count == len(widths) else plane[wide]).tobytes())
     out.append(widths.tobytes())
-    out += planes
+    for n in range(int(widths.max())):
+        wide = widths > n
+        if not wide.all():
+            left, widths = left.compress(wide, axis=1), widths.compress(wide)
+        plane = left.astype(np.uint8)
+        out.append((plane.T if _by_column(table.shape) else plane).tobytes())
+        left >>= _OCTET
+
+
+def _by_column(shape: tuple[int, ...]) -> bool:
+    # long series are like themselves, many short ones are like their neighbours
+    return shape[0] > shape[1]
 
 
 def _get_planes(data: Source, rows: int, columns: int) -> Integers:
-    """Transposed: columns first."""
     widths = data.small(columns)
     most = int(widths.max())
     if most > len(_STARTS):
         raise DamagedRecordError("a column has too many bytes")
-    unsigned = np.zeros((columns, rows), "<u8")
-    octets = unsigned.view(np.uint8).reshape(columns, rows, 8)
+    table = np.zeros((rows, columns), "<u8")
+    octets = table.view(np.uint8).reshape(rows, columns, 8)
     for n in range(most):
         wide = widths > n
         count = int(np.count_nonzero(wide))
-        octets[wide if count < columns else slice(None), :, n] = data.small(count * rows).reshape(count, rows)
-    halves = (unsigned >> _ONE).view(np.int64)
-    halves ^= -(unsigned & _ONE).view(np.int64)
-    return halves
+        plane = data.small(count * rows)
+        if _by_column(table.shape):
+            octets[:, wide, n] = plane.reshape(count, rows).T
+        else:
+            octets[:, np.flatnonzero(wide), n] = plane.reshape(rows, count)
+    signs = -(table & _ONE).view(np.int64)
+    table >>= _ONE
+    signs ^= table.view(np.int64)
+    return signs
