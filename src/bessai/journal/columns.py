@@ -178,8 +178,8 @@ def _searched(table: Doubles) -> Scales:
 
 def _is_single(table: Doubles) -> NDArray[np.bool_]:
     again = table.astype(np.float32).astype(np.float64)
-    same = again.view(np.int64) == table.view(np.int64)
-    return np.all(same, axis=0)
+    fits: NDArray[np.bool_] = np.all(again.view(np.int64) == table.view(np.int64), axis=0)
+    return fits
 
 
 def _divided(table: Doubles, scales: Scales | int) -> tuple[Doubles, NDArray[np.bool_]]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from enum import Enum
+from itertools import compress
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -54,7 +56,7 @@ def filled(form: str, numbers: Iterator[float]) -> Any:
 _known: dict[Hashable, str] = {}
 
 
-def _form(shape: Hashable, whole: Any, numbers: list[float], found: Sequence[float], plain: Any) -> str:
+def _form(shape: Hashable, whole: Any, numbers: list[float], found: Iterable[float], plain: Any) -> str:
     """The form of a part whose look is `shape`; made from `plain(whole)` the first time."""
     try:
         form = _known.get(shape)
@@ -94,88 +96,55 @@ def _split(tree: Any) -> tuple[str, list[float]]:
     return json.dumps(blanked(tree), separators=(",", ":")), numbers
 
 
-# Of each part there is a quick look (what decides its form, and its numbers in the order of the text) and its plain
-# data. Both are tested against each other.
-
-
-def _take(value: float | None, found: list[float]) -> bool:
-    if value is None or not math.isfinite(value):
-        return False
-    found.append(float(value))
-    return True
+# Of a decision there is a quick look (what decides its form, and its numbers in the order of the text) and its plain
+# data, from which a form is made the first time. Tests hold them against each other.
+_DECISION_LOOK = attrgetter("state", "source", "request_id", "reason", "limited_by", "reasons", "trips")
+_DECISION_NUMBERS = attrgetter(
+    "setpoint", "bounds.low", "bounds.high", "asked", "target", "reactive", "reactive_asked"
+)
+_REQUEST_LOOK = attrgetter("source", "priority", "role", "reason", "id")
+_REQUEST_NUMBERS = attrgetter("power", "bounds.low", "bounds.high")
+_UNIT_LOOK = attrgetter("unit", "state", "limited_by")
+_UNIT_NUMBERS = attrgetter("setpoint", "bounds.low", "bounds.high", "reactive")
+_TIMES = attrgetter("late", "read", "decide", "write", "total")
 
 
 def decision_form(decision: Decision, numbers: list[float]) -> str:
     """The form of a decision; its numbers are appended."""
-    found: list[float] = []
+    some = [*_DECISION_NUMBERS(decision)]
+    for request in decision.considered:
+        some += _REQUEST_NUMBERS(request)
+        some += (_micro(request.seconds_left), request.reactive, request.soc_target)
+    some += [trip.value for trip in decision.trips]
+    for unit in decision.units:
+        some += _UNIT_NUMBERS(unit)
+    finite = _which_finite(some)
     shape = (
-        "decision",
-        decision.state,
-        _take(decision.setpoint, found),
-        _take(decision.bounds.low, found),
-        _take(decision.bounds.high, found),
-        _take(decision.asked, found),
-        decision.source,
-        decision.request_id,
-        decision.reason,
-        _take(decision.target, found),
-        _take(decision.reactive, found),
-        _take(decision.reactive_asked, found),
-        decision.limited_by,
-        decision.reasons,
-        tuple([_considered_look(request, found) for request in decision.considered]),
-        tuple([(trip, _take(trip.value, found)) for trip in decision.trips]),
-        tuple([_unit_look(unit, found) for unit in decision.units]),
+        *_DECISION_LOOK(decision),
+        *map(_REQUEST_LOOK, decision.considered),
+        *map(_UNIT_LOOK, decision.units),
+        *finite,
     )
-    return _form(shape, decision, numbers, found, _decision)
-
-
-def _considered_look(request: Considered, found: list[float]) -> Hashable:
-    return (
-        request.source,
-        request.priority,
-        _take(request.power, found),
-        _take(request.bounds.low, found),
-        _take(request.bounds.high, found),
-        _take(_micro(request.seconds_left), found),
-        request.role,
-        request.reason,
-        request.id,
-        _take(request.reactive, found),
-        _take(request.soc_target, found),
-    )
-
-
-def _unit_look(unit: UnitDecision, found: list[float]) -> Hashable:
-    return (
-        unit.unit,
-        unit.state,
-        _take(unit.setpoint, found),
-        _take(unit.bounds.low, found),
-        _take(unit.bounds.high, found),
-        _take(unit.reactive, found),
-        unit.limited_by,
-    )
+    return _form(shape, decision, numbers, compress(some, finite), _decision)
 
 
 def timing_form(timing: CycleTiming, numbers: list[float]) -> str:
     """The form of the timing, to the microsecond; its numbers are appended."""
-    numbers += [
-        _micro(seconds) for seconds in (timing.late, timing.read, timing.decide, timing.write, timing.total)
-    ]
+    numbers += map(_micro, _TIMES(timing))
     return _TIMING
 
 
 def outcome_form(outcome: WriteOutcome, numbers: list[float]) -> str:
     """The form of what was written; its numbers are appended."""
-    found: list[float] = []
-    written = tuple([(write.point, _take(write.value, found)) for write in outcome.written])
-    return _form(("outcome", outcome.verified, written, outcome.error), outcome, numbers, found, _outcome)
+    some = [write.value for write in outcome.written]
+    finite = _which_finite(some)
+    shape = (outcome.verified, outcome.error, *[write.point for write in outcome.written], *finite)
+    return _form(shape, outcome, numbers, compress(some, finite), _outcome)
 
 
 def texts_form(texts: Mapping[str, str]) -> str:
     """The form of text points, which has no blanks."""
-    return _form(("texts", *texts.items()), texts, [], (), dict) if texts else "{}"
+    return _form(tuple(texts.items()), texts, [], (), dict) if texts else "{}"
 
 
 def events_form(events: Iterable[Event], numbers: list[float]) -> str:
@@ -185,8 +154,12 @@ def events_form(events: Iterable[Event], numbers: list[float]) -> str:
     return form
 
 
+def _which_finite(some: Iterable[float | None]) -> list[bool]:
+    return [number is not None and -math.inf < number < math.inf for number in some]
+
+
 def _micro(seconds: float) -> float:
-    return round(seconds * 1e6) / 1e6 if math.isfinite(seconds) else float(seconds)
+    return round(seconds * 1e6) / 1e6 if -math.inf < seconds < math.inf else seconds
 
 
 def _decision(decision: Decision) -> dict[str, Any]:
