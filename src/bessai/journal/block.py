@@ -69,6 +69,11 @@ class Block:
     _forms: Sequence[Forms] = field(repr=False)
     _numbers: Sequence[Sequence[float]] = field(repr=False)
 
+    @property
+    def last_sequence(self) -> int:
+        """Sequence of the last record."""
+        return self.first_sequence + self.count - 1
+
     def entries(self, after: int = 0) -> list[Entry]:
         """The records with a sequence above `after`."""
         return [self._entry(i) for i in range(max(0, after + 1 - self.first_sequence), self.count)]
