@@ -11,7 +11,7 @@ import itertools
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -73,6 +73,18 @@ class Block:
     def last_sequence(self) -> int:
         """Sequence of the last record."""
         return self.first_sequence + self.count - 1
+
+    def since(self, sequence: int) -> Block:
+        """Without the records before `sequence`."""
+        n = sequence - self.first_sequence
+        if n <= 0:
+            return self
+        rows = {
+            name: getattr(self, name)[n:]
+            for name in ("kinds", "wall_ns", "cycles", "values", "quality", "ages",
+                         "_flags", "_series", "_forms", "_numbers")
+        }  # fmt: skip
+        return replace(self, first_sequence=sequence, count=self.count - n, **rows)
 
     def entries(self, after: int = 0) -> list[Entry]:
         """The records with a sequence above `after`."""

@@ -11,6 +11,7 @@ from bessai.journal.disk import Disk, RealDisk
 from bessai.journal.entry import Entry
 from bessai.journal.errors import DamagedRecordError, JournalError
 from bessai.journal.layouts import Layouts
+from bessai.journal.segment import KEPT
 from bessai.journal.stats import ReaderStats
 from bessai.journal.view import Place, Span, View
 
@@ -143,6 +144,8 @@ class JournalReader:
                 self._damaged[place.frame.first] = place.frame.count
                 after = place.frame.last
                 continue
+            if place.kind != KEPT:
+                block = block.since(self._view.floor)
             self._last = (place, block)
             return block
 

@@ -54,9 +54,9 @@ def recover(disk: Disk, directory: Path, *, wal_bytes: int, now_ms: int, base: i
     wal = Wal(disk, path, wal_bytes)
     try:
         shelf = Shelf(disk, path)
-        findings = _settle_segments(wal, shelf)
         totals, epoch = _newest(wal, shelf)
         _drop_what_was_dropped(shelf, totals)
+        findings = _settle_segments(wal, shelf)
         held = shelf.records + _beyond(wal, max(shelf.cold_last + 1, totals.floor))
         found = max(wal.frames[-1].last if wal.frames else 0, shelf.last)
         last = max(found, seen.last if seen else 0, base if new else 0)

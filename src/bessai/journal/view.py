@@ -72,6 +72,11 @@ class View:
         """The last durable sequence."""
         return self._state.last if self._state is not None else 0
 
+    @property
+    def floor(self) -> int:
+        """Telemetry below this sequence was dropped."""
+        return self._state.floor if self._state is not None else 0
+
     def totals(self) -> tuple[Totals, int, int]:
         """The newest totals, the epoch and the last sequence."""
         state = self._state
