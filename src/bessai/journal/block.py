@@ -21,7 +21,7 @@ from bessai.journal.cells import get_cells, put_cells
 from bessai.journal.columns import MOST_CELLS, Doubles, Integers, Source, get, get_doubles, put, put_doubles
 from bessai.journal.entry import Entry
 from bessai.journal.errors import DamagedRecordError, JournalError
-from bessai.journal.forms import PARTS, Forms, blanks, filled
+from bessai.journal.forms import PARTS, Forms, Template, template
 from bessai.journal.row import CYCLE, FED, VERIFIED, Row
 from bessai.model import Event, Layout, Quality, Severity
 
@@ -36,6 +36,7 @@ _OUTER = struct.Struct("<BI")
 _HEAD = struct.Struct("<IIIII")
 _MOST_RATIO = 1100  # deflate gives at most 1032 bytes for one
 _WIDE = 1 << 16
+_OUTCOME = PARTS.index("outcome")
 _FLAGS = 3  # bits
 _FEW = 4  # sets of forms on fewer rows than this share one list of numbers
 _NO_COLUMNS = Layout((), ())
@@ -66,7 +67,9 @@ class Block:
     _flags: Integers = field(repr=False)
     _series: Doubles = field(repr=False)
     _columns: Integers = field(repr=False)
+    _sets: Sequence[int] = field(repr=False)
     _forms: Sequence[Forms] = field(repr=False)
+    _templates: Sequence[Template] = field(repr=False)
     _numbers: Sequence[Sequence[float]] = field(repr=False)
 
     def entries(self, after: int = 0) -> list[Entry]:
@@ -81,29 +84,28 @@ class Block:
             zip(self.wall_ns.tolist(), self._flags.tolist(), self.cycles.tolist(), strict=True)
         ):
             end = None if flags & CYCLE else 0
-            forms, numbers = self._forms[i], self._numbers[i]
+            number = self._sets[i]
             rows.append(
                 Row(
                     wall_ns=wall_ns,
                     flags=flags,
                     cycle=cycle,
-                    events=len(blanks(forms[-1])[0]) if forms[-1] != "[]" else 0,
+                    events=len(self._templates[number].whole[-1]),
                     values=self.values[i, :end],
                     quality=self.quality[i, :end],
                     times=times[i, :end],
-                    forms=forms,
-                    numbers=numbers,
+                    forms=self._forms[number],
+                    numbers=self._numbers[i],
                 )
             )
         return rows
 
     def _entry(self, i: int) -> Entry:
-        flags, numbers = int(self._flags[i]), iter(self._numbers[i])
+        flags = int(self._flags[i])
         cycle = bool(flags & CYCLE)
-        told: dict[str, Any] = {
-            part: filled(form, numbers) for part, form in zip(PARTS, self._forms[i], strict=True)
-        }
-        told["events"] = _events(told["events"])
+        decision, timing, outcome, texts, events = self._templates[self._sets[i]].filled(
+            iter(self._numbers[i])
+        )
         return Entry(
             sequence=self.first_sequence + i,
             epoch=self.epoch,
@@ -117,7 +119,11 @@ class Block:
             cycle=int(self.cycles[i]),
             verified=bool(flags & VERIFIED),
             fed=bool(flags & FED),
-            **told,
+            decision=decision,
+            timing=timing,
+            outcome=outcome,
+            texts=texts,
+            events=_events(events),
         )
 
 
@@ -221,14 +227,9 @@ def _block(
         or (table >= text_count).any()
     ):
         raise DamagedRecordError("its rows are not what its head says")
-    blank_counts = {
-        place: _checked(place[0], texts[place[1]]) for line in table.tolist() for place in enumerate(line)
-    }
-    widths = [sum(blank_counts[place] for place in enumerate(line)) for line in table.tolist()]
-    forms: list[Forms] = [
-        (texts[a], texts[b], texts[c], texts[d], texts[e]) for a, b, c, d, e in table.tolist()
-    ]
-    numbers = _get_numbers(source, sets, widths)
+    forms = [(texts[a], texts[b], texts[c], texts[d], texts[e]) for a, b, c, d, e in table.tolist()]
+    templates = [_checked(template(texts_)) for texts_ in forms]
+    numbers = _get_numbers(source, sets, [template_.blanks for template_ in templates])
     found = get_cells(source, cycle_count, len(layout) if cycle_count else 0)
     source.end()
     values, quality, series = found.values, found.quality, found.series
@@ -251,7 +252,9 @@ def _block(
         _flags=flags,
         _series=series,
         _columns=found.column_series,
-        _forms=[forms[i] for i in sets.tolist()],
+        _sets=sets.tolist(),
+        _forms=forms,
+        _templates=templates,
         _numbers=numbers,
     )
 
@@ -287,14 +290,13 @@ def _get_numbers(source: Source, sets: Integers, widths: Sequence[int]) -> list[
     return numbers
 
 
-def _checked(part: int, form: str) -> int:
-    """How many blanks a form has. Raises ValueError, TypeError, LookupError or RecursionError when it is none."""
-    told, count = blanks(form)
-    if PARTS[part] == "events":
-        _events(told)
-    elif not isinstance(told, dict) and not (PARTS[part] == "outcome" and told is None):
-        raise DamagedRecordError(f"its {PARTS[part]} is not one")
-    return count
+def _checked(parsed: Template) -> Template:
+    """Raises ValueError, TypeError or LookupError when the forms do not say what a record does."""
+    *told, events = parsed.whole
+    if not all(isinstance(part, dict) or (part is None and i == _OUTCOME) for i, part in enumerate(told)):
+        raise DamagedRecordError("its forms are not those of a record")
+    _events(events)
+    return parsed
 
 
 def _events(told: Sequence[Mapping[str, Any]]) -> tuple[Event, ...]:
