@@ -114,8 +114,10 @@ def unscaled(integers: Integers, scales: Scales) -> Doubles:
 
 
 def put(out: list[bytes], table: Integers) -> None:
-    """Append a table of integers."""
+    """Append a table of integers. Raises ValueError when it has more than `MOST_CELLS`."""
     rows, columns = table.shape
+    if rows * columns > MOST_CELLS:
+        raise ValueError(f"a table of {rows} rows has {columns} columns, too many")
     if not rows or not columns:
         return
     if rows == 1:
