@@ -1,9 +1,9 @@
 """How tables of numbers become few bytes, and back.
 
-A table has a row a record and a column a series. Doubles become integers by the smallest decimal scale that gives
-every one of them back bit by bit; a column without one keeps its bits. Integers become a first row, a step a row,
-and what is left of each row beside them; of each column only the bytes that are not zero are kept, the lowest of
-all columns first. What comes out is made for deflate.
+A table has a row a record and a column a series. Doubles become integers by the smallest scale that gives every one of
+them back bit by bit; a column without one keeps its bits. Of integers the first row is kept, a step a row, and what is
+left of each row beside them; of each column only the bytes that are not zero, the lowest of all columns first. What
+comes out is made for deflate.
 """
 
 from __future__ import annotations
