@@ -33,7 +33,7 @@ PARTS = ("decision", "timing", "outcome", "texts", "events")
 Forms = tuple[str, str, str, str, str]
 
 _BLANK = math.nan  # written as `NaN`, which is no JSON and therefore in no form but here
-_MOST_FORMS = 4096
+_MOST_FORMS = 256
 _DEEPEST = 20
 
 _reader = json.JSONDecoder(parse_constant=lambda _: _BLANK)
