@@ -15,6 +15,7 @@ import apsw
 
 from bessai.journal.database import DAMAGE, connect, set_aside
 from bessai.journal.errors import JournalError
+from bessai.journal.progress import Progress
 
 NAME = "cursors.db"
 
@@ -79,6 +80,14 @@ class Cursors:
             )
         except apsw.Error as error:
             raise JournalError(f"{self.path} cannot be written ({error}): check the free space") from error
+
+    def progress(self, name: str) -> Progress:
+        """What the consumer is done with. Ranges beyond the cursor are not kept here: they are delivered twice."""
+        return Progress(self.get(name))
+
+    def save(self, name: str, progress: Progress) -> None:
+        """Record durably what the consumer is done with."""
+        self.set(name, progress.floor)
 
     def all(self) -> dict[str, int]:
         """Every consumer's cursor."""
