@@ -9,6 +9,7 @@ not the reason, and everything waits.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import threading
@@ -33,6 +34,9 @@ _log = logging.getLogger(__name__)
 
 _PAID_WITHIN = 0.5
 """Seconds of a rate limit that one batch may use up, so that the live lane never waits long."""
+
+_PROOF = 2.0
+"""Seconds within which a message of the other lane must be accepted to show that the far end is well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +107,8 @@ class Delivery(Sink):
         self._ahead_since: float | None = None
         self._missed_said = -math.inf
         self._delivered_ns = 0
+        self._poison = "refused"
+        self._poison_at = -math.inf
         self._lag: float | None = None
         self._batches = self._bytes = self._doubtful = self._withheld = 0
 
@@ -141,25 +147,33 @@ class Delivery(Sink):
 
     def _deliver(self, reader: Reader, cursors: CursorStore, stop: threading.Event) -> None:
         if self._dead_letters:
-            self._dead_letters.look()
+            with contextlib.suppress(OSError):  # the first letter will say so
+                self._dead_letters.look()
         lanes = self._lanes(cursors.progress(self.name))
+        saved = lanes.progress
         while not stop.is_set():
             if self._ahead_for_good(lanes, reader):
                 cursors.set(self.name, 0, force=True)
-                lanes = self._lanes(Progress())
+                lanes = self._lanes(saved := Progress())
             stop.wait(max(self._records_rate.wait(), self._bytes_rate.wait()))
             track = lanes.next(reader)
             self._look(lanes, reader)
-            if track is None:
+            well, pause = True, 0.0 if lanes.scanning else self._pace.poll
+            if track is not None:
+                well, pause = self._take_turn(lanes, track, stop)
+            if lanes.progress != saved:
+                try:
+                    cursors.save(self.name, saved := lanes.progress)
+                except (OSError, JournalError) as error:  # goes on: a restart may then repeat, not lose
+                    saved = Progress()
+                    well, pause = False, self._failed(f"How far it has come cannot be saved: {error}.")
+            if well and not lanes.suspecting:
                 self.recovered()
-                if not lanes.scanning:
-                    stop.wait(self._pace.poll)
-            elif not stop.is_set():
-                stop.wait(self._take_turn(lanes, track, cursors, stop))
-                self._look(lanes, reader)
+            self._look(lanes, reader)
+            stop.wait(pause)
 
-    def _take_turn(self, lanes: Lanes, track: Track, cursors: CursorStore, stop: threading.Event) -> float:
-        """Send the next batch of a lane. Returns the seconds to pause."""
+    def _take_turn(self, lanes: Lanes, track: Track, stop: threading.Event) -> tuple[bool, float]:
+        """Send the next batch of a lane. Returns whether it was delivered, and the seconds to pause."""
         batch, size = self._batch(track)
         lanes.tried(track)
         self._breaker.attempt()
@@ -167,23 +181,28 @@ class Delivery(Sink):
         try:
             self._courier.send(batch, self._pace.attempt_timeout)
         except Exception as error:  # noqa: BLE001  every error is explained, counted and tried again
-            return 0.0 if stop.is_set() else self._refused(track, batch, self._courier.explain(error))
+            return False, 0.0 if stop.is_set() else self._refused(track, batch, self._courier.explain(error))
         finally:
             self._records_rate.take(len(batch.entries))
             self._bytes_rate.take(size)
+        other = lanes.other(track)
+        fresh = time.monotonic() - self._poison_at < _PROOF
+        aside, elsewhere = track.suspects(), other.condemned() if fresh else []
         try:
-            self._set_aside(track)
+            self._set_aside(track, aside)
+            self._set_aside(other, elsewhere)
         except OSError as error:
-            return self._failed(
-                f"Messages that were refused cannot be set aside ({error.strerror or error}). They and what "
-                "follows wait: make room on the disk.",
-                passing=True,
+            return False, self._failed(
+                f"Messages that were refused cannot be set aside: {error}. They and what follows wait: make "
+                "room on the disk."
             )
         track.sizer.took(len(batch.entries), time.monotonic() - started)
         self._breaker.succeeded()
-        self._delivered(lanes, track, batch, size)
-        self._save(cursors, lanes.progress, well=not track.suspecting)
-        return 0.0
+        lanes.done(track, len(aside) + len(batch.entries))
+        if elsewhere:
+            lanes.done(other, len(elsewhere))
+        self._note(batch, size, live=track is lanes.live)
+        return True, 0.0
 
     def _batch(self, track: Track) -> tuple[Batch, int]:
         """The next batch of a lane and its bytes, 0 when they are not measured."""
@@ -202,54 +221,44 @@ class Delivery(Sink):
     def _refused(self, track: Track, batch: Batch, trouble: Trouble) -> float:
         _log.debug("%s: %s", self.name, trouble.sentence, exc_info=True)
         if trouble.poison:
-            track.refused(batch.entries)
-        elif trouble.passing:
+            self._poison, self._poison_at = trouble.sentence, time.monotonic()
+            if track.refused(batch.entries):
+                self.failed(trouble.sentence)
+                return 0.0
+        else:
+            track.interrupted()
+        if trouble.passing:
             self._doubtful += len(batch.entries)
             track.sizer.failed()
         if trouble.reconnect:
             self.abort()
         return self._failed(trouble.sentence, passing=trouble.passing)
 
-    def _failed(self, sentence: str, *, passing: bool) -> float:
+    def _failed(self, sentence: str, *, passing: bool = True) -> float:
         self.failed(sentence)
         return self._breaker.failed(passing=passing)
 
-    def _set_aside(self, track: Track) -> None:
-        """Write down what was refused alone while a message that follows was accepted.
+    def _set_aside(self, track: Track, entries: Sequence[Entry]) -> None:
+        """Write down what was refused alone while another message was accepted.
 
         Raises:
             OSError: it could not be written; nothing may go on.
         """
-        suspects = track.suspects()
-        if not suspects:
+        if not entries:
             return
-        messages = self._encode(suspects, lane=track.lane, previous=track.previous)
-        reason = self.last_error or "refused"
+        messages = self._encode(entries, lane=track.lane, previous=track.previous)
         if self._dead_letters:
-            self._dead_letters.put(messages, reason)
-        where = self._dead_letters.path if self._dead_letters else "nowhere"
+            self._dead_letters.put(messages, self._poison)
         for message in messages:
-            _log.error("%s: %s was refused for its content and set aside in %s", self.name, message.id, where)
+            _log.error("%s: %s is set aside: %s", self.name, message.id, self._poison)
 
-    def _delivered(self, lanes: Lanes, track: Track, batch: Batch, size: int) -> None:
-        count = len(batch.entries)
-        lanes.accepted(track, count)
-        self.delivered += count
+    def _note(self, batch: Batch, size: int, *, live: bool) -> None:
+        self.delivered += len(batch.entries)
         self._batches += 1
         self._bytes += size
-        self._meter.add(count)
-        if track is lanes.live:
+        self._meter.add(len(batch.entries))
+        if live:
             self._delivered_ns = batch.entries[-1].wall_ns
-
-    def _save(self, cursors: CursorStore, progress: Progress, *, well: bool) -> None:
-        """Make the progress durable. When that fails, delivering goes on: a restart may repeat, not lose."""
-        try:
-            cursors.save(self.name, progress)
-        except (OSError, JournalError) as error:
-            self.failed(f"How far it has come cannot be saved ({error}). A restart will send records twice.")
-        else:
-            if well:
-                self.recovered()
 
     def _look(self, lanes: Lanes, reader: Reader) -> None:
         """Measure what waits."""

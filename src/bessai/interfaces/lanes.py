@@ -75,24 +75,30 @@ class Lanes:
         """The lane whose batch goes next; None when nothing is to be sent."""
         self._split_when_behind(reader)
         self.scanning = False
-        other = self.backlog if self._turn is self.live else self.live
-        for track in (self._turn, other):
+        for track in (self._turn, self.other(self._turn)):
             self._fill(track, reader)
             if track.waiting:
                 return track
         return None
 
-    def accepted(self, track: Track, count: int) -> Finished:
-        """The lane's batch of `count` records was acknowledged."""
-        done = track.accepted(count)
-        self._count(done)
+    def done(self, track: Track, count: int) -> None:
+        """The lane's next `count` records were acknowledged or set aside."""
+        self._count(track.done(count))
         if track is self.live and not track.waiting:
             self._caught_up_at = self._read_all_at
-        return done
+
+    def other(self, track: Track) -> Track:
+        """The other lane."""
+        return self.backlog if track is self.live else self.live
+
+    @property
+    def suspecting(self) -> bool:
+        """True while it is being found out which message is refused for its content."""
+        return self.live.suspecting or self.backlog.suspecting
 
     def tried(self, track: Track) -> None:
         """The lane had its turn, with or without success."""
-        self._turn = self.backlog if track is self.live else self.live
+        self._turn = self.other(track)
 
     def left(self, last: int) -> int:
         """Records that wait in a journal that ends with `last`."""
@@ -113,7 +119,8 @@ class Lanes:
             if track.finished < self.progress.floor:
                 track.jump(self.progress.floor)
             read_all = track.fill(reader, end)
-            if not track.waiting and track.at >= end:
+            # Before the live lane is acknowledged, its beginning is no record that a subscriber has seen.
+            if not track.waiting and track.at >= end and self.progress.ranges:
                 self._count(track.exhausted(end))
                 self.scanning = True  # there may be another gap behind this one
         if not read_all:

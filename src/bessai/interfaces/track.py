@@ -45,8 +45,6 @@ class Finished:
     """Records of the range that were read, and not to be sent."""
     missed: int
     """Sequences of the range without a readable record."""
-    refused: Sequence[Entry] = ()
-    """Records that were refused for their content while one that follows was accepted."""
 
 
 class Track:
@@ -58,12 +56,17 @@ class Track:
     """Done with everything up to here, as far as this lane is concerned."""
     at: int
     """Read up to here."""
+    _refusals: list[int]
+    """How often each of the first records was refused alone."""
+    _ahead: int
+    """Which record is tried alone, counted from the first; those before it were just refused."""
 
     def __init__(self, lane: Lane, after: int, sizer: Sizer, filters: Callable[[], Choose] | None) -> None:
         self.lane = lane
         self.sizer = sizer
         self._filters = filters
         self._sent = False
+        self.previous = after
         self._columns = _MOST_CELLS // 16
         self.jump(after)
 
@@ -75,9 +78,8 @@ class Track:
         self._choose = self._filters() if self._filters else None
         self._limit: int | None = None
         self._limit_until = 0
-        self._refusals = 0
-        self._ahead = 0
-        if not self._sent:
+        self._forget_suspects()
+        if not self._sent and self.lane is Lane.BACKLOG:  # it jumps over what the live lane has delivered
             self.previous = after
 
     def fill(self, reader: Reader, end: int | None) -> bool:
@@ -99,7 +101,7 @@ class Track:
 
     def batch(self, most: int) -> list[Entry]:
         """The next records to send, at most `most`; empty when none wait."""
-        if self._ahead < len(self._ready) and (self._ahead or self._refusals):
+        if self._refusals:
             return [self._ready[self._ahead].entry]
         count = min(most, self.sizer.size, self._limit or most, len(self._ready))
         return [self._ready[i].entry for i in range(count)]
@@ -116,28 +118,31 @@ class Track:
     @property
     def suspecting(self) -> bool:
         """True while it is being found out which message is refused for its content."""
-        return self._limit is not None or bool(self._refusals or self._ahead)
+        return self._limit is not None or bool(self._refusals)
 
     def suspects(self) -> list[Entry]:
-        """Records that go aside as soon as the next batch is accepted."""
+        """Records that go aside when the next batch of this lane is accepted."""
         return [self._ready[i].entry for i in range(self._ahead)]
 
-    def accepted(self, count: int) -> Finished:
-        """A batch of `count` records was acknowledged."""
-        refused = self.suspects()
-        taken = [self._ready.popleft() for _ in range(len(refused) + count)]
+    def condemned(self) -> list[Entry]:
+        """Records that go aside when a batch of the other lane is accepted."""
+        return [self._ready[0].entry] if self._refusals and self._refusals[0] >= REFUSALS else []
+
+    def done(self, count: int) -> Finished:
+        """The next `count` records were acknowledged or set aside."""
+        taken = [self._ready.popleft() for _ in range(count)]
         last = taken[-1].entry.sequence
         read = sum(ready.read for ready in taken)
-        done = Finished(
-            first=self.finished + 1, last=last, withheld=read - len(taken),
-            missed=max(0, last - self.finished - read), refused=refused,
+        finished = Finished(
+            first=self.finished + 1, last=last, withheld=read - count,
+            missed=max(0, last - self.finished - read),
         )  # fmt: skip
         self.finished = self.previous = last
         self._sent = True
-        self._refusals = self._ahead = 0
+        self._forget_suspects()
         if self._limit is not None:
             self._limit = None if last >= self._limit_until else self._limit * 2
-        return done
+        return finished
 
     def exhausted(self, end: int) -> Finished:
         """Nothing more is to be sent up to `end`."""
@@ -149,18 +154,31 @@ class Track:
         self._withheld = 0
         return done
 
-    def refused(self, entries: Sequence[Entry]) -> None:
-        """A batch was refused for its content: find out which message it is, by halves, then alone."""
+    def refused(self, entries: Sequence[Entry]) -> bool:
+        """A batch was refused for its content: find out which message it is, by halves, then alone.
+
+        True when the next one is to be tried at once: had somebody mended the far end in between, its
+        acceptance would prove nothing.
+        """
         if len(entries) > 1:
             self._limit = len(entries) // 2
             self._limit_until = max(self._limit_until, entries[-1].sequence)
-            return
-        self._refusals += 1
-        if self._refusals >= REFUSALS:
-            self._refusals = 0
-            self._ahead += 1
-            if self._ahead > NEIGHBOURS or self._ahead >= len(self._ready):
-                self._ahead = 0
+            return False
+        if self._ahead == len(self._refusals):
+            self._refusals.append(0)
+        self._refusals[self._ahead] += 1
+        certain = self._refusals[self._ahead] >= REFUSALS
+        more = certain and self._ahead < NEIGHBOURS and self._ahead + 1 < len(self._ready)
+        self._ahead = self._ahead + 1 if more else 0
+        return more
+
+    def interrupted(self) -> None:
+        """Something else went wrong: whoever is tried alone, the first is again."""
+        self._ahead = 0
+
+    def _forget_suspects(self) -> None:
+        self._refusals = []
+        self._ahead = 0
 
     def _take(self, entry: Entry) -> None:
         self.at = entry.sequence
