@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 from bessai.interfaces.courier import Batch, Message, Trouble
 from bessai.interfaces.sink import Sink, keep_running
@@ -49,7 +50,14 @@ class MemoryCourier:
         return [m.sequence for m in self.accepted if lane in {None, m.attributes["lane"]}]
 
 
-def check_chains(messages: Sequence[Message], seen: set[int] | None = None) -> None:
+class Attributed(Protocol):
+    """A message as it was sent or as it arrived."""
+
+    @property
+    def attributes(self) -> Mapping[str, str]: ...
+
+
+def check_chains(messages: Iterable[Attributed], seen: set[int] | None = None) -> None:
     """Each lane in order, and everything that a message names as its predecessor came before it.
 
     `seen` is what came before, and is added to.
@@ -57,13 +65,14 @@ def check_chains(messages: Sequence[Message], seen: set[int] | None = None) -> N
     seen = set() if seen is None else seen
     newest: dict[str, int] = {}
     for message in messages:
-        previous, lane = int(message.attributes["previous"]), message.attributes["lane"]
-        assert previous == 0 or previous in seen, f"{message.id} follows {previous}, which never came"
-        assert previous < message.sequence
-        if message.sequence not in seen:
-            assert message.sequence > newest.get(lane, 0), f"{message.id} is late in the lane {lane}"
-            newest[lane] = message.sequence
-        seen.add(message.sequence)
+        sequence, previous = int(message.attributes["sequence"]), int(message.attributes["previous"])
+        lane = message.attributes["lane"]
+        assert previous == 0 or previous in seen, f"{sequence} follows {previous}, which never came"
+        assert previous < sequence
+        if sequence not in seen:
+            assert sequence > newest.get(lane, 0), f"{sequence} is late in the lane {lane}"
+            newest[lane] = sequence
+        seen.add(sequence)
 
 
 @contextmanager
