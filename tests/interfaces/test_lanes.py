@@ -181,6 +181,21 @@ def test_what_a_filter_withholds_is_done_with_and_a_lane_that_jumps_begins_compl
     check_chains(scene.got)
 
 
+def test_what_is_withheld_at_the_end_of_a_backlog_waits_for_the_live_lane() -> None:
+    scene = Scene()
+    scene.filters = Changed
+    scene.start(Progress())
+    scene.record(18)
+    assert scene.turn(works=False, arrives=False) == [18]
+    assert scene.turn() == [1, 10]
+    assert scene.turn(works=False, arrives=False) == [18]
+    assert scene.turn(works=False, arrives=False) == [18]
+    scene.start(scene.saved)
+    scene.drain()
+    check_chains(scene.got)
+    assert scene.lanes.progress == Progress(18)
+
+
 STEP = st.one_of(
     st.tuples(st.just("record"), st.integers(1, 60)),
     st.tuples(st.just("drop"), st.integers(1, 9)),

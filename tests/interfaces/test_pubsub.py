@@ -9,18 +9,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import google.auth.transport.requests
 import pytest
 from google.api_core.exceptions import ServiceUnavailable
+from google.auth.exceptions import GoogleAuthError
 
+from bessai.core.settings import Settings
 from bessai.interfaces.delivery import Pace
 from bessai.interfaces.envelope import SCHEMA_ID, Envelope
 from bessai.interfaces.pubsub import PubSubPublisher
-from bessai.interfaces.pubsub_client import explain, topic_path
+from bessai.interfaces.pubsub_client import credentials_for, explain, topic_path
 from bessai.interfaces.sink import keep_running
 from support.entries import MemoryJournal, cycle_entry, event_entry
 from support.fake_pubsub import FakePubSub
 from support.pubsub_emulator import PubSubEmulator
+from support.token_service import TokenService
 
 TOPIC = "projects/plant/topics/telemetry"
 QUICK = Pace(
@@ -221,6 +226,7 @@ def test_a_server_that_hangs_is_given_up_and_tried_again(server: FakePubSub) -> 
 def test_missing_credentials_say_what_to_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     missing = tmp_path / "key.json"
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(missing))
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "plant")
     with running(make_publisher(journal_of(5), None)) as publisher:
         wait_until(lambda: publisher.status().failures >= 2, "failures")
         error = publisher.status().last_error or ""
@@ -272,6 +278,37 @@ def test_a_key_that_google_refuses_is_not_mistaken_for_a_bad_network() -> None:
     assert "refused the credentials" in trouble.sentence
     assert not trouble.passing
     assert trouble.reconnect, "a new key is read only by a new connection"
+
+
+def test_a_workload_identity_is_accepted_and_its_troubles_are_explained(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    token = tmp_path / "subject.token"
+    with TokenService() as service:
+        file = service.credentials_file(tmp_path / "identity.json", token)
+        assert Settings(site_id="s", google_application_credentials=file).google_application_credentials
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+        monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "")
+        monkeypatch.delenv("GOOGLE_CLOUD_PROJECT")
+        credentials: Any = credentials_for(TOPIC)
+        request = google.auth.transport.requests.Request()
+        with pytest.raises(GoogleAuthError) as missing:
+            credentials.refresh(request)
+        token.write_text("bad")
+        with pytest.raises(GoogleAuthError) as refused:
+            credentials.refresh(request)
+        token.write_text("good")
+        credentials.refresh(request)
+        assert credentials.token == "granted"
+    for error, reason in ((missing.value, f"File '{token}' was not found."), (refused.value, "audience")):
+        from_grpc = f"Getting metadata from plugin failed with error: {error}"
+        for raised in (error, ServiceUnavailable(from_grpc)):  # type: ignore[no-untyped-call]
+            trouble = explain(raised, topic=TOPIC, host="h")
+            assert "The workload identity cannot be used: " in trouble.sentence
+            assert reason in trouble.sentence
+            assert "Check the token's source" in trouble.sentence
+            assert not trouble.passing
+            assert trouble.reconnect
 
 
 def test_full_and_short_topic_names_mean_the_same() -> None:

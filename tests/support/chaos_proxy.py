@@ -42,6 +42,7 @@ class ChaosProxy:
         self._mode: Mode = "pass"
         self._free_at = 0.0
         self._open: set[asyncio.StreamWriter] = set()
+        self._pumps: set[asyncio.Future[None]] = set()
         self._server: asyncio.Server | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -95,10 +96,9 @@ class ChaosProxy:
 
     async def _end(self) -> None:
         await self._shut()
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for pump in self._pumps:
+            pump.cancel()
+        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}), return_exceptions=True)
 
     async def _reset_all(self) -> None:
         for writer in list(self._open):
@@ -117,12 +117,14 @@ class ChaosProxy:
             asyncio.ensure_future(self._pump(reader, far_writer, from_client=True)),
             asyncio.ensure_future(self._pump(far_reader, writer, from_client=False)),
         ]
+        self._pumps.update(pumps)
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
+            self._pumps.difference_update(pumps)
             self._open -= both
             for end in both:
                 end.close()
