@@ -43,8 +43,8 @@ class Scene:
     def turn(self, *, works: bool = True, arrives: bool = True, most: int = 50) -> list[int]:
         """One batch, and what it carried: it is acknowledged, its acknowledgement is lost, or all of it."""
         track = self.lanes.next(self.journal)
+        self.saved = self.lanes.progress
         if track is None:
-            self.saved = self.lanes.progress
             return []
         entries = track.batch(most)
         messages = self.encode(entries, lane=track.lane, previous=track.previous_of(entries))
