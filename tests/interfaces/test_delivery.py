@@ -251,23 +251,3 @@ def test_the_lag_and_what_waits_are_told(caplog: pytest.LogCaptureFixture) -> No
     check_chains(courier.accepted)
     assert sink.status().rate > 0
     assert sink.status().cursor == 91
-
-
-def test_a_courier_that_takes_entries_is_not_made_to_encode() -> None:
-    class Refusing(RecordEncoder):
-        def __call__(self, *args: object, **more: object) -> list[Message]:
-            raise AssertionError("nobody asked for messages")
-
-    class TakesEntries(MemoryCourier):
-        def send(self, batch: object, timeout: float) -> None:
-            taken.extend(entry.sequence for entry in batch.entries)  # type: ignore[attr-defined]
-
-    taken: list[int] = []
-    journal = journal_of(120)
-    sink = Delivery(
-        "files", TakesEntries(), encode=Refusing("plant-1"), open_reader=lambda: journal,
-        open_cursors=lambda: journal, pace=ONE_LANE, in_order=True, measured=False,
-    )  # fmt: skip
-    with running(sink):
-        wait_until(lambda: journal.progress("files") == Progress(120), "all is done")
-    assert taken == list(range(1, 121))

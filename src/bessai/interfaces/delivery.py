@@ -68,8 +68,7 @@ class Delivery(Sink):
     """Delivers every record of the journal with one courier.
 
     `encode` makes the messages. `filters` makes what reduces the records of a lane to what is to be sent; it is
-    called anew whenever a lane begins or skips records. With `in_order` there is one lane. A courier that takes
-    entries and no messages has `measured=False`: nothing is encoded to learn its size.
+    called anew whenever a lane begins or skips records. With `in_order` there is one lane.
     """
 
     def __init__(
@@ -84,7 +83,6 @@ class Delivery(Sink):
         filters: Callable[[], Choose] | None = None,
         pace: Pace | None = None,
         in_order: bool = False,
-        measured: bool = True,
     ) -> None:
         super().__init__(name)
         self._courier = courier
@@ -94,7 +92,6 @@ class Delivery(Sink):
         self._dead_letters = dead_letters
         self._filters = filters
         self._pace = pace = pace or Pace()
-        self._measured = measured
         self._lane_pace = LanePace(
             most=pace.batch_records, split_after=None if in_order else pace.split_after
         )
@@ -205,16 +202,12 @@ class Delivery(Sink):
         return True, 0.0
 
     def _batch(self, track: Track) -> tuple[Batch, int]:
-        """The next batch of a lane and its bytes, 0 when they are not measured."""
+        """The next batch of a lane, and its bytes."""
         most = 1 if self._breaker.probing else self._records_rate.most(_PAID_WITHIN, self._pace.batch_records)
         most_bytes = min(self._pace.batch_bytes, self._bytes_rate.most(_PAID_WITHIN, self._pace.batch_bytes))
-        if self._measured:
-            most = min(most, max(1, int(most_bytes / self._record_bytes)))
-        entries: Sequence[Entry] = track.batch(most)
-        encode = partial(self._encode, lane=track.lane, previous=track.previous_of(entries))
-        if not self._measured:
-            return Batch(track.lane, entries, encode), 0
-        entries, messages, size = fitting(entries, encode, most_bytes)
+        waiting = track.batch(min(most, max(1, int(most_bytes / self._record_bytes))))
+        encode = partial(self._encode, lane=track.lane, previous=track.previous_of(waiting))
+        entries, messages, size = fitting(waiting, encode, most_bytes)
         self._record_bytes = size / len(entries)
         return Batch(track.lane, entries, lambda _: messages), size
 
