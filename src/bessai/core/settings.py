@@ -123,6 +123,21 @@ class Settings(BaseSettings):
     pubsub_emulator_host: str | None = Field(
         default=None, description="host:port of a Pub/Sub emulator, for tests."
     )
+    pubsub_compression: Literal["gzip", "none"] = Field(
+        default="gzip", description="Compression of what is published to Pub/Sub."
+    )
+    pubsub_max_records_per_second: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Most records a second to Pub/Sub; unset: as fast as it takes them.",
+    )
+    pubsub_max_bytes_per_second: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Most bytes a second to Pub/Sub, before compression; unset: as fast as it takes them.",
+    )
     otel_exporter_otlp_endpoint: str = Field(
         default="http://otel-collector:4317", description="OTLP (gRPC) endpoint of the collector."
     )
