@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any
 
@@ -28,8 +28,6 @@ _NEVER = 2**62
 """Nanoseconds that never come."""
 _TOLD = tuple(DecisionPart.model_fields)
 _ALWAYS = ReportRule(points=["*"], sinks=["*"], when="always")
-_PARTS = 64
-"""Reduced layouts that are kept, of each layout: the same points tend to be due together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,6 @@ class _Plan:
     """Place of each of them in the reporter's memory."""
     view: NDArray[np.intp] | slice
     """The same; a slice where they stand together, which is quicker."""
-    parts: dict[bytes, Layout] = field(default_factory=dict)
 
 
 class Reporter:
@@ -108,7 +105,7 @@ class Reporter:
         serial = entry.texts.get("serial_number")
         return replace(
             entry,
-            layout=_part(plan, columns),
+            layout=_reduced(entry.layout, columns),
             values=entry.values[columns],
             quality=entry.quality[columns],
             ages=entry.ages[columns],
@@ -181,7 +178,7 @@ class Reporter:
             plan = self._place(layout)
         if len(self._plans) >= 16:
             self._plans.clear()
-        self._plans[id(layout)] = plan = replace(plan, layout=layout, parts={})
+        self._plans[id(layout)] = plan = replace(plan, layout=layout)
         return plan
 
     def _place(self, layout: Layout) -> _Plan:
@@ -255,24 +252,14 @@ def _numbers(rule: ReportRule, coded: bool) -> tuple[float, float, int, int]:
     return band, percent, at_most, at_least
 
 
-def _part(plan: _Plan, columns: NDArray[np.intp]) -> Layout:
-    if columns.size == len(plan.layout):
-        return plan.layout
-    key = columns.tobytes()
-    part = plan.parts.get(key)
-    if part is None:
-        if len(plan.parts) >= _PARTS:
-            plan.parts.clear()
-        part = plan.parts[key] = _reduced(plan.layout, columns.tolist())
-    return part
-
-
-def _reduced(layout: Layout, columns: list[int]) -> Layout:
-    if len(columns) < 2:  # itemgetter gives no tuple for one
-        names = tuple(layout.names[i] for i in columns)
-        units = tuple(layout.units[i] for i in columns)
+def _reduced(layout: Layout, columns: NDArray[np.intp]) -> Layout:
+    if columns.size == len(layout):
+        return layout
+    if columns.size < 2:  # itemgetter gives no tuple for one
+        names = tuple(layout.names[i] for i in columns.tolist())
+        units = tuple(layout.units[i] for i in columns.tolist())
     else:
-        pick = itemgetter(*columns)
+        pick = itemgetter(*columns.tolist())
         names, units = pick(layout.names), pick(layout.units)
     return Layout(
         names=names,
