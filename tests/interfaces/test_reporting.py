@@ -211,6 +211,14 @@ def test_a_clock_that_is_set_does_not_silence_a_point(step: int) -> None:
     assert len(seen) <= 7, "and does not make it talk"
 
 
+def test_a_clock_that_runs_backwards_does_not_silence_a_point() -> None:
+    reporter = _reporter({"points": ["soc"], "at_least_every": 10.0})
+    seconds = [0, 1, 2, *range(2, -60, -1)]
+    walls = [START_NS + second * 1_000_000_000 for second in seconds]
+    seen = [n for n, wall_ns in enumerate(walls) if reporter.choose(_entry(n, [50.0], wall_ns=wall_ns))]
+    assert len(seen) >= 6
+
+
 def test_a_reader_that_brings_a_new_layout_object_each_time_changes_nothing() -> None:
     reporter = _reporter({"points": ["*"], "dead_band": 1.0})
     seen = [

@@ -126,7 +126,7 @@ class Reporter:
     def _tick(self, wall_ns: int) -> int:
         if self._wall is not None:
             step = wall_ns - self._wall
-            if step >= 0:
+            if step > 0:
                 self._step = step
             self._now += self._step
         self._wall = wall_ns
