@@ -114,6 +114,7 @@ class Gateway:
         environment = settings.environment() | {
             "BESSAI_SOCKET": str(path),
             "BESSAI_PUBLISH": _published(site),
+            "BESSAI_REPORT": site.report.model_dump_json(exclude_defaults=True) if site.report else "",
         }
         self.supervisor = Supervisor(environment, self._service_died) if service_plane else None
         self._started = time.monotonic()
