@@ -153,16 +153,19 @@ def test_there_and_back_through_a_broker_and_a_socket(broker: Mosquitto, tmp_pat
         person.wait_for(lambda _: len(person.of("my/answers")) == 1)
         # with the gateway's rights, a command must not write where the gateway writes
         person.publish(f"{BASE}/command", b"{}", ResponseTopic=f"{BASE}/state")
-        person.wait_for(lambda _: len(person.of(f"{BASE}/command/result")) == 3)
+        person.publish(f"{BASE}/command", b'{"cancel": true, "id": "end"}', ResponseTopic="my/answers")
+        person.wait_for(lambda _: len(person.of("my/answers")) == 2)
 
     results = [json.loads(m.payload) for m in person.of(f"{BASE}/command/result")]
-    assert [(r["id"], r["ok"]) for r in results] == [("old", False), ("new", True), (None, False)]
+    assert [(r["id"], r["ok"]) for r in results] == [
+        ("old", False), ("new", True), (None, False), ("end", True),
+    ]  # fmt: skip
     assert "retained" in results[0]["error"]
-    (answer,) = person.of("my/answers")
+    answer, _ = person.of("my/answers")
     assert json.loads(answer.payload) == results[1]
     assert correlation(answer) == b"\x00c1"
     assert correlation(person.of(f"{BASE}/command/result")[1]) == b"\x00c1"
-    assert [m["power"] for m in gateway.messages] == [-5.0]
+    assert [m.get("power") for m in gateway.messages] == [-5.0, None]
     assert len(person.of(f"{BASE}/state")) == 1
 
 

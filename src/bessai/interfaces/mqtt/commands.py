@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -44,7 +45,7 @@ class Command:
 
 
 class Commands:
-    """Checks commands and asks the control plane. One thread at a time.
+    """Checks commands and asks the control plane, one after the other.
 
     Args:
         ask: sends one message to the control plane and returns the answer; raises OSError when there is none.
@@ -62,9 +63,14 @@ class Commands:
         self._wall = wall
         self._monotonic = monotonic
         self._done: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._lock = threading.Lock()
 
     def handle(self, command: Command) -> dict[str, Any]:
         """Carry out one command; returns what is published as its result. Never raises."""
+        with self._lock:
+            return self._handle(command)
+
+    def _handle(self, command: Command) -> dict[str, Any]:
         name = ""
         try:
             message = _parse(command.payload)
