@@ -154,7 +154,10 @@ class Connection:
             properties.CorrelationData = correlation
         if content_type is not None:
             properties.ContentType = content_type
-        size = 9 + len(topic.encode()) + len(properties.pack()) + len(payload)
+        texts = [*(attributes or {}).items(), (topic, content_type or "")]
+        size = (
+            len(payload) + len(correlation or b"") + 20 + sum(5 + len(f"{k}{v}".encode()) for k, v in texts)
+        )
         if size > self._largest:
             raise TooLargeError(topic, size, self._largest)
         with self._changed:
