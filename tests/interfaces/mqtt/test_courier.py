@@ -20,7 +20,7 @@ import pytest
 
 from bessai.interfaces.courier import Batch, Lane
 from bessai.interfaces.mqtt import MqttCourier, MqttSettings
-from bessai.interfaces.mqtt.connection import BrokerError, ClosedError, TooLargeError
+from bessai.interfaces.mqtt.errors import BrokerError, ClosedError, TooLargeError
 from bessai.model import Layout, Quality
 from support.entries import LAYOUT, cycle_entry, event_entry
 from support.mosquitto import PATIENCE, Mosquitto, Observer
@@ -234,17 +234,21 @@ class SlowBroker:
             _packet(connection)
             connection.sendall(bytes([0x20, 6, 0, 0, 3, 0x21, 0, 3]))
             while True:
-                waiting = [_packet(connection)]
+                kind, first = _packet(connection)
+                if kind == 0x82:  # a subscription, which is refused
+                    connection.sendall(bytes([0x90, 4]) + first[:2] + bytes([0, 0x87]))
+                    continue
+                waiting = [first]
                 while select.select([connection], [], [], 0.3)[0]:
-                    waiting.append(_packet(connection))
+                    waiting.append(_packet(connection)[1])
                 self.bursts.append(len(waiting))
                 for body in waiting:
                     at = 2 + int.from_bytes(body[:2], "big")  # behind the topic is the number of the message
                     connection.sendall(bytes([0x40, 4]) + body[at : at + 2] + bytes([self._reason, 0]))
 
 
-def _packet(connection: socket.socket) -> bytes:
-    """The rest of the next packet, behind its length."""
+def _packet(connection: socket.socket) -> tuple[int, bytes]:
+    """The next packet: its first byte, and what stands behind its length."""
 
     def read(count: int) -> bytes:
         data = b""
@@ -255,14 +259,14 @@ def _packet(connection: socket.socket) -> bytes:
             data += more
         return data
 
-    read(1)
+    (kind,) = read(1)
     size = shift = 0
     while True:
         (byte,) = read(1)
         size |= (byte & 0x7F) << shift
         shift += 7
         if byte < 0x80:
-            return read(size)
+            return kind, read(size)
 
 
 def test_no_more_is_in_flight_than_the_broker_takes() -> None:
@@ -281,6 +285,15 @@ def test_a_message_that_was_acknowledged_with_an_error_was_not_delivered() -> No
         with pytest.raises(BrokerError) as caught:
             courier.send(batch([cycle_entry(1)], Lane.BACKLOG), PATIENCE)
         assert "quota" in courier.explain(caught.value).sentence
+
+
+def test_records_go_on_where_nothing_may_be_listened_to(caplog: pytest.LogCaptureFixture) -> None:
+    broker = SlowBroker()
+    found = MqttSettings(host="127.0.0.1", port=broker.port, tls=False, client_id="x", home_assistant=True)
+    with closing(MqttCourier(found, SITE)) as courier, caplog.at_level(logging.WARNING):
+        courier.send(batch([cycle_entry(1)], Lane.BACKLOG), PATIENCE)
+    assert sum(broker.bursts) == 2
+    assert "does not allow the client x to subscribe to homeassistant/status" in caplog.text
 
 
 def test_a_message_that_is_too_large_is_known_as_poison(tmp_path: Path) -> None:

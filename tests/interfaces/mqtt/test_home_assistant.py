@@ -9,11 +9,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bessai import __version__
 from bessai.interfaces.mqtt import MqttCourier
 from bessai.interfaces.mqtt.home_assistant import EXPIRES, discovery
 from bessai.interfaces.mqtt.picture import REFRESH
 from bessai.interfaces.mqtt.topics import Topics
+from bessai.model import Layout
 from support.entries import cycle_entry
 from support.mosquitto import PATIENCE, Mosquitto, Observer
 from support.mqtt import SITE, batch, settings
@@ -130,3 +133,18 @@ def test_it_is_told_once_and_again_when_home_assistant_starts(tmp_path: Path) ->
     told = {m.topic for m in observer.messages}
     assert {sensor["state_topic"] for sensor in payload["components"].values()} <= told
     assert payload["availability_topic"] in told
+
+
+def test_a_discovery_that_is_too_large_does_not_hold_up_records(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = tuple(f"point_{n}" for n in range(40))
+    entry = cycle_entry(1, layout=Layout(names=names, units=(None,) * 40))
+    with (
+        Mosquitto.start_or_skip(tmp_path / "broker", lines=("max_packet_size 8000",)) as broker,
+        closing(MqttCourier(settings(broker, MQTT_HOME_ASSISTANT="true"), SITE)) as courier,
+        caplog.at_level("WARNING"),
+    ):
+        courier.send(batch([entry]), PATIENCE)
+        courier.send(batch([entry]), PATIENCE)
+    assert caplog.text.count("no discovery for Home Assistant") == 1

@@ -12,7 +12,7 @@ import trustme
 
 from bessai.interfaces.courier import Lane, Trouble
 from bessai.interfaces.mqtt import MqttCourier, MqttSettings
-from bessai.interfaces.mqtt.connection import BrokerError
+from bessai.interfaces.mqtt.errors import BrokerError
 from bessai.interfaces.mqtt.trouble import explain
 from support.entries import cycle_entry
 from support.mosquitto import PATIENCE, Mosquitto, Observer
@@ -96,6 +96,16 @@ def test_what_the_access_list_forbids_is_named(tmp_path: Path) -> None:
         assert not trouble.passing
         assert not trouble.poison
         assert not trouble.reconnect
+
+
+def test_a_password_file_that_is_gone_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("right")
+    with Mosquitto.start_or_skip(tmp_path / "broker") as broker:
+        found = settings(broker, MQTT_USERNAME="gateway", MQTT_PASSWORD_FILE=str(file))
+        file.unlink()
+        trouble = refusal(found, FileNotFoundError)
+    assert trouble.sentence == f"{file} cannot be read: No such file or directory."
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,15 @@ LOGIN = {"MQTT_USERNAME": "u", "MQTT_PASSWORD": "p"}
         ({"MQTT_CA_FILE": "/nowhere/ca.pem"}, "MQTT_CA_FILE=/nowhere/ca.pem cannot be read: No such file"),
         ({"MQTT_SPARKPLUG": "true"}, "MQTT_SPARKPLUG_GROUP=: Sparkplug B needs a group id"),
         ({"MQTT_PASSWORD": "secret"}, "MQTT_PASSWORD is set without MQTT_USERNAME"),
+        (
+            {**LOGIN, "MQTT_PASSWORD_FILE": __file__},
+            "MQTT_PASSWORD and MQTT_PASSWORD_FILE are both set: keep one",
+        ),
+        ({"MQTT_KEY_FILE": __file__}, "MQTT_KEY_FILE is set without MQTT_CERT_FILE"),
+        (
+            {"MQTT_URL": "mqtt://broker", "MQTT_CA_FILE": __file__},
+            "MQTT_CA_FILE is set but MQTT_URL is not encrypted",
+        ),
         ({"MQTT_COMMANDS": "true"}, "MQTT_COMMANDS=true needs authentication"),
         ({"MQTT_COMMANDS": "true", "MQTT_USERNAME": "u"}, "MQTT_COMMANDS=true needs authentication"),
         (
@@ -100,7 +109,10 @@ def test_files_that_are_no_certificates_are_named(tmp_path: Path) -> None:
 
 def test_commands_are_taken_with_a_password_or_a_certificate(tmp_path: Path) -> None:
     assert read(MQTT_COMMANDS="true", **LOGIN).commands
-    assert read(MQTT_COMMANDS="true", MQTT_URL="mqtt://127.0.0.1", **LOGIN).commands
+    for here in ("127.0.0.1", "localhost", "[::1]"):
+        assert read(MQTT_COMMANDS="true", MQTT_URL=f"mqtt://{here}", **LOGIN).commands
+    with pytest.raises(ValueError, match="needs encryption"):
+        read(MQTT_COMMANDS="true", MQTT_URL="mqtt://localhost.example", **LOGIN)
     certificate = tmp_path / "gateway.pem"
     trustme.CA().issue_cert("gateway").private_key_and_cert_chain_pem.write_to_path(certificate)
     assert read(MQTT_COMMANDS="true", MQTT_CERT_FILE=str(certificate)).commands

@@ -18,42 +18,11 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from bessai.interfaces.mqtt.errors import BrokerError, ClosedError, TooLargeError
 from bessai.interfaces.mqtt.settings import MqttSettings
 
 _WINDOW: Final = 100
 """Most messages without acknowledgement; a broker may allow fewer."""
-
-
-class BrokerError(Exception):
-    """The broker has refused something, or has ended the connection.
-
-    Args:
-        doing: `connect`, `publish`, `subscribe` or `lost`.
-        code: the MQTT 5 reason code; None when it gave none.
-        name: what the code is called.
-        topic: what was published or subscribed to.
-    """
-
-    def __init__(self, doing: str, code: int | None, name: str, topic: str = "") -> None:
-        super().__init__(f"{doing} {topic}: {name}")
-        self.doing = doing
-        self.code = code
-        self.name = name
-        self.topic = topic
-
-
-class TooLargeError(Exception):
-    """A message is larger than the broker allows."""
-
-    def __init__(self, topic: str, size: int, limit: int) -> None:
-        super().__init__(f"{topic}: {size} bytes")
-        self.topic = topic
-        self.size = size
-        self.limit = limit
-
-
-class ClosedError(Exception):
-    """The connection was closed by this side."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +65,8 @@ class Connection:
         subscribe: Sequence[str] = (),
         on_message: Callable[[paho.MQTTMessage], None] | None = None,
     ) -> None:
+        self.deaf: list[BrokerError] = []
+        """The subscriptions that the broker has refused. Sending goes on."""
         self._settings = settings
         self._subscribe = subscribe
         self._changed = threading.Condition()
@@ -120,7 +91,7 @@ class Connection:
             client.on_message = lambda _client, _data, message: on_message(message)
 
     def open(self, deadline: float) -> None:
-        """Returns when the broker has accepted the connection and every subscription.
+        """Returns when the broker has accepted the connection and answered every subscription, see `deaf`.
 
         Raises:
             Exception: it has not, see `trouble.explain`.
@@ -191,7 +162,7 @@ class Connection:
         """
         with self._changed:
             wanted = self._asked + 1
-        self._ask_for(self._subscribe[:1])
+        self._ask_for(self._subscribe[0])
         self._until(lambda: self._subscribed >= wanted, deadline)
 
     def close(self) -> None:
@@ -239,24 +210,24 @@ class Connection:
             self._accepted = True
             self._changed.notify_all()
         for topic in self._subscribe:
-            self._ask_for([topic])
+            self._ask_for(topic)
 
-    def _ask_for(self, topics: Sequence[str]) -> None:
+    def _ask_for(self, topic: str) -> None:
         # Retain as published: a command that somebody has left at the broker must be known as such.
         options = SubscribeOptions(qos=1, noLocal=True, retainAsPublished=True)
         with self._changed:
             self._asked += 1
-        self._client.subscribe([(topic, options) for topic in topics])
+        self._client.subscribe(topic, options=options)
 
     def _on_subscribe(
         self, _client: Any, _data: Any, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
     ) -> None:
-        for reason in reasons:
-            if reason.is_failure:
-                self._fail(
-                    BrokerError("subscribe", reason.value, reason.getName(), ", ".join(self._subscribe))
-                )
         with self._changed:
+            if reasons[0].is_failure:
+                topic = self._subscribe[
+                    self._subscribed % len(self._subscribe)
+                ]  # answered in the order asked
+                self.deaf.append(BrokerError("subscribe", reasons[0].value, reasons[0].getName(), topic))
             self._subscribed += 1
             self._changed.notify_all()
 

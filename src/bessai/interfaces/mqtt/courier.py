@@ -13,7 +13,8 @@ from paho.mqtt.client import MQTTMessage
 
 from bessai.interfaces.courier import Batch, Lane, Trouble
 from bessai.interfaces.mqtt.commands import Ask, Command, Commands
-from bessai.interfaces.mqtt.connection import Connection, Sent, TooLargeError, Will
+from bessai.interfaces.mqtt.connection import Connection, Sent, Will
+from bessai.interfaces.mqtt.errors import TooLargeError
 from bessai.interfaces.mqtt.home_assistant import discovery
 from bessai.interfaces.mqtt.picture import News, Picture
 from bessai.interfaces.mqtt.settings import MqttSettings
@@ -117,6 +118,8 @@ class MqttCourier:
         except BaseException:
             self.close()
             raise
+        for refused in connection.deaf:
+            _log.warning("MQTT: %s", self.explain(refused).sentence)
         _log.info("MQTT: connected to %s as %s", self._settings.url, self._settings.client_id)
         if self._commands is not None:
             threading.Thread(

@@ -7,6 +7,7 @@ question that the broker answers only after it has handled everything before it.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -33,6 +34,8 @@ from bessai.interfaces.mqtt.sparkplug_payload import (
 from bessai.interfaces.mqtt.topics import level
 from bessai.interfaces.mqtt.trouble import explain
 from bessai.journal.entry import Entry
+
+_log = logging.getLogger(__name__)
 
 _REBIRTH: Final = "Node Control/Rebirth"
 
@@ -118,6 +121,8 @@ class SparkplugCourier:
         self._told = {lane: {} for lane in Lane}
         self._birth_due.set()
         connection.open(deadline)
+        for refused in connection.deaf:
+            _log.warning("Sparkplug: %s", self.explain(refused).sentence)
         return connection
 
     def _take(self, message: MQTTMessage) -> None:

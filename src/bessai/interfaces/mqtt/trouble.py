@@ -7,7 +7,7 @@ import ssl
 from typing import Final
 
 from bessai.interfaces.courier import Trouble
-from bessai.interfaces.mqtt.connection import BrokerError, ClosedError, TooLargeError
+from bessai.interfaces.mqtt.errors import BrokerError, ClosedError, TooLargeError
 from bessai.interfaces.mqtt.settings import MqttSettings
 
 _CREDENTIALS: Final = (0x86, 0x8C)
