@@ -40,10 +40,10 @@ def test_certificates_and_passwords(tmp_path: Path) -> None:
             observer.wait_for(lambda _: len(observer.of(f"bessai/{SITE}/records")) == 1)
 
         wrong = refusal(settings(broker, **{**login, "MQTT_PASSWORD": "hunter2"}), BrokerError)
-        assert "lets the user gateway not in. Check MQTT_USERNAME, MQTT_PASSWORD" in wrong.sentence
+        assert "does not let the user gateway in. Check MQTT_USERNAME, MQTT_PASSWORD" in wrong.sentence
         assert "hunter2" not in wrong.sentence
         assert not wrong.passing
-        assert "lets the client bessai-plant-1 not in" in refusal(settings(broker), BrokerError).sentence
+        assert "does not let the client bessai-plant-1 in" in refusal(settings(broker), BrokerError).sentence
 
         other = tmp_path / "other.pem"
         trustme.CA().cert_pem.write_to_path(other)

@@ -78,7 +78,7 @@ def _refusal(error: BrokerError, settings: MqttSettings) -> Trouble:
         )
     if code == _NOT_AUTHORISED and error.doing == "connect":
         return Trouble(
-            sentence=f"The broker at {url} lets {user} not in. Check MQTT_USERNAME, MQTT_PASSWORD and the client "
+            sentence=f"The broker at {url} does not let {user} in. Check MQTT_USERNAME, MQTT_PASSWORD and the client "
             "certificate, and what the broker allows."
         )
     if code == _NOT_AUTHORISED:
