@@ -185,6 +185,11 @@ class NatsSettings:
         )
 
 
+def hint(tls: Tls | None, prefix: str) -> str:
+    """A broker that misses our certificate says nothing and hangs up."""
+    return f", and {prefix}_CERT_FILE when it wants a certificate" if tls and not tls.cert_file else ""
+
+
 def subject_token(site: str) -> str:
     """A site as one word of a subject: what may not stand there is percent-encoded."""
     return quote(site, safe="").replace(".", "%2E")

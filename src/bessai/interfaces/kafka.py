@@ -14,7 +14,7 @@ import ssl
 from collections.abc import Sequence
 from typing import Any, Final
 
-from bessai.interfaces.broker_settings import KafkaSettings
+from bessai.interfaces.broker_settings import KafkaSettings, hint
 from bessai.interfaces.courier import Message, Trouble
 from bessai.interfaces.loop_courier import LoopCourier
 
@@ -160,8 +160,8 @@ class KafkaCourier(LoopCourier):
                 return Trouble(sentence=f"Kafka at {where} does not answer in time.", passing=True)
             case OSError() | errors.KafkaConnectionError():
                 return Trouble(
-                    sentence=f"Kafka at {where} cannot be reached. Check KAFKA_BROKERS, KAFKA_TLS, the network "
-                    "and the name service.",
+                    sentence=f"Kafka at {where} cannot be reached. Check KAFKA_BROKERS, KAFKA_TLS, the network and "
+                    f"the name service{hint(self._settings.tls, 'KAFKA')}.",
                     passing=True,
                 )
             case _:

@@ -13,11 +13,11 @@ import logging
 import random
 import re
 import ssl
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bessai.interfaces.broker_settings import NatsSettings
+from bessai.interfaces.broker_settings import NatsSettings, hint
 from bessai.interfaces.courier import Message, Trouble
 from bessai.interfaces.loop_courier import LoopCourier
 
@@ -31,6 +31,8 @@ IN_FLIGHT: Final = 256
 """Records that wait for their acknowledgement at once."""
 SHORTEST_WINDOW: Final = 120.0
 """Seconds; a stream with a shorter duplicate window stores twice what was sent again after an outage."""
+
+_FAREWELL: Final = 0.2
 
 # Numbers of JetStream's own errors.
 _WRONG_STREAM: Final = 10060
@@ -77,7 +79,6 @@ class NatsCourier(LoopCourier):
             "name": self._client_name,
             "connect_timeout": max(1, round(seconds)),
             "allow_reconnect": False,
-            "max_reconnect_attempts": 0,
             "tls": settings.tls.context() if settings.tls else None,
             "user": settings.username,
             "password": settings.password,
@@ -148,7 +149,8 @@ class NatsCourier(LoopCourier):
                 return Trouble(sentence=str(error))
             case OSError() | errors.Error():
                 return Trouble(
-                    sentence=f"NATS at {where} cannot be reached. Check NATS_URL, the network and the name service.",
+                    sentence=f"NATS at {where} cannot be reached. Check NATS_URL, the network and the name service"
+                    f"{hint(self._settings.tls, 'NATS')}.",
                     passing=True,
                 )
             case _:
@@ -197,7 +199,6 @@ class _Connection:
     async def open(cls, server: str, options: dict[str, Any], settings: NatsSettings) -> _Connection:
         """Connect to one server."""
         from nats.aio.client import Client  # noqa: PLC0415  an optional library
-        from nats.errors import NoServersError  # noqa: PLC0415
 
         failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -208,36 +209,30 @@ class _Connection:
                 failure.exception()  # retrieved: nobody may be waiting
 
         client = Client()
+        address = server.replace("tls://", "nats://")
+        connecting = client.connect(address, error_cb=fail, disconnected_cb=fail, closed_cb=fail, **options)
+        connection = cls(client, settings, failure)
         try:
-            await client.connect(
-                server.replace("tls://", "nats://"),
-                error_cb=fail,
-                disconnected_cb=fail,
-                closed_cb=fail,
-                **options,
-            )
-        except NoServersError:
-            with contextlib.suppress(Exception):
-                await client.close()
-            if failure.done():
-                failure.result()
-            raise
+            await connection._unless_failed(connecting)
         except BaseException:
-            with contextlib.suppress(Exception):
-                await client.close()
+            await connection.close()
             raise
-        return cls(client, settings, failure)
+        return connection
 
     async def send(self, messages: Sequence[Message]) -> None:
         """See `Connection`. The first refusal ends it."""
-        publishing = asyncio.create_task(self._publish(messages))
+        await self._unless_failed(self._publish(messages))
+
+    async def _unless_failed(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Await it, or raise what the library reports meanwhile: it would go on trying."""
+        task = asyncio.create_task(coroutine)
         try:
-            await asyncio.wait({publishing, self._failure}, return_when=asyncio.FIRST_COMPLETED)
-            if not publishing.done():
+            await asyncio.wait({task, self._failure}, return_when=asyncio.FIRST_COMPLETED)
+            if self._failure.done():
                 self._failure.result()
-            await publishing
+            await task
         finally:
-            publishing.cancel()
+            task.cancel()
 
     async def _publish(self, messages: Sequence[Message]) -> None:
         acknowledgements = []
@@ -260,8 +255,9 @@ class _Connection:
         return (await self._stream.stream_info(stream)).config.duplicate_window
 
     async def close(self) -> None:
-        """See `Connection`."""
-        await self._client.close()
+        """See `Connection`. After a failed handshake the library waits for an end that does not come."""
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(self._client.close(), _FAREWELL)
 
 
 def credentials(path: Path) -> tuple[bytearray, Any]:
