@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 BATCH_BYTES: Final = 900_000
 """Of one request, before compression; brokers take 1 MiB unless told otherwise."""
 
+_FAREWELL: Final = 0.2
+
 
 class KafkaCourier(LoopCourier):
     """See `Courier`. Key: the ordering key. Headers: the attributes. Value: the message."""
@@ -122,7 +124,9 @@ class KafkaCourier(LoopCourier):
                     sentence=f"No permission to write to the topic {topic} at {where}. Grant the user "
                     f"{self._settings.username or '(none: KAFKA_USERNAME is not set)'} WRITE and DESCRIBE on it."
                 )
-            case errors.SaslAuthenticationFailed() | errors.AuthenticationFailedError():
+            case (
+                errors.SaslAuthenticationFailed() | errors.AuthenticationFailedError() | KeyError()
+            ):  # of SCRAM
                 return Trouble(
                     sentence=f"The broker at {where} refused user or password. Check KAFKA_USERNAME, "
                     "KAFKA_PASSWORD and KAFKA_SASL_MECHANISM."
@@ -157,11 +161,15 @@ class KafkaCourier(LoopCourier):
                     "cramjam, or set it to gzip."
                 )
             case TimeoutError():
-                return Trouble(sentence=f"Kafka at {where} does not answer in time.", passing=True)
+                return Trouble(
+                    sentence=f"Kafka at {where} does not answer in time. If it never has, check the port and "
+                    "KAFKA_TLS.",
+                    passing=True,
+                )
             case OSError() | errors.KafkaConnectionError():
                 return Trouble(
-                    sentence=f"Kafka at {where} cannot be reached. Check KAFKA_BROKERS, KAFKA_TLS, the network and "
-                    f"the name service{hint(self._settings.tls, 'KAFKA')}.",
+                    sentence=f"Kafka at {where} cannot be reached, or hangs up. Check KAFKA_BROKERS, KAFKA_TLS, "
+                    f"KAFKA_USERNAME, the network and the name service{hint(self._settings.tls, 'KAFKA')}.",
                     passing=True,
                 )
             case _:
@@ -208,6 +216,7 @@ class _Connection:
     async def close(self) -> None:
         """Without waiting for what was not acknowledged."""
         try:
-            await asyncio.wait_for(self._producer.stop(), 0.2)
+            async with asyncio.timeout(_FAREWELL):
+                await self._producer.stop()
         except TimeoutError:
             await self._producer.client.close()

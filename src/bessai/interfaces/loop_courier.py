@@ -7,7 +7,7 @@ import concurrent.futures
 import contextlib
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine, Sequence, Set
+from collections.abc import Coroutine, Sequence
 from typing import Any, Protocol
 
 from bessai.interfaces.courier import Batch, Message, Trouble
@@ -59,6 +59,7 @@ class LoopCourier(ABC):
             session.run(session.send(messages, timeout), timeout + _MARGIN)
         except BaseException:
             self.close()
+            session.wait()
             raise
 
     def close(self) -> None:
@@ -80,14 +81,13 @@ class _Session:
     def __init__(self, courier: LoopCourier) -> None:
         self._courier = courier
         self._connection: Connection | None = None
-        self._sending: asyncio.Task[Any] | None = None
         self._ended = False
         self._lock = threading.Lock()
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._live, name=f"{courier.name} connection", daemon=True).start()
+        self._thread = threading.Thread(target=self._live, name=f"{courier.name} connection", daemon=True)
+        self._thread.start()
 
     async def send(self, messages: Sequence[Message], limit: float) -> None:
-        self._sending = asyncio.current_task()
         async with asyncio.timeout(limit):
             if self._connection is None:
                 self._connection = await self._courier.connect(limit)
@@ -116,6 +116,10 @@ class _Session:
                 self._ended = True
                 self._loop.call_soon_threadsafe(self._loop.stop)
 
+    def wait(self) -> None:
+        """Until the loop has ended and nothing more is sent; not for ever."""
+        self._thread.join(4 * _FAREWELL)
+
     def _live(self) -> None:
         # Libraries report trouble of a connection that is gone to the loop: it was told already.
         self._loop.set_exception_handler(lambda _loop, _context: None)
@@ -124,17 +128,19 @@ class _Session:
             self._loop.run_until_complete(self._farewell())
 
     async def _farewell(self) -> None:
-        """Release the caller first, then the connection, then what the library left running."""
-        await _cancel({self._sending} if self._sending else set())
+        """End what runs, so that the library sends nothing more; then let it go."""
+        await _cancel_others()
         if self._connection is not None:
             with contextlib.suppress(Exception):
-                await asyncio.wait_for(self._connection.close(), _FAREWELL)
-        await _cancel(asyncio.all_tasks() - {asyncio.current_task()})
+                async with asyncio.timeout(_FAREWELL):
+                    await self._connection.close()
+        await _cancel_others()
 
 
-async def _cancel(tasks: Set[asyncio.Task[Any] | None]) -> None:
-    running = [task for task in tasks if task is not None and not task.done()]
-    for task in running:
+async def _cancel_others() -> None:
+    """Cancel every other task of this loop."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
         task.cancel()
-    if running:
-        await asyncio.wait(running, timeout=_FAREWELL)
+    if others:
+        await asyncio.wait(others, timeout=_FAREWELL)
