@@ -13,9 +13,10 @@ import pytest
 from bessai.interfaces.broker_settings import NatsSettings
 from bessai.interfaces.courier import Courier, Lane, Trouble
 from bessai.interfaces.envelope import Envelope
-from bessai.interfaces.nats import NatsCourier
+from bessai.interfaces.nats import NatsCourier, credentials
 from support.batches import SITE, batch, send_until_taken
 from support.certificates import Certificates, make_certificates
+from support.nats_accounts import operator_config
 from support.nats_server import NatsServer
 from support.processes import free_port
 
@@ -179,6 +180,26 @@ def test_tls(tmp_path: Path, certificates: Certificates) -> None:
         without = trouble_of(courier_of(url, ca_file=certificates.ca))
         assert "NATS_CERT_FILE" in without.sentence
         assert server.info("RECORDS").state.messages == 3
+
+
+def test_credentials_file(tmp_path: Path) -> None:
+    file, strange = tmp_path / "gateway.creds", tmp_path / "strange.creds"
+    config = operator_config(file)
+    operator_config(strange)
+    jwt, sign = credentials(file)
+    access = {"user_jwt_cb": lambda: jwt, "signature_cb": sign}
+    with NatsServer.start_or_skip(tmp_path / "server", config, **access) as server:
+        server.add_stream("RECORDS", ["bessai.>"])
+        courier = courier_of(server.url, credentials_file=file)
+        courier.send(batch(1, 5), 10)
+        courier.close()
+        assert server.info("RECORDS").state.messages == 5
+        refused = trouble_of(courier_of(server.url, credentials_file=strange))
+        assert "NATS_CREDENTIALS_FILE" in refused.sentence
+        assert not refused.passing
+        strange.write_text("nothing")
+        empty = trouble_of(courier_of(server.url, credentials_file=strange))
+        assert f"NATS_CREDENTIALS_FILE={strange} is no credentials file" in empty.sentence
 
 
 def test_nobody_there_and_nobody_answering() -> None:
