@@ -22,10 +22,14 @@ from bessai.history.levels import LEVELS
 
 FORMAT = 1
 _HEAD = struct.Struct("<BII")
+_SAME = struct.Struct("<Bq")
+"""Integers that are all one number."""
 _WIDTHS = (1, 2, 4, 8)
 _SCALES = tuple((10.0**k, by) for k in range(4) for by in ((False, True) if k else (False,)))
 """How a value comes from a whole number: divided by a power of ten, or multiplied by its inverse."""
 _PLAIN = 255
+_MOST = 1 << 20
+"""Rows or points of one body: memory is bounded, also when a body is damaged."""
 
 
 def pack(keys: Ints, level: int, points: Mapping[int, Cells]) -> bytes:
@@ -57,6 +61,8 @@ def unpack(body: bytes, wanted: frozenset[int] | None = None) -> tuple[int, Ints
     try:
         data = _Data(zlib.decompress(memoryview(body)[1:]))
         level, rows, columns = _HEAD.unpack(data.take(_HEAD.size))
+        if rows > _MOST or columns > _MOST:
+            raise DamagedChunkError("it is too large")
         keys, ids, lengths = data.ints(rows), data.ints(columns), data.ints(columns)
         found = {}
         for point, length in zip(ids.tolist(), lengths.tolist(), strict=True):
@@ -111,12 +117,12 @@ def _newest(keys: Ints, level: int) -> Ints:
 def _values(low: Floats, high: Floats, last: Floats) -> bytes:
     values = np.concatenate((low, high, last))
     for number, (scale, by) in enumerate(_SCALES):
-        few = values[:48]
-        if _whole(few, scale, by=by) is None:
+        if _whole(values[:48], scale, by=by) is None:
             continue
         whole = _whole(values, scale, by=by)
         if whole is not None:
-            least, most, newest = np.split(whole, 3)
+            count = len(low)
+            least, most, newest = whole[:count], whole[count : 2 * count], whole[2 * count :]
             return bytes([number]) + _ints(least) + _ints(most - least) + _ints(newest - least)
     return bytes([_PLAIN]) + _bytes_apart(values.astype("<f8"))
 
@@ -124,7 +130,7 @@ def _values(low: Floats, high: Floats, last: Floats) -> bytes:
 def _three(data: _Data, count: int) -> tuple[Floats, Floats, Floats]:
     kind = data.take(1)[0]
     if kind == _PLAIN:
-        low, high, last = np.split(data.apart("<f8", 3 * count).astype(np.float64), 3)
+        low, high, last = data.apart("<f8", 3 * count).astype(np.float64).reshape(3, count)
         return low, high, last
     scale, by = _SCALES[kind]
     least = data.ints(count)
@@ -149,8 +155,11 @@ def _scaled(whole: Ints, scale: float, *, by: bool) -> Floats:
 
 
 def _ints(values: Ints) -> bytes:
-    steps = np.diff(values, prepend=0)
-    least, most = (int(steps.min()), int(steps.max())) if len(steps) else (0, 0)
+    if len(values) == 0 or (values == values[0]).all():
+        return _SAME.pack(0, int(values[0]) if len(values) else 0)
+    steps = values.copy()
+    steps[1:] -= values[:-1]
+    least, most = int(steps.min()), int(steps.max())
     width = next(w for w in _WIDTHS if -(1 << 8 * w - 1) <= least and most < 1 << 8 * w - 1)
     return bytes([width]) + _bytes_apart(steps.astype(f"<i{width}"))
 
@@ -184,6 +193,8 @@ class _Data:
 
     def ints(self, count: int) -> Ints:
         width = self.take(1)[0]
+        if width == 0:
+            return np.full(count, int.from_bytes(self.take(8), "little", signed=True))
         if width not in _WIDTHS:
             raise DamagedChunkError("no integers")
         return np.cumsum(self.apart(f"<i{width}", count), dtype=np.int64)

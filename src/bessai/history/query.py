@@ -163,7 +163,7 @@ def _plan(
     stored: Snapshot, held: ReaderStats, start: int, end: int, most: int, step: float | None, points: int
 ) -> Plan:
     span = held.last_wall_ns - held.first_wall_ns
-    expected = (end - start) / span * held.records if span > 0 else 0
+    expected = held.records * (min(1, (end - start) / span) if span > 0 else 1)
     whole = held.records > 0 and held.first_sequence <= 1
     raw_from = -math.inf if whole else held.first_wall_ns if held.records else math.inf
     plan = make_plan(
@@ -183,9 +183,16 @@ def _plan(
 def _samples(stored: Snapshot, journal: JournalSource, plan: Plan, points: Sequence[str]) -> list[Run]:
     """Records that no rollup of the plan has. The newest tell units too, also where their time is not asked for."""
     found: list[Run] = []
+    rows = 0
     for piece in (piece for piece in plan.pieces if piece.level == RAW):
         entries = journal.read_between(piece.start, piece.end - 1)
-        found += [run.within([piece]) for run in runs(entries, points)]
+        for run in runs(entries, points):
+            found.append(run.within([piece]))
+            rows += len(run.wall_ns)
+            if rows > 2 * MOST_RECORDS:  # the estimate was wrong, as after a clock has jumped
+                raise HistoryError(
+                    "these are more records than are answered at once: ask for a shorter range"
+                )
     found += [run.within(plan.rolled) for run in runs(after(journal, stored.sequence, TAIL), points)]
     return found
 

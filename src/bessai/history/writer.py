@@ -166,6 +166,15 @@ class HistoryWriter:
         self.stored, self.waiting = self.folded, 0
         self._runs.clear()
 
+    def rewind(self, sequence: int) -> None:
+        """Go on after an earlier record: the journal that follows is another one. What was folded stays.
+
+        Raises:
+            HistoryError: it could not be stored.
+        """
+        self.folded = sequence
+        self.flush()
+
     def _store(self, run: _Run, keys: Ints, cells: Cells) -> None:
         columns: dict[int, dict[int, Cells]] = {}
         for column, identity in enumerate(self._identities(run)):
