@@ -111,3 +111,10 @@ def mean(cells: Cells) -> Floats:
     """Mean of the good samples, NaN where there is none. Never outside of what it is the mean of."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return np.clip(cells.total / cells.good, cells.low, cells.high)
+
+
+def merged(tables: list[tuple[Ints, Cells]]) -> tuple[Ints, Cells]:
+    """Tables in order of recording as one, with one row per bucket."""
+    if len(tables) == 1:
+        return tables[0]
+    return squash(np.concatenate([keys for keys, _ in tables]), join([cells for _, cells in tables]))

@@ -11,19 +11,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 
 import apsw
 import numpy as np
 from numpy.typing import NDArray
 
-from bessai.history.cells import Cells, Floats, Ints, join, samples, squash
+from bessai.history.cells import Cells, Floats, Ints, merged, squash
 from bessai.history.codec import pack, unpack
 from bessai.history.database import DAMAGE, NAME, number, open_for_writing, set_aside
 from bessai.history.errors import DamagedChunkError, HistoryError
-from bessai.history.levels import CHUNK, LEVELS, SLOT, Keep
+from bessai.history.folding import Folding, Run
+from bessai.history.levels import CHUNK, LEVELS, Keep
 from bessai.history.room import make_room, retire
 from bessai.journal.entry import Entry
 from bessai.model import Layout
@@ -36,24 +35,6 @@ COMPACT_ROWS = 72
 """Rows of one part of `fresh` that begin a compaction: six hours of flushes."""
 COMPACT_BUCKETS = 8640
 """The same in buckets, for catching up."""
-_MOST_CELLS = 200_000
-"""Samples that are folded at once, which bounds memory."""
-
-
-@dataclass(slots=True)
-class _Run:
-    """Records of one layout, one after the other, folded."""
-
-    layout: Layout
-    last: int = 0
-    """Sequence of the last one."""
-    tables: list[tuple[Ints, Cells]] = field(default_factory=list)
-    """In order of recording: numbers of buckets, and a column of cells per point."""
-
-    def fits(self, layout: Layout) -> bool:
-        """Whether records of this layout can go on here."""
-        mine = self.layout
-        return layout is mine or (layout.names == mine.names and layout.units == mine.units)
 
 
 class HistoryWriter:
@@ -91,7 +72,7 @@ class HistoryWriter:
         """Sequence of the last record that is in memory or stored."""
         self.waiting = 0
         """Records folded and not stored yet."""
-        self._runs: list[_Run] = []
+        self._folding = Folding()
 
     def _open(self) -> None:
         self._connection = connection = open_for_writing(self.path)
@@ -109,33 +90,17 @@ class HistoryWriter:
 
     def fold_entries(self, entries: Sequence[Entry]) -> None:
         """Fold entries, in order of sequence and none left out, into memory."""
-        for _, group in groupby(entries, key=lambda entry: (entry.kind, id(entry.layout))):
-            run = list(group)
-            if run[0].kind == "cycle":
-                self.fold(
-                    run[0].layout,
-                    run[-1].sequence,
-                    np.array([entry.wall_ns for entry in run], np.int64),
-                    np.array([entry.values for entry in run]),
-                    np.array([entry.quality for entry in run]),
-                )
-            self.folded = run[-1].sequence
+        self._folding.add_entries(entries)
         self.waiting += len(entries)
+        if entries:
+            self.folded = entries[-1].sequence
 
     def fold(
         self, layout: Layout, sequence: int, wall_ns: Ints, values: Floats, quality: NDArray[np.uint8]
     ) -> None:
         """Fold records of one layout, a row each, the last one with this sequence."""
-        if not self._runs or not self._runs[-1].fits(layout):
-            self._runs.append(_Run(layout))
-        run = self._runs[-1]
-        run.last, tables = sequence, run.tables
-        rows = max(1, _MOST_CELLS // max(1, len(layout)))
-        for at in range(0, len(wall_ns) if len(layout) else 0, rows):
-            part = slice(at, at + rows)
-            tables.append(squash(wall_ns[part] // SLOT, samples(values[part], quality[part], wall_ns[part])))
-        if len(tables) > 16:
-            tables[:] = [_merged(tables)]
+        self._folding.add(layout, sequence, wall_ns, values, quality)
+        self.waiting += len(wall_ns)
         self.folded = sequence
 
     def flush(self) -> None:
@@ -154,9 +119,9 @@ class HistoryWriter:
                 if connection.changes() != 1:
                     raise HistoryError(f"{self.path} is written by another process too: run one gateway only")
                 make_room(connection, self._keep)
-                for run in self._runs:
+                for run in self._folding.runs:
                     if run.tables:
-                        self._store(run, *_merged(run.tables))
+                        self._store(run, *merged(run.tables))
                 connection.execute("COMMIT")
             except BaseException:
                 _roll_back(connection)
@@ -164,7 +129,7 @@ class HistoryWriter:
         except apsw.Error as error:
             raise self._error(error) from error
         self.stored, self.waiting = self.folded, 0
-        self._runs.clear()
+        self._folding.runs.clear()
 
     def rewind(self, sequence: int) -> None:
         """Go on after an earlier record: the journal that follows is another one. What was folded stays.
@@ -175,7 +140,7 @@ class HistoryWriter:
         self.folded = sequence
         self.flush()
 
-    def _store(self, run: _Run, keys: Ints, cells: Cells) -> None:
+    def _store(self, run: Run, keys: Ints, cells: Cells) -> None:
         columns: dict[int, dict[int, Cells]] = {}
         for column, identity in enumerate(self._identities(run)):
             columns.setdefault((identity - 1) // PART, {})[identity] = cells[:, column]
@@ -184,7 +149,7 @@ class HistoryWriter:
             [(part, int(keys[0]), int(keys[-1]), pack(keys, 0, points)) for part, points in columns.items()],
         )
 
-    def _identities(self, run: _Run) -> list[int]:
+    def _identities(self, run: Run) -> list[int]:
         found = []
         for name, given in zip(run.layout.names, run.layout.units, strict=True):
             unit = given or ""
@@ -240,7 +205,7 @@ class HistoryWriter:
                 for point, cells in found.items():
                     points.setdefault(point, []).append((keys, cells))
             for point, tables in points.items():
-                keys, cells = _merged(tables)
+                keys, cells = merged(tables)
                 slots = 1
                 for number_, level in enumerate(LEVELS):
                     keys, cells = squash(keys // (level.slots // slots), cells)
@@ -266,7 +231,7 @@ class HistoryWriter:
                     tables.insert(0, (old_keys, old[point]))
                 except (DamagedChunkError, KeyError) as error:
                     self._lost(error)
-            all_keys, all_cells = _merged(tables)
+            all_keys, all_cells = merged(tables)
             self._connection.execute(
                 "INSERT INTO chunk VALUES (?1, ?2, ?3, ?4) "
                 "ON CONFLICT (level, start, point) DO UPDATE SET body = ?4",
@@ -279,13 +244,12 @@ class HistoryWriter:
 
     def _error(self, error: apsw.Error) -> HistoryError:
         if isinstance(error, DAMAGE):
+            self._connection.close()
             self._put_aside(error)
             return HistoryError(self.finding)
         return HistoryError(f"{self.path} cannot be written ({error}): check the free space")
 
     def _put_aside(self, error: Exception) -> None:
-        if hasattr(self, "_connection"):
-            self._connection.close()
         aside = set_aside(self.path, self._wall_ns())
         self.finding = (
             f"the history was damaged ({error}) and is now {aside.name}; "
@@ -296,12 +260,6 @@ class HistoryWriter:
     def close(self) -> None:
         """Close the file. What was folded and not flushed is folded again by the next writer."""
         self._connection.close()
-
-
-def _merged(tables: list[tuple[Ints, Cells]]) -> tuple[Ints, Cells]:
-    if len(tables) == 1:
-        return tables[0]
-    return squash(np.concatenate([keys for keys, _ in tables]), join([cells for _, cells in tables]))
 
 
 def _roll_back(connection: apsw.Connection) -> None:
