@@ -15,6 +15,7 @@ from bessai.cli import history as history_cli
 from bessai.history import HistoryWriter
 from bessai.journal import Journal, JournalReader
 from bessai.model import Quality
+from support.history_oracle import few
 from support.records import DEVICE, LAYOUT, make_record
 
 app = typer.Typer()
@@ -35,7 +36,7 @@ def data(tmp_path: Path) -> Path:
         journal.append(make_record(n, quality=quality))
     assert journal.close(60)
     reader, writer = JournalReader(tmp_path), HistoryWriter(tmp_path)
-    writer.fold_entries(reader.read(0, 60))
+    writer.fold_blocks(few(reader.blocks(0, 60), 0, 60))
     writer.flush()
     writer.close()
     reader.close()

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from bessai.history import History, HistoryWriter, query
 from bessai.journal import Journal, JournalReader
 from bessai.model import CycleRecord, Layout, Quality
-from support.history_oracle import SECOND, buckets, check, unit_of
+from support.history_oracle import SECOND, buckets, check, few, unit_of
 from support.records import DEVICE, LAYOUT, START_NS, make_event, make_record
 
 LAYOUTS = (
@@ -77,7 +77,8 @@ def test_every_answer_equals_brute_force(data: st.DataObject, story: list[CycleR
         reader, history, writer = JournalReader(directory), History(directory), HistoryWriter(directory)
         try:
             for _ in range(data.draw(st.integers(0, 5), "rounds")):
-                writer.fold_entries(reader.read(writer.folded, data.draw(st.integers(1, 60), "entries")))
+                limit = data.draw(st.integers(1, 60), "records")
+                writer.fold_blocks(few(reader.blocks(writer.folded, limit), writer.folded, limit))
                 match data.draw(st.sampled_from(["flush", "compact", "restart", "go on"]), "then"):
                     case "flush":
                         writer.flush()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,13 +16,14 @@ from typing import Any
 import pytest
 
 from bessai.history import History, HistoryError, HistoryWriter, query
-from bessai.interfaces.history_sink import HistorySink
+from bessai.interfaces.history_sink import HistorySink, last_before
 from bessai.interfaces.sink import keep_running
-from bessai.journal import Cursors, Entry, JournalReader, read_cursors
+from bessai.journal import Cursors, JournalReader, read_cursors
+from bessai.journal.block import Block
 from history.conftest import POINTS, Fill, course
 from support import history_process
 from support.history_oracle import SECOND, buckets, check
-from support.records import START_NS, make_record, wait_until
+from support.records import wait_until
 
 DAY = 86400 * SECOND
 
@@ -80,11 +82,11 @@ def test_what_was_folded_is_stored_when_it_is_told_to_end(fill: Fill, tmp_path: 
     ended = threading.Event()
 
     class Watched(JournalReader):
-        def read(self, after: int, limit: int) -> list[Entry]:
-            entries = super().read(after, limit)
-            if not entries:
+        def blocks(self, after: int, limit: int) -> list[Block]:
+            blocks = super().blocks(after, limit)
+            if not blocks:
                 ended.set()
-            return entries
+            return blocks
 
     sink = make_sink(tmp_path, period=1e9)
     sink._open_reader = lambda: Watched(tmp_path)
@@ -119,22 +121,36 @@ def test_killed_at_any_point_it_neither_loses_nor_doubles_a_sample(fill: Fill, t
     assert_equals(tmp_path, records, 10, 60, 900, 86400)
 
 
-def test_a_journal_that_was_replaced_by_an_older_one_is_followed(
-    fill: Fill, tmp_path: Path, open_writer: Callable[..., HistoryWriter]
-) -> None:
-    writer = open_writer()
-    writer.rewind(1000)
-    records = course(30)
-    fill(records)
-    sink = make_sink(tmp_path, patience=0.05)
+def test_after_a_backup_is_restored_no_record_is_lost_or_doubled(fill: Fill, tmp_path: Path) -> None:
+    records = course(60)
+    fill(records[:20])
+    shutil.copytree(tmp_path / "journal", tmp_path / "backup")
+    fill(records[20:40])
+    sink = make_sink(tmp_path)
     with running(sink):
-        wait_until(lambda: sink.status().cursor == 30)
-        fill([make_record(n, layout=POINTS) for n in range(40, 50)])
         wait_until(lambda: sink.status().cursor == 40)
-    history, reader = History(tmp_path), JournalReader(tmp_path)
-    (series,) = query(history, reader, ["soc"], START_NS, START_NS + 100 * SECOND, step=10)
-    assert series.count.tolist() == [0, 0, 0, 0, 10, 0, 0, 0, 0, 0], "only what is new was folded"
-    history.close()
+        shutil.rmtree(tmp_path / "journal")
+        (tmp_path / "backup").rename(tmp_path / "journal")
+        fill(records[40:])
+        reader = JournalReader(tmp_path)
+        wait_until(lambda: sink.status().cursor == reader.last_sequence() and sink.status().delivered == 60)
+        reader.close()
+    assert_equals(tmp_path, records, 10, 60)
+
+
+def test_the_end_of_an_epoch_is_found(fill: Fill, tmp_path: Path) -> None:
+    epochs, ends = [0], [0]
+    reader = JournalReader(tmp_path)
+    for number in range(4):
+        fill(course(10 + number * 7))
+        ends.append(reader.last_sequence())
+        epochs.append(reader.stats().epoch)
+        reader.close()
+        shutil.copytree(tmp_path / "journal", tmp_path / "copy")
+        shutil.rmtree(tmp_path / "journal")
+        (tmp_path / "copy").rename(tmp_path / "journal")
+    for epoch, end in zip(epochs, ends, strict=True):
+        assert last_before(reader, epoch + 1, reader.last_sequence()) == end
     reader.close()
 
 
@@ -145,7 +161,7 @@ def test_two_services_on_one_directory_do_not_double_a_sample(
     fill(records)
     one, other = open_writer(), open_writer()
     for writer in (one, other):
-        writer.fold_entries(reader.read(0, 100))
+        writer.fold_blocks(reader.blocks(0, 100))
     one.flush()
     with pytest.raises(HistoryError, match="written by another process too"):
         other.flush()

@@ -44,7 +44,7 @@ def test_a_damaged_database_is_set_aside_and_made_again(
     records = course(500, 20.0)
     fill(records)
     writer = open_writer()
-    writer.fold_entries(reader.read(0, 500))
+    writer.fold_blocks(reader.blocks(0, 500))
     writer.flush()
     writer.compact(everything=True)
     writer.close()
@@ -57,7 +57,7 @@ def test_a_damaged_database_is_set_aside_and_made_again(
     assert "damaged" in again.finding
     assert len(list(tmp_path.glob("history-corrupt-*.db"))) == 1
     assert again.folded == 0
-    again.fold_entries(reader.read(0, 500))
+    again.fold_blocks(reader.blocks(0, 500))
     again.flush()
     start, end = START_NS, START_NS + 10_000 * SECOND
     for series in query(history, reader, ["soc", "frequency"], start, end, step=60):
@@ -69,7 +69,7 @@ def test_damage_found_while_writing_sets_it_aside_too(
 ) -> None:
     fill(course(300, 20.0))
     writer = open_writer()
-    writer.fold_entries(reader.read(0, 300))
+    writer.fold_blocks(reader.blocks(0, 300))
     writer.flush()
     writer._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     writer.close()
@@ -94,7 +94,7 @@ def test_one_damaged_piece_costs_only_itself(
     records = course(400, 20.0)
     fill(records)
     writer = open_writer()
-    writer.fold_entries(reader.read(0, 400))
+    writer.fold_blocks(reader.blocks(0, 400))
     writer.flush()
     writer.compact(everything=True)
     writer._connection.execute(

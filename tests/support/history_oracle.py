@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 from bessai.history import Series
+from bessai.journal.block import Block
 from bessai.model import CycleRecord, Quality
 
 SECOND = 1_000_000_000
@@ -77,3 +78,14 @@ def check(series: Series, expected: dict[int, Bucket]) -> None:
             assert math.isnan(series.good[row])
     assert seen.issuperset(expected), sorted(set(expected) - seen)[:5]
     assert len(seen) == len(series.times)
+
+
+def few(blocks: Sequence[Block], after: int, limit: int) -> list[Block]:
+    """No more than `limit` records above `after`: the last block is cut."""
+    made = []
+    for block in blocks:
+        rows = min(block.count, after + limit - block.first_sequence + 1)
+        if rows > 0:
+            cut = {name: getattr(block, name)[:rows] for name in ("kinds", "wall_ns", "values", "quality")}
+            made.append(replace(block, count=rows, **cut))
+    return made

@@ -8,15 +8,17 @@ from pathlib import Path
 
 from bessai.history import History
 from bessai.interfaces.history_sink import HistorySink
-from bessai.journal import Cursors, Entry, JournalReader
+from bessai.journal import Cursors, JournalReader
+from bessai.journal.block import Block
+from support.history_oracle import few
 
 
 class Few(JournalReader):
     """Hands out few records at a time, so that there is much to interrupt."""
 
-    def read(self, after: int, limit: int) -> list[Entry]:
+    def blocks(self, after: int, limit: int) -> list[Block]:
         """See `JournalReader`."""
-        return super().read(after, min(limit, 100))
+        return few(super().blocks(after, min(limit, 100)), after, 100)
 
 
 class Hasty(HistorySink):

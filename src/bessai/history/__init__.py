@@ -1,7 +1,7 @@
 """The history: what every point was, from seconds to decades, in buckets of 10 s, 1 min, 15 min and 1 day.
 
     writer = HistoryWriter(Path("data"))                     # service plane, once
-    writer.fold_entries(reader.read(writer.folded, 512))     # into memory
+    writer.fold_blocks(reader.blocks(writer.folded, 512))    # into memory
     writer.flush()                                           # every few minutes
 
     history, journal = History(Path("data")), JournalReader(Path("data"))      # any other process

@@ -25,9 +25,10 @@ MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE state (
         one INTEGER PRIMARY KEY CHECK (one = 1),
-        sequence INTEGER NOT NULL  -- of the last record that is in the tables below
+        sequence INTEGER NOT NULL,  -- of the last record that is in the tables below
+        epoch INTEGER NOT NULL
     ) STRICT;
-    INSERT INTO state VALUES (1, 0);
+    INSERT INTO state VALUES (1, 0, 0);
     CREATE TABLE level (
         level INTEGER PRIMARY KEY,
         kept_from INTEGER  -- UTC nanoseconds; before it, chunks have been deleted. NULL: none

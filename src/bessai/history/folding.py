@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bessai.history.cells import Cells, Floats, Ints, merged, samples, squash
 from bessai.history.levels import SLOT
-from bessai.journal.entry import Entry
 from bessai.model import Layout
 
 _MOST_CELLS = 200_000
@@ -40,19 +37,6 @@ class Folding:
 
     def __init__(self) -> None:
         self.runs: list[Run] = []
-
-    def add_entries(self, entries: Sequence[Entry]) -> None:
-        """Fold entries."""
-        for _, group in groupby(entries, key=lambda entry: (entry.kind, id(entry.layout))):
-            run = list(group)
-            if run[0].kind == "cycle":
-                self.add(
-                    run[0].layout,
-                    run[-1].sequence,
-                    np.array([entry.wall_ns for entry in run], np.int64),
-                    np.array([entry.values for entry in run]),
-                    np.array([entry.quality for entry in run]),
-                )
 
     def add(
         self, layout: Layout, sequence: int, wall_ns: Ints, values: Floats, quality: NDArray[np.uint8]

@@ -13,7 +13,7 @@ from bessai.history.cells import Cells, Floats, Ints, empty, join, mean, squash
 from bessai.history.errors import HistoryError
 from bessai.history.levels import LEVELS, SECOND, SLOT
 from bessai.history.plan import RAW, RECORDS, Plan, buckets, make_plan, nice_step
-from bessai.history.raw import JournalSource, Run, after, runs, within
+from bessai.history.raw import JournalSource, Run, runs, tail, within
 from bessai.history.reader import History, Snapshot
 from bessai.journal.stats import ReaderStats
 
@@ -193,7 +193,7 @@ def _samples(stored: Snapshot, journal: JournalSource, plan: Plan, points: Seque
                 raise HistoryError(
                     "these are more records than are answered at once: ask for a shorter range"
                 )
-    found += [run.within(plan.rolled) for run in runs(after(journal, stored.sequence, TAIL), points)]
+    found += [run.within(plan.rolled) for run in tail(journal, stored.sequence, TAIL, points)]
     return found
 
 

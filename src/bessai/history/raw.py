@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from bessai.history.cells import Cells, Floats, Ints, samples
 from bessai.history.plan import Piece
+from bessai.journal.block import Block
 from bessai.journal.entry import Entry
+from bessai.journal.row import CYCLE
 from bessai.journal.stats import ReaderStats
 
 BATCH = 512
@@ -21,8 +23,8 @@ BATCH = 512
 class JournalSource(Protocol):
     """What is needed of `bessai.journal.JournalReader`."""
 
-    def read(self, after: int, limit: int) -> list[Entry]:
-        """Up to `limit` entries with a sequence above `after`, in order; fewer only at the end."""
+    def blocks(self, after: int, limit: int) -> list[Block]:
+        """Blocks with records above `after`, in order, until they hold `limit` records or the end is reached."""
         ...
 
     def read_between(self, first_ns: int | None, last_ns: int | None) -> Iterator[Entry]:
@@ -91,11 +93,21 @@ def runs(entries: Iterable[Entry], points: Sequence[str]) -> Iterator[Run]:
             )
 
 
-def after(journal: JournalSource, sequence: int, limit: int) -> Iterator[Entry]:
-    """Up to `limit` entries with a higher sequence."""
-    while limit > 0:
-        entries = journal.read(sequence, min(BATCH, limit))
-        yield from entries
-        if len(entries) < min(BATCH, limit):
-            return
-        sequence, limit = entries[-1].sequence, limit - len(entries)
+def tail(journal: JournalSource, after: int, limit: int, points: Sequence[str]) -> Iterator[Run]:
+    """The wanted points of about `limit` cycles with a higher sequence, in order."""
+    while limit > 0 and (blocks := journal.blocks(after, BATCH)):
+        for block in blocks:
+            new = block.since(after + 1)
+            cycles = new.kinds == CYCLE
+            after, limit = new.last_sequence, limit - new.count
+            if cycles.any():
+                layout = new.layout
+                yield Run(
+                    last=new.last_sequence,
+                    wall_ns=new.wall_ns[cycles],
+                    columns={
+                        name: (layout.units[i], new.values[cycles, i], new.quality[cycles, i])
+                        for name in points
+                        if (i := layout.index.get(name)) is not None
+                    },
+                )

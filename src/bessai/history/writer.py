@@ -24,7 +24,8 @@ from bessai.history.errors import DamagedChunkError, HistoryError
 from bessai.history.folding import Folding, Run
 from bessai.history.levels import CHUNK, LEVELS, Keep
 from bessai.history.room import make_room, retire
-from bessai.journal.entry import Entry
+from bessai.journal.block import Block
+from bessai.journal.row import CYCLE
 from bessai.model import Layout
 
 _LOG = logging.getLogger(__name__)
@@ -79,6 +80,8 @@ class HistoryWriter:
         try:
             self.stored = number(connection, "SELECT sequence FROM state")
             """Sequence of the last record that is stored."""
+            self.epoch = number(connection, "SELECT epoch FROM state")
+            """Epoch of the last record that is folded."""
             self._points: dict[tuple[str, str], int] = {}
             self._current: dict[str, int] = {}
             for row in connection.execute("SELECT id, name, unit FROM point ORDER BY since"):
@@ -88,12 +91,21 @@ class HistoryWriter:
             connection.close()
             raise
 
-    def fold_entries(self, entries: Sequence[Entry]) -> None:
-        """Fold entries, in order of sequence and none left out, into memory."""
-        self._folding.add_entries(entries)
-        self.waiting += len(entries)
-        if entries:
-            self.folded = entries[-1].sequence
+    def fold_blocks(self, blocks: Sequence[Block]) -> None:
+        """Fold blocks of the journal, in order and none left out, into memory; records up to `folded` are skipped."""
+        for block in blocks:
+            new = block.since(self.folded + 1)
+            cycles = new.kinds == CYCLE
+            if cycles.any():
+                self._folding.add(
+                    new.layout,
+                    new.last_sequence,
+                    new.wall_ns[cycles],
+                    new.values[cycles],
+                    new.quality[cycles],
+                )
+            self.waiting += new.count
+            self.folded, self.epoch = new.last_sequence, new.epoch
 
     def fold(
         self, layout: Layout, sequence: int, wall_ns: Ints, values: Floats, quality: NDArray[np.uint8]
@@ -114,7 +126,8 @@ class HistoryWriter:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 connection.execute(
-                    "UPDATE state SET sequence = ? WHERE sequence = ?", (self.folded, self.stored)
+                    "UPDATE state SET sequence = ?, epoch = ? WHERE sequence = ?",
+                    (self.folded, self.epoch, self.stored),
                 )
                 if connection.changes() != 1:
                     raise HistoryError(f"{self.path} is written by another process too: run one gateway only")
@@ -132,7 +145,7 @@ class HistoryWriter:
         self._folding.runs.clear()
 
     def rewind(self, sequence: int) -> None:
-        """Go on after an earlier record: the journal that follows is another one. What was folded stays.
+        """Go on after an earlier record, because others have those numbers now. What was folded stays.
 
         Raises:
             HistoryError: it could not be stored.

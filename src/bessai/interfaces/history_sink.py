@@ -8,12 +8,31 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Protocol
 
 from bessai.history import HistoryWriter, Keep
-from bessai.interfaces.sink import CursorStore, Reader, Sink
+from bessai.interfaces.sink import CursorStore, Sink
+from bessai.journal.block import Block
+from bessai.journal.stats import ReaderStats
 
 CONSUMER = "history"
 _LOG = logging.getLogger(__name__)
+
+
+class BlockReader(Protocol):
+    """What is needed of `bessai.journal.JournalReader`. Used by the thread that opened it only."""
+
+    def blocks(self, after: int, limit: int) -> list[Block]:
+        """Blocks with records above `after`, in order, until they hold `limit` records or the end is reached."""
+        ...
+
+    def stats(self) -> ReaderStats:
+        """What the journal holds. Cheap."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the files."""
+        ...
 
 
 class HistorySink(Sink):
@@ -27,13 +46,12 @@ class HistorySink(Sink):
         self,
         *,
         directory: Path,
-        open_reader: Callable[[], Reader],
+        open_reader: Callable[[], BlockReader],
         open_cursors: Callable[[], CursorStore],
         keep: Keep | None = None,
         period: float = 300.0,
         most: int = 5000,
         poll: float = 2.0,
-        patience: float = 30.0,
     ) -> None:
         """Nothing is opened yet.
 
@@ -45,13 +63,11 @@ class HistorySink(Sink):
             period: seconds between two stores; between them readers take the newest from the journal.
             most: records after which it is stored earlier, while catching up.
             poll: seconds between looks into the journal.
-            patience: seconds that a journal may end before what was folded, until that is believed.
         """
         super().__init__(CONSUMER)
         self._directory, self._keep = directory, keep
         self._open_reader, self._open_cursors = open_reader, open_cursors
-        self._period, self._most, self._poll, self._patience = period, most, poll, patience
-        self._ahead_since: float | None = None
+        self._period, self._most, self._poll = period, most, poll
 
     def run(self, stop: threading.Event) -> None:
         """Follow the journal until `stop` is set, then store. Blocks: give it a thread."""
@@ -64,13 +80,7 @@ class HistorySink(Sink):
             self.recovered()
             due = time.monotonic() + self._period
             while not stop.is_set():
-                self._check_end(reader, writer)
-                entries = reader.read(writer.folded, 512)
-                if entries:
-                    if writer.folded:
-                        self.missed += max(0, entries[-1].sequence - writer.folded - len(entries))
-                    writer.fold_entries(entries)
-                self.backlog = max(0, reader.last_sequence() - writer.folded)
+                self._fold(reader, writer)
                 if writer.waiting >= self._most or (writer.waiting and time.monotonic() >= due):
                     self._store(writer, cursors)
                     writer.compact(stop=stop.is_set)
@@ -80,6 +90,27 @@ class HistorySink(Sink):
             if writer.waiting:
                 self._store(writer, cursors)
 
+    def _fold(self, reader: BlockReader, writer: HistoryWriter) -> None:
+        held = reader.stats()
+        if held.epoch > writer.epoch > 0:
+            self._follow(held, reader, writer)
+        for block in reader.blocks(writer.folded, 512):
+            if writer.folded:
+                self.missed += max(0, block.first_sequence - writer.folded - 1)
+            writer.fold_blocks([block])
+        self.backlog = max(0, held.last_sequence - writer.folded)
+
+    def _follow(self, held: ReaderStats, reader: BlockReader, writer: HistoryWriter) -> None:
+        """Into a new epoch of the journal, as after restoring a backup: it may use numbers again."""
+        last = last_before(reader, writer.epoch + 1, held.last_sequence)
+        if last < writer.folded:
+            _LOG.warning(
+                "%s: the journal goes on from record %d, it was restored or repaired; what was folded beyond stays",
+                self.name, last,
+            )  # fmt: skip
+            writer.rewind(last)
+        writer.epoch = held.epoch
+
     def _store(self, writer: HistoryWriter, cursors: CursorStore) -> None:
         waiting = writer.waiting
         writer.flush()
@@ -88,19 +119,17 @@ class HistorySink(Sink):
         cursors.set(CONSUMER, writer.stored, force=True)
         self.recovered()
 
-    def _check_end(self, reader: Reader, writer: HistoryWriter) -> None:
-        """Go on at the end of a journal that was replaced by an older one, as after restoring a backup."""
-        last = reader.last_sequence()
-        if not 0 < last < writer.folded:
-            self._ahead_since = None
-        elif self._ahead_since is None:
-            self._ahead_since = time.monotonic()
-        elif time.monotonic() - self._ahead_since > self._patience:
-            _LOG.warning(
-                "%s: the journal ends at record %d, and %d was folded already: it was replaced by an older one; "
-                "what follows is new",
-                self.name, last, writer.folded,
-            )  # fmt: skip
-            writer.rewind(last)
-            self.cursor = last
-            self._ahead_since = None
+
+def last_before(reader: BlockReader, epoch: int, last: int) -> int:
+    """Sequence of the last record of an earlier epoch than this one."""
+    low, high = 0, last
+    while low < high:
+        middle = (low + high) // 2
+        blocks = reader.blocks(middle, 1)
+        if blocks and blocks[0].epoch < epoch:
+            low = blocks[0].last_sequence
+        elif blocks:
+            high = min(middle, blocks[0].first_sequence - 1)
+        else:
+            high = middle
+    return low
