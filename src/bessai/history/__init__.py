@@ -20,9 +20,9 @@ What it promises:
 Buckets begin at whole multiples of their length since 1970-01-01T00:00:00Z, so a day is a day of UTC.
 """
 
+from bessai.history.answer import Series, query
 from bessai.history.errors import HistoryError
 from bessai.history.levels import LEVELS, Keep
-from bessai.history.query import Series, query
 from bessai.history.reader import History, HistoryStats
 from bessai.history.writer import HistoryWriter
 

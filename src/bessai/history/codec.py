@@ -105,7 +105,8 @@ def _cells(data: _Data, keys: Ints, level: int) -> Cells:
     apart = high > low
     share = data.apart("<f4", int(apart.sum())).astype(np.float64)
     middle[apart] = np.clip(low[apart] * (1 - share) + high[apart] * share, low[apart], high[apart])
-    total[some] = middle[some] * good[some]
+    with np.errstate(over="ignore"):
+        total[some] = middle[some] * good[some]
     return Cells(count=count, good=good, total=total, low=low, high=high, last=last, slot=slot)
 
 

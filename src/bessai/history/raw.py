@@ -16,6 +16,7 @@ from bessai.journal.block import Block
 from bessai.journal.entry import Entry
 from bessai.journal.row import CYCLE
 from bessai.journal.stats import ReaderStats
+from bessai.model import Layout
 
 BATCH = 512
 
@@ -42,6 +43,7 @@ class Run:
 
     last: int
     """Sequence of the last one."""
+    layout: Layout
     wall_ns: Ints
     columns: dict[str, tuple[str | None, Floats, NDArray[np.uint8]]]
     """Of each wanted point in the layout: unit, values, quality."""
@@ -51,6 +53,7 @@ class Run:
         keep = within(self.wall_ns, pieces)
         return Run(
             last=self.last,
+            layout=self.layout,
             wall_ns=self.wall_ns[keep],
             columns={name: (unit, v[keep], q[keep]) for name, (unit, v, q) in self.columns.items()},
         )
@@ -85,6 +88,7 @@ def runs(entries: Iterable[Entry], points: Sequence[str]) -> Iterator[Run]:
             quality = np.array([entry.quality[index] for entry in run])
             yield Run(
                 last=run[-1].sequence,
+                layout=layout,
                 wall_ns=np.array([entry.wall_ns for entry in run], np.int64),
                 columns={
                     name: (layout.units[column], values[:, i], quality[:, i])
@@ -104,6 +108,7 @@ def tail(journal: JournalSource, after: int, limit: int, points: Sequence[str]) 
                 layout = new.layout
                 yield Run(
                     last=new.last_sequence,
+                    layout=layout,
                     wall_ns=new.wall_ns[cycles],
                     columns={
                         name: (layout.units[i], new.values[cycles, i], new.quality[cycles, i])

@@ -201,7 +201,7 @@ def _units(stored: Snapshot, found: Sequence[Run], points: Sequence[str]) -> dic
     """The unit of each point: what is stored, unless a newer record knows better."""
     known = stored.names()
     for run in found:
-        for name, (unit, _, _) in run.columns.items():
+        for name, unit in zip(run.layout.names, run.layout.units, strict=True):
             if name not in known or run.last > stored.sequence:
                 known[name] = unit
     for point in points:
