@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -21,6 +23,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         soak = [item for item in items if item.get_closest_marker("soak")]
         config.hook.pytest_deselected(items=soak)
         items[:] = [item for item in items if item not in soak]
+
+
+class _Shared(LoadScopeScheduling):
+    """The simulation computes without a pause: it stays on one worker, so that a core is left for tests that wait."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "simulation" if nodeid.startswith("tests/simulation/") else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Shared:
+    """Whatever `--dist` says."""
+    return _Shared(config, log)
 
 
 @pytest.fixture(autouse=True)
