@@ -131,7 +131,7 @@ def stats(as_json: AsJson = False, data_dir: Path = DATA_DIR) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(show_header=False, box=None, title=str(data_dir / "journal.db"), title_justify="left")
+    table = Table(show_header=False, box=None, title=str(data_dir / "journal"), title_justify="left")
     rows = {
         "records": f"{held.records}  (sequence {held.first_sequence} to {held.last_sequence})",
         "from": time_text(held.first_wall_ns) if held.records else "-",
@@ -186,7 +186,7 @@ def _human(entry: Entry) -> Text:
 
 @contextmanager
 def _reader(data_dir: Path) -> Iterator[JournalReader]:
-    if not (data_dir / "journal.db").exists():
+    if not (data_dir / "journal").is_dir():
         fail(
             f"there is no journal in {data_dir}: start the gateway, or name its --data-dir", code=_NO_JOURNAL
         )

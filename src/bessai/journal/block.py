@@ -1,0 +1,324 @@
+"""Many records as few bytes, and back.
+
+A block holds records of one layout, and events between them. It is a byte of format, the length of its content, and
+the content deflated: a head, the forms (see `forms`), a table of times and kinds with a row a record, and with a row a
+cycle the values, the qualities and the ages (see `columns`).
+"""
+
+from __future__ import annotations
+
+import itertools
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bessai.journal.cells import get_cells, put_cells
+from bessai.journal.columns import MOST_CELLS, Doubles, Integers, Source, get, get_doubles, put, put_doubles
+from bessai.journal.entry import Entry
+from bessai.journal.errors import DamagedRecordError, JournalError
+from bessai.journal.forms import PARTS, Forms, blanks, filled
+from bessai.journal.row import CYCLE, FED, VERIFIED, Row
+from bessai.model import Event, Layout, Quality, Severity
+
+FORMAT = 2
+"""Format of a block, its first byte. Format 1 was a single record."""
+MOST_ROWS = 1 << 16
+"""Records of a block."""
+
+_Number = TypeVar("_Number", bound=np.generic)
+
+_OUTER = struct.Struct("<BI")
+_HEAD = struct.Struct("<IIIII")
+_MOST_RATIO = 1100  # deflate gives at most 1032 bytes for one
+_WIDE = 1 << 16
+_FLAGS = 3  # bits
+_FEW = 4  # sets of forms on fewer rows than this share one list of numbers
+_NO_COLUMNS = Layout((), ())
+_NO_VALUES, _NO_QUALITY, _NO_AGES = np.zeros(0, np.float64), np.zeros(0, np.uint8), np.zeros(0, np.float32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Block:
+    """Decoded records of one layout, by columns. R records, C columns; event rows have no values."""
+
+    first_sequence: int
+    epoch: int
+    layout: Layout
+    device: Mapping[str, str]
+    count: int
+    kinds: NDArray[np.uint8]
+    """[R] 1 for a cycle, 0 for an event that belongs to none."""
+    wall_ns: Integers
+    """[R] UTC nanoseconds of the tick, or of the event."""
+    cycles: Integers
+    """[R] number of the cycle, 0 for events."""
+    values: Doubles
+    """[R, C] NaN in event rows."""
+    quality: NDArray[np.uint8]
+    """[R, C] MISSING in event rows."""
+    ages: NDArray[np.float32]
+    """[R, C] seconds between measurement and `wall_ns`, NaN where never measured."""
+    _flags: Integers = field(repr=False)
+    _series: Doubles = field(repr=False)
+    _columns: Integers = field(repr=False)
+    _forms: Sequence[Forms] = field(repr=False)
+    _numbers: Sequence[Sequence[float]] = field(repr=False)
+
+    @property
+    def last_sequence(self) -> int:
+        """Sequence of the last record."""
+        return self.first_sequence + self.count - 1
+
+    def since(self, sequence: int) -> Block:
+        """Without the records before `sequence`."""
+        n = sequence - self.first_sequence
+        if n <= 0:
+            return self
+        rows = {
+            name: getattr(self, name)[n:]
+            for name in ("kinds", "wall_ns", "cycles", "values", "quality", "ages",
+                         "_flags", "_series", "_forms", "_numbers")
+        }  # fmt: skip
+        return replace(self, first_sequence=sequence, count=self.count - n, **rows)
+
+    def entries(self, after: int = 0) -> list[Entry]:
+        """The records with a sequence above `after`."""
+        return [self._entry(i) for i in range(max(0, after + 1 - self.first_sequence), self.count)]
+
+    def rows(self) -> list[Row]:
+        """The records as they were, to pack them again with others."""
+        times = -self._series[:, self._columns]
+        rows = []
+        for i, (wall_ns, flags, cycle) in enumerate(
+            zip(self.wall_ns.tolist(), self._flags.tolist(), self.cycles.tolist(), strict=True)
+        ):
+            end = None if flags & CYCLE else 0
+            forms, numbers = self._forms[i], self._numbers[i]
+            rows.append(
+                Row(
+                    wall_ns=wall_ns,
+                    flags=flags,
+                    cycle=cycle,
+                    events=len(blanks(forms[-1])[0]) if forms[-1] != "[]" else 0,
+                    values=self.values[i, :end],
+                    quality=self.quality[i, :end],
+                    times=times[i, :end],
+                    forms=forms,
+                    numbers=numbers,
+                )
+            )
+        return rows
+
+    def _entry(self, i: int) -> Entry:
+        flags, numbers = int(self._flags[i]), iter(self._numbers[i])
+        cycle = bool(flags & CYCLE)
+        told: dict[str, Any] = {
+            part: filled(form, numbers) for part, form in zip(PARTS, self._forms[i], strict=True)
+        }
+        told["events"] = _events(told["events"])
+        return Entry(
+            sequence=self.first_sequence + i,
+            epoch=self.epoch,
+            kind="cycle" if cycle else "event",
+            wall_ns=int(self.wall_ns[i]),
+            layout=self.layout if cycle else _NO_COLUMNS,
+            values=self.values[i] if cycle else _NO_VALUES,
+            quality=self.quality[i] if cycle else _NO_QUALITY,
+            ages=self.ages[i] if cycle else _NO_AGES,
+            device=self.device,
+            cycle=int(self.cycles[i]),
+            verified=bool(flags & VERIFIED),
+            fed=bool(flags & FED),
+            **told,
+        )
+
+
+def pack(rows: Sequence[Row], *, level: int = 1) -> bytes:
+    """The bytes of records of one layout, events anywhere between them.
+
+    Args:
+        rows: at least one, at most `MOST_ROWS`, with at most `MOST_CELLS` cells together.
+        level: of deflate. From 2 on, the best scale of every column is searched for, too, not only guessed from
+            the block before.
+
+    Raises:
+        ValueError: too many rows or cells, or cycles with different numbers of columns.
+    """
+    cycles = [row for row in rows if row.flags & CYCLE]
+    cells = cycles[0].cells if cycles else 0
+    if any(row.cells != cells for row in cycles):
+        raise ValueError("the records of a block have different numbers of columns")
+    if not 0 < len(rows) <= MOST_ROWS or len(cycles) * cells > MOST_CELLS:
+        raise ValueError(f"a block cannot hold {len(rows)} records of {cells} columns")
+
+    known: dict[Forms, int] = {}
+    sets = [known.setdefault(row.forms, len(known)) for row in rows]
+    texts = {text: i for i, text in enumerate(dict.fromkeys(itertools.chain.from_iterable(known)))}
+    encoded = [text.encode() for text in texts]
+    out = [_HEAD.pack(len(rows), len(cycles), cells, len(known), len(texts))]
+    out.append(np.array([len(text) for text in encoded], "<u4").tobytes())
+    out.append(np.array([[texts[text] for text in forms] for forms in known], "<u4").tobytes())
+    out += encoded
+    lines = [
+        (row.wall_ns, row.flags | number << _FLAGS, row.cycle) for row, number in zip(rows, sets, strict=True)
+    ]
+    put(out, np.array(lines, np.int64))
+    _put_numbers(out, rows, sets, len(known), thorough=level > 1)
+    if cycles:
+        put_cells(out, cycles, thorough=level > 1)
+    length = sum(map(len, out))
+    # in a wide block there is little to find beside runs, and looking for it takes most of the time
+    strategy = zlib.Z_RLE if level == 1 and length > _WIDE else zlib.Z_DEFAULT_STRATEGY
+    deflate = zlib.compressobj(level, zlib.DEFLATED, -15, zlib.DEF_MEM_LEVEL, strategy)
+    packed = [deflate.compress(part) for part in out]
+    return b"".join((_OUTER.pack(FORMAT, length), *packed, deflate.flush()))
+
+
+def unpack(
+    data: bytes, *, first_sequence: int, epoch: int, layout: Layout, device: Mapping[str, str]
+) -> Block:
+    """The block behind the bytes of `pack`.
+
+    Raises:
+        JournalError: the block was written by a newer version.
+        DamagedRecordError: the bytes are not what was written.
+    """
+    if data and data[0] > FORMAT:
+        raise JournalError(
+            f"the block of record {first_sequence} has format {data[0]}, this version reads {FORMAT}: "
+            "read the journal with the version that wrote it, or a newer one"
+        )
+    try:
+        return _block(Source(_inflated(data)), first_sequence, epoch, layout, device)
+    except (
+        zlib.error,
+        struct.error,
+        ValueError,
+        TypeError,
+        LookupError,
+        OverflowError,
+        RecursionError,
+    ) as error:
+        raise DamagedRecordError(f"the block of record {first_sequence} is damaged ({error})") from error
+
+
+def _inflated(data: bytes) -> bytes:
+    form, length = _OUTER.unpack_from(data)
+    if form != FORMAT or length > _MOST_RATIO * len(data):
+        raise DamagedRecordError("its head is not one")
+    inflate = zlib.decompressobj(-15)
+    content = inflate.decompress(data[_OUTER.size :], length + 1)
+    if len(content) != length or not inflate.eof or inflate.unused_data:
+        raise DamagedRecordError(f"{len(content)} bytes came out, {length} were packed")
+    return content
+
+
+def _block(
+    source: Source, first_sequence: int, epoch: int, layout: Layout, device: Mapping[str, str]
+) -> Block:
+    count, cycle_count, cells, set_count, text_count = _HEAD.unpack(source.take(_HEAD.size))
+    if not 0 < count <= MOST_ROWS or cycle_count > count or set_count > count or text_count > 5 * set_count:
+        raise DamagedRecordError("its counts cannot be")
+    if cycle_count and cells != len(layout):
+        raise DamagedRecordError(f"it has {cells} columns, its layout {len(layout)}")
+    sizes, table = source.counts(text_count), source.counts(set_count * len(PARTS)).reshape(-1, len(PARTS))
+    texts = [source.take(size).decode() for size in sizes.tolist()]
+    wall_ns, kinds, cycles = get(source, count, 3).T
+    flags, sets = kinds & (1 << _FLAGS) - 1, kinds >> _FLAGS
+    rows = np.flatnonzero(flags & CYCLE)
+    if (
+        len(rows) != cycle_count
+        or (sets < 0).any()
+        or (sets >= set_count).any()
+        or (table >= text_count).any()
+    ):
+        raise DamagedRecordError("its rows are not what its head says")
+    blank_counts = {
+        place: _checked(place[0], texts[place[1]]) for line in table.tolist() for place in enumerate(line)
+    }
+    widths = [sum(blank_counts[place] for place in enumerate(line)) for line in table.tolist()]
+    forms: list[Forms] = [
+        (texts[a], texts[b], texts[c], texts[d], texts[e]) for a, b, c, d, e in table.tolist()
+    ]
+    numbers = _get_numbers(source, sets, widths)
+    found = get_cells(source, cycle_count, len(layout) if cycle_count else 0)
+    source.end()
+    values, quality, series = found.values, found.quality, found.series
+    if cycle_count < count:
+        values = _spread(values, rows, count, np.nan)
+        quality = _spread(quality, rows, count, Quality.MISSING)
+        series = _spread(series, rows, count, np.nan)
+    return Block(
+        first_sequence=first_sequence,
+        epoch=epoch,
+        layout=layout,
+        device=device,
+        count=count,
+        kinds=(flags & CYCLE).astype(np.uint8),
+        wall_ns=wall_ns,
+        cycles=cycles,
+        values=values,
+        quality=quality,
+        ages=series.astype(np.float32)[:, found.column_series],
+        _flags=flags,
+        _series=series,
+        _columns=found.column_series,
+        _forms=[forms[i] for i in sets.tolist()],
+        _numbers=numbers,
+    )
+
+
+def _put_numbers(
+    out: list[bytes], rows: Sequence[Row], sets: Sequence[int], set_count: int, *, thorough: bool
+) -> None:
+    members: list[list[Sequence[float]]] = [[] for _ in range(set_count)]
+    for row, number in zip(rows, sets, strict=True):
+        members[number].append(row.numbers)
+    few: list[float] = []
+    for numbers in members:
+        if len(numbers) < _FEW:
+            few += itertools.chain.from_iterable(numbers)
+        else:
+            put_doubles(out, np.array(numbers, np.float64), "many", thorough=thorough)
+    put_doubles(out, np.array([few], np.float64), "few", thorough=thorough)
+
+
+def _get_numbers(source: Source, sets: Integers, widths: Sequence[int]) -> list[Sequence[float]]:
+    numbers: list[Sequence[float]] = [()] * len(sets)
+    members = [np.flatnonzero(sets == number).tolist() for number in range(len(widths))]
+    few = []
+    for places, width in zip(members, widths, strict=True):
+        if len(places) < _FEW:
+            few += [(place, width) for place in places]
+            continue
+        for place, line in zip(places, get_doubles(source, len(places), width).tolist(), strict=True):
+            numbers[place] = line
+    left = iter(get_doubles(source, 1, sum(width for _, width in few))[0].tolist())
+    for place, width in few:
+        numbers[place] = list(itertools.islice(left, width))
+    return numbers
+
+
+def _checked(part: int, form: str) -> int:
+    """How many blanks a form has. Raises ValueError, TypeError, LookupError or RecursionError when it is none."""
+    told, count = blanks(form)
+    if PARTS[part] == "events":
+        _events(told)
+    elif not isinstance(told, dict) and not (PARTS[part] == "outcome" and told is None):
+        raise DamagedRecordError(f"its {PARTS[part]} is not one")
+    return count
+
+
+def _events(told: Sequence[Mapping[str, Any]]) -> tuple[Event, ...]:
+    return tuple([Event(**{**event, "severity": Severity(event["severity"])}) for event in told])
+
+
+def _spread(part: NDArray[_Number], rows: Integers, count: int, filler: float) -> NDArray[_Number]:
+    whole = np.full((count, part.shape[1]), filler, part.dtype)
+    whole[rows] = part
+    return whole
