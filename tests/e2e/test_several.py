@@ -43,9 +43,7 @@ async def gateway_of(folder: Path) -> AsyncIterator[tuple[TwinSite, GatewayProce
     simulation, buses = from_site(load_site(source).devices, seed=3, port=0, soc=SOC)
     async with simulation:
         simulated_file(source, target, {endpoint: bus.endpoint for endpoint, bus in buses.items()})
-        with GatewayProcess(
-            folder / "data", SITE_FILE=str(target), INVERTER_IP="", CYCLE_TIME="0.5"
-        ) as gateway:
+        with GatewayProcess(folder / "data", SITE_FILE=str(target), INVERTER_IP="") as gateway:
             await gateway.until(lambda s: set(states(s)) <= {"normal", "derated"})
             yield simulation, gateway
 

