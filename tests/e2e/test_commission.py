@@ -59,7 +59,11 @@ def test_the_twin_falls_back_by_itself(tmp_path: Path) -> None:
     async def run() -> None:
         async with TwinServer(load_profile(path), seed=3) as twin:
             with GatewayProcess(
-                tmp_path / "data", INVERTER_PORT=str(twin.port), DRIVER_PROFILE_PATH=str(path)
+                tmp_path / "data",
+                INVERTER_PORT=str(twin.port),
+                DRIVER_PROFILE_PATH=str(path),
+                CYCLE_TIME="0.5",
+                WATCHDOG_TIMEOUT="2",
             ) as gateway:
                 await gateway.until(_ready)
                 done = await asyncio.to_thread(
