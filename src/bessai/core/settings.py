@@ -105,6 +105,13 @@ class Settings(BaseSettings):
     min_off_time: float = Field(
         default=0.0, ge=0, le=3600, description="Seconds of zero power before power flows again."
     )
+    report_file: Path | None = Field(
+        default=None,
+        description="Which points leave the site when (YAML); unset: every point in every record.",
+    )
+    publish_format: Literal["records", "batch"] = Field(
+        default="records", description="records: a message a record. batch: many in one, for slow links."
+    )
     schedule_file: Path | None = Field(default=None, description="Schedule of power (CSV or JSON).")
     black_box_before: float = Field(
         default=120.0, ge=10, le=3600, description="Seconds kept before an event, at full rate."
@@ -122,6 +129,21 @@ class Settings(BaseSettings):
     )
     pubsub_emulator_host: str | None = Field(
         default=None, description="host:port of a Pub/Sub emulator, for tests."
+    )
+    pubsub_compression: Literal["gzip", "none"] = Field(
+        default="gzip", description="Compression of what is published to Pub/Sub."
+    )
+    pubsub_max_records_per_second: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Most records a second to Pub/Sub; unset: as fast as it takes them.",
+    )
+    pubsub_max_bytes_per_second: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Most bytes a second to Pub/Sub, before compression; unset: as fast as it takes them.",
     )
     otel_exporter_otlp_endpoint: str = Field(
         default="http://otel-collector:4317", description="OTLP (gRPC) endpoint of the collector."
