@@ -59,8 +59,11 @@ def _main() -> None:
             arrivals: dict[str, float] = {}
             if above < 1 << 62:
                 for message in server.messages:
-                    if int(message.attributes["sequence"]) > above:
-                        arrivals.setdefault(message.attributes["sequence"], message.arrival)
+                    first = int(message.attributes["sequence"])
+                    for number in range(
+                        max(first, above + 1), int(message.attributes.get("last", first)) + 1
+                    ):
+                        arrivals.setdefault(str(number), message.arrival)
             print(json.dumps({"count": count, "arrivals": arrivals}), flush=True)
 
 

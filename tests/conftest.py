@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from xdist.remote import Producer
-from xdist.scheduler import LoadScopeScheduling
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -25,7 +24,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in soak]
 
 
-class _Shared(LoadScopeScheduling):
+class _Shared(LoadScopeScheduling):  # type: ignore[misc]
     """The simulation computes without a pause: it stays on one worker, so that a core is left for tests that wait."""
 
     def _split_scope(self, nodeid: str) -> str:
@@ -33,7 +32,7 @@ class _Shared(LoadScopeScheduling):
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Shared:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _Shared:
     """Whatever `--dist` says."""
     return _Shared(config, log)
 
