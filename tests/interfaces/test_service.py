@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +21,7 @@ from bessai.interfaces.service import Service, report
 from bessai.interfaces.settings import PubSubSettings, ServiceSettings
 from bessai.interfaces.sink import Off, Sink
 from bessai.journal import Cursors, Journal, JournalReader
+from support.answering_socket import AnsweringSocket
 from support.entries import LAYOUT, cycle_record
 from support.fake_pubsub import FakePubSub
 from support.otlp_receiver import OtlpReceiver
@@ -59,24 +58,15 @@ class ControlPlane:
     def __init__(self, path: Path) -> None:
         self.requests: list[dict[str, Any]] = []
         self.heard = threading.Event()
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(path))
-        self._listener.listen()
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._socket = AnsweringSocket(path, self._hear)
 
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with connection, connection.makefile("rb") as lines:
-                self.requests.append(json.loads(lines.readline()))
-                connection.sendall(b'{"ok": true}\n')
-                self.heard.set()
+    def _hear(self, message: dict[str, Any]) -> dict[str, Any]:
+        self.requests.append(message)
+        self.heard.set()
+        return {"ok": True}
 
     def close(self) -> None:
-        self._listener.close()
+        self._socket.close()
 
 
 @pytest.fixture
