@@ -28,6 +28,19 @@ def default_data_dir() -> Path:
         fail(*error.problems)
 
 
+def given_megabytes(name: str, default: int) -> int:
+    """Bytes of a setting that counts in MB; exits when it is no number."""
+    from bessai.core.settings import SettingsError, given_value
+
+    try:
+        text = given_value(name) or str(default)
+    except SettingsError as error:
+        fail(*error.problems)
+    if not text.strip().isdecimal() or int(text) < 1:
+        fail(f"{name}={text}: give a number of MB, for example {default}")
+    return int(text) << 20
+
+
 DATA_DIR = typer.Option(
     default_factory=default_data_dir, show_default="DATA_DIR, else data",
     help="Where the gateway keeps its journal and socket.",

@@ -17,9 +17,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bessai.cli.common import DATA_DIR, fail, moment
-from bessai.cli.export import LABELS, line, time_text, write_jsonl, write_parquet
-from bessai.journal import Entry, JournalError, JournalReader, read_cursors
+from bessai.cli import journal_care
+from bessai.cli.common import DATA_DIR, fail, given_megabytes, moment
+from bessai.cli.export import LABELS, Lines, time_text, write_jsonl, write_parquet
+from bessai.cli.progress import Quiet, progress
+from bessai.journal import Entry, JournalError, JournalReader, Progress
+from bessai.journal.cursors import read_progress
+from bessai.journal.outlook import Outlook, outlook
 from bessai.model import Quality, Severity
 
 if TYPE_CHECKING:
@@ -39,8 +43,12 @@ class Format(Enum):
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 app = typer.Typer(
-    no_args_is_help=True, help="Look at, export and measure the durable log of cycles and events."
+    no_args_is_help=True,
+    help="Look at, check, mend, copy and export the durable log of cycles and events.\n\n"
+    "Exit codes: 0 done; 1 something is damaged; 2 wrong input, or it cannot be done; 3 there is no journal "
+    "that can be read.",
 )
+journal_care.register(app)
 
 
 def register(parent: typer.Typer) -> None:
@@ -89,6 +97,7 @@ def export(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File; standard output without it.")
     ] = None,
+    quiet: Quiet = False,
     data_dir: Path = DATA_DIR,
 ) -> None:
     """Write entries to a file. The file appears only once it is complete."""
@@ -103,16 +112,16 @@ def export(
         _require_pyarrow()
         if output is None and sys.stdout.isatty():
             fail("parquet is not for a terminal: add --output FILE, or redirect the output")
-    with _reader(data_dir) as reader:
+    with _reader(data_dir) as reader, progress("exporting", quiet=quiet) as tick:
         if output is None and format is Format.JSONL:
-            write_jsonl(reader, first_ns, last_ns, sys.stdout)
+            write_jsonl(reader, first_ns, last_ns, sys.stdout, tick)
             return
         with _whole_file(output) if output else _to_standard_output() as path:
             if format is Format.PARQUET:
-                rows, what = write_parquet(reader, first_ns, last_ns, path), "cycles"
+                rows, what = write_parquet(reader, first_ns, last_ns, path, tick), "cycles"
             else:
                 with path.open("w", encoding="utf-8") as file:
-                    rows, what = write_jsonl(reader, first_ns, last_ns, file), "entries"
+                    rows, what = write_jsonl(reader, first_ns, last_ns, file, tick), "entries"
     if output is not None:
         typer.echo(f"{output}: {rows} {what}", err=True)
 
@@ -120,11 +129,18 @@ def export(
 @app.command()
 def stats(as_json: AsJson = False, data_dir: Path = DATA_DIR) -> None:
     """How much the journal holds, what it dropped, and how far its readers are."""
+    bound = given_megabytes("JOURNAL_MAX_MB", 1024)
     with _reader(data_dir) as reader:
         held = reader.stats()
-    cursors = read_cursors(data_dir)
+        cursors, taken = read_progress(data_dir), outlook(data_dir)
+    left = None if not taken.bytes_a_day else max(0.0, bound - held.size_bytes) / taken.bytes_a_day
     if as_json:
-        typer.echo(json.dumps({**asdict(held), "cursors": cursors}))
+        told = {
+            **asdict(held), **asdict(taken), "max_bytes": bound, "days_until_full": left,
+            "cursors": {name: held.floor for name, held in cursors.items()},
+            "gaps": {name: _gaps(held) for name, held in cursors.items()},
+        }  # fmt: skip
+        typer.echo(json.dumps(told))
         return
     from rich.console import Console
     from rich.table import Table
@@ -132,23 +148,44 @@ def stats(as_json: AsJson = False, data_dir: Path = DATA_DIR) -> None:
     table = Table(show_header=False, box=None, title=str(data_dir / "journal"), title_justify="left")
     rows = {
         "records": f"{held.records}  (sequence {held.first_sequence} to {held.last_sequence})",
+        "epoch": str(held.epoch),
         "from": time_text(held.first_wall_ns) if held.records else "-",
         "to": time_text(held.last_wall_ns) if held.records else "-",
-        "size": f"{held.size_bytes / 1e6:.1f} MB",
+        "size": f"{held.size_bytes / 1e6:.1f} MB of {bound / 1e6:.0f} MB",
+        **_outlook_rows(taken, left, bound),
         "dropped for space": str(held.dropped_space),
         "dropped from the queue": str(held.dropped_queue),
         "events lost with them": str(held.dropped_events),
+        "lost by damage": str(held.lost),
+        "numbers left out": str(held.skipped),
     }
-    for consumer, sequence in cursors.items():
-        rows[f"reader {consumer}"] = f"at {sequence}, {max(0, held.last_sequence - sequence)} behind"
+    for consumer, progress_ in cursors.items():
+        behind = max(0, held.last_sequence - progress_.floor)
+        gaps = "".join(f", {low} to {high} still to do" for low, high in _gaps(progress_))
+        rows[f"reader {consumer}"] = f"at {progress_.floor}, {behind} behind{gaps}"
     for name, value in rows.items():
         table.add_row(name, value)
     Console().print(table, markup=False)
 
 
+def _gaps(progress: Progress) -> list[tuple[int, int]]:
+    """What a consumer has left out below the newest record that it is done with."""
+    edges = [progress.floor, *(high for _, high in progress.ranges)]
+    return [(edge + 1, low - 1) for edge, (low, _) in zip(edges, progress.ranges, strict=False)]
+
+
+def _outlook_rows(taken: Outlook, left: float | None, bound: int) -> dict[str, str]:
+    if taken.bytes_a_record is None or left is None or not taken.bytes_a_day:
+        return {"bytes a record": "not known before 8 MB are full"}
+    return {
+        "bytes a record": f"{taken.bytes_a_record:.1f}",
+        "days until it is full": f"{left:.1f}  (then it holds the newest {bound / taken.bytes_a_day:.1f} days)",
+    }
+
+
 def _print(entries: list[Entry], as_json: bool) -> None:
     if as_json:
-        sys.stdout.write("".join(map(line, entries)))
+        sys.stdout.write("".join(map(Lines().line, entries)))
     elif entries:
         from rich.console import Console
 

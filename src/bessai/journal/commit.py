@@ -60,8 +60,7 @@ class CommitFile:
 
     def write(self, commit: Commit) -> None:
         """Show a new state. Raises OSError."""
-        body = _BODY.pack(_MAGIC, *astuple(commit))
-        self._file.write(0, body + zlib.crc32(body).to_bytes(4, "little"))
+        self._file.write(0, packed(commit))
 
     def read(self) -> Commit | None:
         """The state; None when it was never written, or is damaged. Raises OSError."""
@@ -86,6 +85,12 @@ class CommitFile:
     def close(self) -> None:
         """Let go of it."""
         self._file.close()
+
+
+def packed(commit: Commit) -> bytes:
+    """A state as it stands in the file."""
+    body = _BODY.pack(_MAGIC, *astuple(commit))
+    return body + zlib.crc32(body).to_bytes(4, "little")
 
 
 def read_commit(disk: Disk, directory: Path) -> Commit | None:

@@ -131,6 +131,31 @@ class Cursors:
             held[0].close()
 
 
+def file_of(consumer: str, progress: Progress) -> tuple[str, bytes]:
+    """The name and the content of a new cursor's file."""
+    return f"{consumer}{_SUFFIX}", (bytes(_PLACE) + _pack(1, progress)).ljust(2 * _PLACE, b"\0")
+
+
+def read_progress(directory: Path, *, disk: Disk | None = None) -> dict[str, Progress]:
+    """What every consumer is done with, read without changing a file. Raises JournalError."""
+    cursors = Cursors(directory, disk=disk)
+    return {name: cursors.progress(name) for name in cursors._names()}
+
+
+def damaged_cursors(directory: Path, disk: Disk) -> list[str]:
+    """Names of the files that hold no state and are not new either. Raises OSError."""
+    damaged = []
+    for name in sorted(disk.names(directory / DIRECTORY)):
+        if name.endswith(_SUFFIX):
+            file = disk.open(directory / DIRECTORY / name)
+            try:
+                if not _newest(file)[0] and any(file.read(0, 2 * _PLACE)):
+                    damaged.append(name)
+            finally:
+                file.close()
+    return damaged
+
+
 def read_cursors(directory: Path, *, disk: Disk | None = None) -> dict[str, int]:
     """Every cursor, read without creating or changing a file; empty when they cannot be read."""
     try:

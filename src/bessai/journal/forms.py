@@ -95,6 +95,13 @@ def _form(shape: Hashable, whole: Any, numbers: list[float], found: Iterable[flo
     return form
 
 
+def form_of(tree: Any, numbers: list[float]) -> str:
+    """The form of any plain data; its numbers are appended."""
+    form, found = _split(tree)
+    numbers += found
+    return form
+
+
 def _split(tree: Any) -> tuple[str, list[float]]:
     """The form of plain data, and its numbers."""
     numbers: list[float] = []

@@ -54,6 +54,10 @@ class Layouts:
             self._known[key] = layout_from_json(zlib.decompress(text).decode())
         return self._known[key]
 
+    def damaged(self, key: bytes) -> list[str]:
+        """Names of the copies that are missing or damaged."""
+        return [self._name(key, copy) for copy in _COPIES if self._read(key, copy) is None]
+
     def keep(self, keys: set[bytes]) -> None:
         """Make both copies of these whole, as far as one is left, and remove all others. Raises OSError."""
         for key in keys:

@@ -41,3 +41,20 @@ def lock_directory(directory: Path) -> int:
     except OSError:
         pass  # a full disk; the number is for people only
     return handle
+
+
+def in_use(directory: Path) -> bool:
+    """True when a gateway holds the lock of the directory, or nobody can tell."""
+    try:
+        handle = os.open(directory / "journal.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False

@@ -103,6 +103,11 @@ class Log:
         t = self.totals
         return max(0, self.last_sequence - t.held - t.space - t.skipped)
 
+    @property
+    def most_bytes(self) -> int:
+        """The largest block that a commit takes."""
+        return self._wal.capacity - BLOCK
+
     def size_bytes(self) -> int:
         """Bytes of all files."""
         return self._wal.size + COMMIT_BYTES + self.shelf.size + self.layouts.size
@@ -156,16 +161,25 @@ class Log:
             self.last_sequence = sequence
             self._note(totals)
 
-    def unchecked(self) -> list[int]:
-        """The sealed segments, oldest first: what `scrub` takes."""
-        return self.shelf.sealed(COLD)
+    def renew(self, epoch: int) -> None:
+        """Begin a new epoch, at least `epoch` and above every one so far, durably. Raises OSError."""
+        self.epoch = max(epoch, self.epoch + 1)
+        self._note(self._with())
 
-    def scrub(self, first: int) -> None:
+    def roll(self) -> None:
+        """Move all of the write-ahead log to segments; what is damaged in it is left behind. Raises OSError."""
+        self._roll()
+
+    def unchecked(self, kind: str = COLD) -> list[int]:
+        """The sealed segments, oldest first: what `scrub` takes."""
+        return self.shelf.sealed(kind)
+
+    def scrub(self, first: int, kind: str = COLD) -> None:
         """Check a sealed segment; when a part of it is damaged, write it anew without. Raises OSError."""
-        if first not in self.shelf.sealed(COLD):
+        if first not in self.shelf.sealed(kind):
             return
         before = self.shelf.records
-        if (lost := self.shelf.repair(first)) is None:
+        if (lost := self.shelf.repair(first, kind)) is None:
             return
         self.findings += lost
         self._note(self._with(held=self.totals.held + self.shelf.records - before))

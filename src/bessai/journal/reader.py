@@ -79,9 +79,15 @@ class JournalReader:
         Reads block by block: memory stays small, however long the range is.
         """
         span = (_EVER[0] if first_ns is None else first_ns, _EVER[1] if last_ns is None else last_ns)
+        for block in self.blocks_between(first_ns, last_ns):
+            yield from (entry for entry in block.entries() if span[0] <= entry.wall_ns <= span[1])
+
+    def blocks_between(self, first_ns: int | None, last_ns: int | None) -> Iterator[Block]:
+        """Blocks that may hold records of `read_between`, in order; each record once, some outside the range."""
+        span = (_EVER[0] if first_ns is None else first_ns, _EVER[1] if last_ns is None else last_ns)
         after = 0
         while (block := self._next(after, span)) is not None:
-            yield from (entry for entry in block.entries(after) if span[0] <= entry.wall_ns <= span[1])
+            yield block.since(after + 1)
             after = block.last_sequence
 
     def first_sequence(self) -> int:
@@ -112,6 +118,7 @@ class JournalReader:
             dropped_queue=totals.queue,
             dropped_space=totals.space,
             dropped_events=totals.events,
+            skipped=totals.skipped,
             lost=max(0, last - totals.held - totals.space - totals.skipped),
             epoch=epoch,
             first_wall_ns=first.frame.wall_min if first else 0,

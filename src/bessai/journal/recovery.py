@@ -54,6 +54,8 @@ def recover(disk: Disk, directory: Path, *, wal_bytes: int, now_ms: int) -> Reco
     wal = Wal(disk, path, wal_bytes)
     try:
         shelf = Shelf(disk, path)
+        if seen is not None:
+            wal.leave_out(seen.generation, seen.offset)
         totals, epoch = _newest(wal, shelf)
         _drop_what_was_dropped(shelf, totals)
         findings = _settle_segments(wal, shelf)
@@ -88,7 +90,7 @@ def _settle_segments(wal: Wal, shelf: Shelf) -> list[Finding]:
     for first in sealed[:-1]:
         if not shelf.summary(COLD, first).sealed:
             findings += shelf.repair(first) or ()
-    if wal.frames and not wal.broken:
+    if wal.frames and not wal.broken and not wal.shortened:
         shelf.cut(wal.frames[0].first)
         return findings
     # The copies beyond the start of a damaged log may be all that is left of its records.

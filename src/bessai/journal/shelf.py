@@ -141,6 +141,11 @@ class Shelf:
             self.active.close()
             self.active = None
 
+    def seal_all(self) -> None:
+        """End both segments that grow, durably. Raises OSError."""
+        self.seal()
+        self._end_kept()
+
     def sync(self) -> None:
         """Make all of the active segment durable. Raises OSError."""
         if self.active is not None:
@@ -255,24 +260,28 @@ class Shelf:
 
     # --- damage
 
-    def repair(self, first: int) -> list[Finding] | None:
-        """Check a sealed cold segment; write it anew without what is damaged. None when it is sound. Raises OSError."""
-        checked, sealed = list(self._checked(COLD, first)), self._summaries[COLD, first].sealed
+    def repair(self, first: int, kind: str = COLD) -> list[Finding] | None:
+        """Check a sealed segment; write it anew without what is damaged. None when it is sound.
+
+        Raises OSError.
+        """
+        checked = list(self._checked(kind, first))
+        sealed = self._summaries[kind, first].sealed and self.index(kind, first).sealed
         if all(valid for _, valid in checked) and sealed:
             return None
         sound = [frame for frame, valid in checked if valid]
-        path = self._directory / name_of(COLD, first)
+        path = self._directory / name_of(kind, first)
         what = f"a damaged part of {path.name}"
-        if sealed:
+        if sealed or kind == KEPT:
             lost = [Finding(f.first, f.last, what) for f, valid in checked if not valid]
         else:
             lost = [Finding(low, high, what) for low, high in _gaps(first, sound, self._next(first))]
         if not sound:
-            self.remove(COLD, first)
+            self.remove(kind, first)
             return lost
-        new = SegmentWriter(self._disk, self._directory, COLD, first, name=path.name + _NEW)
+        new = SegmentWriter(self._disk, self._directory, kind, first, name=path.name + _NEW)
         try:
-            with self._file(COLD, first) as file:
+            with self._file(kind, first) as file:
                 for frame in sound:
                     found = frames.read(file, frame.offset, file.size(), first)
                     if found is not None:
@@ -282,7 +291,7 @@ class Shelf:
             new.close()
         self._disk.rename(new.path, path)
         self._disk.sync_directory(self._directory)
-        self._summaries[COLD, first] = summary
+        self._summaries[kind, first] = summary
         return lost
 
     def _checked(self, kind: str, first: int) -> Iterator[tuple[Frame, bool]]:

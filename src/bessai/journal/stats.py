@@ -55,6 +55,8 @@ class ReaderStats:
     """UTC nanoseconds of the last record."""
     size_bytes: int = 0
     """All files on the disk."""
+    skipped: int = 0
+    """Sequence numbers that no record was ever given."""
     lost: int = 0
     """Records that were durable and are damaged or missing."""
     epoch: int = 0

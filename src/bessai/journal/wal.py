@@ -51,6 +51,16 @@ class Wal:
             self._file.close()
             raise
 
+    @property
+    def shortened(self) -> bool:
+        """True when the last commits of the log are damaged."""
+        return self.end > (frames.align(self.frames[-1].end, BLOCK) if self.frames else 0)
+
+    def leave_out(self, generation: int, end: int) -> None:
+        """Go on behind what was once durable: damage at the end stays damage, and is not written over."""
+        if generation == self.generation:
+            self.end = max(self.end, min(end // BLOCK * BLOCK, self._limit))
+
     def path(self, generation: int) -> Path:
         """Where a generation of the log lies."""
         return self._directory / name_of_generation(generation)
@@ -137,25 +147,10 @@ class Wal:
         self._file.close()
 
     def _recover(self) -> None:
-        """Find the valid frames; a commit that lacks a part was never acknowledged, unless one follows it."""
+        """Find the valid frames."""
         size = min(self._file.size(), self._limit)
-        commits: list[list[Frame]] = []
-        for frame, _ in frames.scan(self._file, 0, size, self.generation, BLOCK):
-            if commits and commits[-1][0].commit == frame.commit and not commits[-1][-1].final:
-                commits[-1].append(frame)
-            elif not commits or frame.commit > commits[-1][-1].last:
-                commits.append([frame])
-        if commits and not _whole(commits[-1]):
-            commits.pop()
-        self.frames = [frame for commit in commits for frame in commit]
+        self.frames, self.broken = read_frames(self._file, size, self.generation)
         self.end = frames.align(self.frames[-1].end, BLOCK) if self.frames else 0
-        before: Frame | None = None
-        for frame in self.frames:
-            if (before is None and frame.offset) or (
-                before is not None and frame.offset != frames.align(before.end, BLOCK)
-            ):
-                self.broken.append((before, frame))
-            before = frame
 
     def _fill(self) -> None:
         offset = self._file.size()
@@ -165,6 +160,31 @@ class Wal:
             offset += len(part)
         self._file.sync()
         self._disk.sync_directory(self._directory)
+
+
+def read_frames(
+    file: File, size: int, generation: int
+) -> tuple[list[Frame], list[tuple[Frame | None, Frame]]]:
+    """The valid frames of the first `size` bytes of a log, and between which of them it is damaged.
+
+    A commit that lacks a part was never acknowledged, unless one follows it. Raises OSError.
+    """
+    commits: list[list[Frame]] = []
+    for frame, _ in frames.scan(file, 0, size, generation, BLOCK):
+        if commits and commits[-1][0].commit == frame.commit and not commits[-1][-1].final:
+            commits[-1].append(frame)
+        elif not commits or frame.commit > commits[-1][-1].last:
+            commits.append([frame])
+    if commits and not _whole(commits[-1]):
+        commits.pop()
+    found = [frame for commit in commits for frame in commit]
+    broken: list[tuple[Frame | None, Frame]] = []
+    before: Frame | None = None
+    for frame in found:
+        if frame.offset != (0 if before is None else frames.align(before.end, BLOCK)):
+            broken.append((before, frame))
+        before = frame
+    return found, broken
 
 
 def read_notes(file: File, size: int) -> list[Frame]:
