@@ -57,7 +57,7 @@ class FilePace:
     """Pause between looks at the journal."""
     cells: int = 100_000
     """Values that are in memory as records, at most (or one record)."""
-    group_cells: int = 1_000_000
+    group_cells: int = 2_000_000
     """Values of one row group."""
     retry_first: float = 1.0
     retry_last: float = 60.0
