@@ -194,6 +194,22 @@ def test_what_is_read_back_is_what_was_recorded(tmp_path: Path) -> None:
     assert schema.metadata[b"site"] == b"plant 1"
 
 
+def test_the_queries_of_the_page(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "parquet.md").read_text(encoding="utf-8")
+    scene = Scene(tmp_path, [at(n, 30 * 86400 + 7 * HOUR + n * 60) for n in range(1, 59)] + [event_entry(59)])
+    scene.seconds = 31 * 86400
+    scene.write(59)
+    sql = page.split("```sql")[1].split("```")[0].replace("PARQUET_DIR", str(tmp_path))
+    with duckdb.connect() as connection:
+        quarters, events = (connection.execute(one).fetchall() for one in sql.split(";")[:2])
+    assert [row[1] for row in quarters] == [-1.5] * 4
+    assert [row[0] for row in events] == ["evidence_lost"]
+    found: dict[str, Any] = {}
+    python = page.split("```python")[1].split("```")[0].replace("PARQUET_DIR", str(tmp_path))
+    exec(python, found)
+    assert len(found["frame"]) == 58
+
+
 def test_a_clock_that_is_set_back_overwrites_nothing(tmp_path: Path) -> None:
     entries = [
         *(at(n, 3000 + n) for n in range(1, 11)),
