@@ -276,6 +276,19 @@ def test_a_file_whose_cursor_was_not_saved_is_not_written_again(tmp_path: Path) 
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")} == before
 
 
+def test_a_restored_backup_goes_on_in_another_epoch(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, every_minute(1, 61, epoch=1))
+    scene.write(59)
+    again = [at(n, n * 40, epoch=2) for n in range(51, 91)]  # the backup ended at 50
+    scene.journal.entries = [*every_minute(1, 50, epoch=1), *again]
+    scene.journal.set("parquet", 20, force=True)
+    scene.write(89)
+    assert [name.rpartition("records-")[2] for name in scene.files()] == [
+        "e1-1-59.parquet",
+        "e2-51-89.parquet",
+    ]
+
+
 def test_killed_at_random_moments_every_record_is_in_exactly_one_file(tmp_path: Path) -> None:
     journal = Journal.open(tmp_path / "data", layout=LAYOUT, device={"model": "T"}, window=0.05)
     count = 600
