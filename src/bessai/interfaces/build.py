@@ -161,7 +161,8 @@ def _nats(parts: Parts) -> Sink | None:
         return None
     from bessai.interfaces.nats import NatsCourier  # noqa: PLC0415  as above
 
-    return parts.deliver("nats", NatsCourier(settings, parts.settings.site))
+    # The stream knows a repeated record by its id, so every message must hold the same records each time.
+    return parts.deliver("nats", NatsCourier(settings, parts.settings.site), one_each=True)
 
 
 def _parquet(parts: Parts) -> Sink | None:

@@ -153,7 +153,7 @@ def _set_up_logging(level: str) -> None:
     handler.setFormatter(OneLine("%(asctime)s %(levelname)-7s %(name)s %(message)s"))
     logging.basicConfig(level=level, handlers=[handler])
     # What these libraries warn of on every attempt, the sinks say once, in a sentence.
-    for chatty in ("google", "grpc", "urllib3"):
+    for chatty in ("google", "grpc", "urllib3", "aiokafka", "nats"):
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
 
 
