@@ -219,7 +219,7 @@ def test_no_journal(tmp_path: Path, command: list[str], monkeypatch: pytest.Monk
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "elsewhere"))
     assert "elsewhere" in run(*command).stderr
-    (tmp_path / "journal.db").write_bytes(b"garbage" * 100)
+    (tmp_path / "journal").write_bytes(b"garbage" * 100)
     result = run(*command, data=tmp_path)
     assert result.exit_code == 3
-    assert "is not a journal" in result.stderr
+    assert "there is no journal" in result.stderr

@@ -23,7 +23,7 @@ from bessai.core import sealed_file, state_file
 from bessai.core.keeping import RECORD_LOST, Keeper, recovered
 from bessai.core.latch import Latch, to_state
 from bessai.core.sealed_file import sealed
-from bessai.core.state_file import COPIES, JOURNAL, DiskState, MemoryState, StateFile, StateLost
+from bessai.core.state_file import COPIES, JOURNALS, DiskState, MemoryState, StateFile, StateLost
 from bessai.model import Trip
 
 TESTS = Path(__file__).parents[1]
@@ -133,7 +133,7 @@ def test_a_disk_that_hangs_blocks_nobody_and_is_named(
     assert DiskState(tmp_path).load() == {"n": 99}
 
 
-@pytest.mark.parametrize("present", [set(), {JOURNAL}, {"state.json.lost"}, {"state.json.new"}])
+@pytest.mark.parametrize("present", [set(), {JOURNALS[0]}, {"state.json.lost"}, {"state.json.new"}])
 def test_a_missing_record_is_a_loss_where_the_gateway_has_lived(tmp_path: Path, present: set[str]) -> None:
     for name in present:
         (tmp_path / name).touch()
@@ -148,7 +148,7 @@ def test_a_missing_record_is_a_loss_where_the_gateway_has_lived(tmp_path: Path, 
 @pytest.mark.parametrize("how", ["missing", "empty", "cut", "newer", "directory"])
 def test_one_copy_is_enough(tmp_path: Path, bad: str, how: str) -> None:
     written(tmp_path, {"n": 1}, {"n": 2})
-    (tmp_path / JOURNAL).touch()
+    (tmp_path / JOURNALS[0]).touch()
     path = tmp_path / bad
     data = path.read_bytes()
     path.unlink()
@@ -311,7 +311,7 @@ def cuts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[int, list[str
     data, remains = tmp_path / "data", tmp_path / "remains"
     data.mkdir()
     remains.mkdir()
-    (remains / JOURNAL).touch()
+    (remains / JOURNALS[0]).touch()
     empty = to_state(Latch().memory)
     written(data, empty)
     before = (data / COPIES[0]).read_bytes()

@@ -24,9 +24,10 @@ from bessai.interfaces.envelope import (
     timestamp,
     unreadable,
 )
-from bessai.journal.encoding import decode, encode_cycle
+from bessai.journal.block import pack, unpack
+from bessai.journal.row import row_of
 from bessai.model import Bounds, Decision, Event, GuardState, Quality, Severity, Trip, UnitDecision
-from support.entries import LAYOUT, START_NS, cycle_entry, cycle_record, event_entry
+from support.entries import LAYOUT, cycle_entry, cycle_record, event_entry
 
 DOCS = Path(__file__).parents[2] / "docs"
 SCHEMA = telemetry_json_schema()
@@ -43,7 +44,7 @@ def test_a_cycle_says_what_was_measured_and_decided() -> None:
     message = published()
     assert list(message) == [
         "schema", "site", "epoch", "sequence", "kind", "time", "gateway", "device", "points", "texts", "decision",
-        "verified", "events",
+        "verified", "events", "complete",
     ]  # fmt: skip
     assert message["schema"] == "bessai.telemetry/1"
     assert (message["site"], message["sequence"], message["kind"]) == ("plant-1", 7, "cycle")
@@ -103,7 +104,7 @@ def test_units_trips_and_reactive_power_of_a_recorded_cycle() -> None:
         first_out=True,
     )  # fmt: skip
     record = replace(cycle_record(1, (event,)), decision=decision)
-    entry = decode(1, START_NS, encode_cycle(record), LAYOUT, {})
+    entry = unpack(pack([row_of(record)]), first_sequence=1, epoch=1, layout=LAYOUT, device={}).entries()[0]
     message = json.loads(encode(from_entry(entry, "plant-1")))
     jsonschema.Draft202012Validator(SCHEMA).validate(message)
     told = message["decision"]

@@ -125,6 +125,9 @@ def test_settings_from_the_environment() -> None:
         ServiceSettings.from_environment({"SITE_ID": "s", "OTEL_EXPORTER_OTLP_ENDPOINT": ""}).otlp_endpoint
         is None
     )
+    environment = {"SITE_ID": "s", "BESSAI_REPORT": "{}", "PUBLISH_FORMAT": "batch"}
+    given = ServiceSettings.from_environment(environment)
+    assert (given.report, given.batch) == ("{}", True)
     with pytest.raises(ValueError, match="SITE_ID is not set"):
         ServiceSettings.from_environment({})
 

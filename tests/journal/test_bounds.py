@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import apsw
 import pytest
 
 from bessai.journal import Journal, JournalReader
 from bessai.journal.backlog import Backlog
-from bessai.journal.store import Store
+from bessai.journal.log import Log
 from support.records import make_event, make_record, wait_until, wide_record
 
 Open = Callable[..., Journal]
@@ -75,14 +75,14 @@ def test_a_lower_bound_takes_effect(open_journal: Open, tmp_path: Path) -> None:
 
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     full = [True]
-    write = Store.write
+    append = Log.append
 
-    def limited(self: Store, *args: Any, **kwargs: Any) -> None:
+    def limited(self: Log, *args: Any, **kwargs: Any) -> int:
         if full[0]:
-            raise apsw.FullError("database or disk is full")
-        write(self, *args, **kwargs)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return append(self, *args, **kwargs)
 
-    monkeypatch.setattr(Store, "write", limited)
+    monkeypatch.setattr(Log, "append", limited)
     return full
 
 
@@ -95,7 +95,7 @@ def test_a_full_queue_drops_telemetry_and_keeps_events(
         journal.append(make_record(n, events=(make_event(n),) if n % 20 == 0 else ()))
     journal.append_event(make_event(5000))
     wait_until(lambda: journal.stats().last_error is not None)
-    assert journal.stats().queued == 100 + 51
+    wait_until(lambda: journal.stats().queued == 100 + 51)  # an attempt under way has some in hand
     assert journal.stats().dropped_queue == 1001 - 151
     full[0] = False
     wait_until(lambda: journal.stats().queued == 0)
@@ -129,17 +129,3 @@ def test_backlog_gives_back_what_was_not_written_in_place() -> None:
     assert len(backlog) == 7
     backlog.settle(taken[1:])
     assert [ticket.place for ticket in backlog.take(99)] == [1, 2, 3, 4, 5, 6]
-
-
-def test_backlog_takes_out_what_turned_out_to_be_durable() -> None:
-    backlog = Backlog(3)
-    for n in range(3):
-        backlog.put(make_record(n))
-    backlog.put(make_event(3))
-    taken = backlog.take(99)
-    backlog.settle(taken)
-    backlog.put(make_record(4))
-    assert (backlog.lost_records, len(backlog)) == (1, 4), "the first one was dropped"
-    backlog.confirm([taken[0], taken[1], taken[3]])
-    assert (backlog.lost_records, backlog.lost_events) == (0, 0)
-    assert [ticket.place for ticket in backlog.take(99)] == [2, 4]

@@ -44,6 +44,7 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
                     "chemistry": limits.chemistry,
                     "file": None if settings.limits_file is None else str(settings.limits_file),
                 },
+                "report": None if settings.report_file is None else str(settings.report_file),
             }
         )
         return
@@ -77,3 +78,6 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
         f"limits: {escape(limits.chemistry)}, {escape(where)}; "
         f"{told.get(len(commanded), f'{len(commanded)} devices are commanded')}"
     )
+    if site.report is not None:
+        rules = len(site.report.rules)
+        Console().print(f"report: {rules} rule{'s' * (rules != 1)} from {escape(str(settings.report_file))}")

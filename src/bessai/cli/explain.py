@@ -153,7 +153,7 @@ def _moment(name: str, text: str, now_ns: int) -> int:
 
 @contextmanager
 def _reader(data_dir: Path) -> Iterator[JournalReader]:
-    if not (data_dir / "journal.db").exists():
+    if not (data_dir / "journal").is_dir():
         fail(f"there is no journal in {data_dir}: start the gateway, or name its --data-dir", code=_NO_RECORD)
     reader = JournalReader(data_dir)
     try:

@@ -114,6 +114,7 @@ class Gateway:
         environment = settings.environment() | {
             "BESSAI_SOCKET": str(path),
             "BESSAI_PUBLISH": _published(site),
+            "BESSAI_REPORT": site.report.model_dump_json(exclude_defaults=True) if site.report else "",
         }
         self.supervisor = Supervisor(environment, self._service_died) if service_plane else None
         self._started = time.monotonic()
@@ -241,7 +242,17 @@ class Gateway:
         return points
 
     def _service_conditions(self) -> list[Condition]:
-        """What the service plane says is wrong that concerns control."""
+        """What the journal and the service plane say is wrong."""
+        error = self.journal.stats().last_error
+        if error is not None:
+            message = f"the journal in {self.settings.data_dir} cannot write: {error}"
+            return [
+                Condition(code="journal_failing", severity=Severity.ALARM, message=message),
+                *self._sink_conditions(),
+            ]
+        return self._sink_conditions()
+
+    def _sink_conditions(self) -> list[Condition]:
         sinks = self.socket.service_status.get("sinks")
         found = [s for s in sinks if isinstance(s, dict)] if isinstance(sinks, list) else []
         return [

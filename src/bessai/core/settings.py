@@ -105,6 +105,13 @@ class Settings(BaseSettings):
     min_off_time: float = Field(
         default=0.0, ge=0, le=3600, description="Seconds of zero power before power flows again."
     )
+    report_file: Path | None = Field(
+        default=None,
+        description="Which points leave the site when (YAML); unset: every point in every record.",
+    )
+    publish_format: Literal["records", "batch"] = Field(
+        default="records", description="records: a message a record. batch: many in one, for slow links."
+    )
     schedule_file: Path | None = Field(default=None, description="Schedule of power (CSV or JSON).")
     black_box_before: float = Field(
         default=120.0, ge=10, le=3600, description="Seconds kept before an event, at full rate."

@@ -24,13 +24,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bessai.core.sealed_file import opened, reserve, sealed, write_durably
-from bessai.journal.database import sync_directory
+from bessai.journal.disk import sync_directory
 
 log = logging.getLogger("bessai.state")
 
 NAME = "state.json"
 COPIES = (NAME, f"{NAME}.1")
-JOURNAL = "journal.db"
+JOURNALS = ("journal", "journal.db")
 SLOW = 5.0
 """Seconds after which a disk that does not answer is a problem. A judgement."""
 RETRY = 1.0
@@ -175,7 +175,7 @@ class DiskState:
                 self.notice = "; ".join([*problems, *(f"{name} is missing" for name in missing)])
             self._generation, state = max(found, key=lambda pair: pair[0])
             return state
-        traces = [JOURNAL, *(f"{name}.lost" for name in COPIES)]
+        traces = [*JOURNALS, *(f"{name}.lost" for name in COPIES)]
         earlier = [name for name in traces if (self._directory / name).exists()]
         if not problems and not earlier:
             return None

@@ -59,6 +59,10 @@ class ServiceSettings:
     log_level: str
     publish: Sequence[str] | None = None
     """None: every point. Else the devices whose points are published besides the plant's own."""
+    report: str | None = None
+    """Report rules as JSON, see `bessai.site.ReportFile`; None: every point in every record."""
+    batch: bool = False
+    """True to publish `bessai.batch/1` instead of a message a record."""
     socket: Path | None
     """Where the control plane listens for the status and for requests."""
     schedule: Path | None = None
@@ -84,6 +88,8 @@ class ServiceSettings:
             service_name=get("OTEL_SERVICE_NAME") or "bessai-edge-gateway",
             log_level=(get("LOG_LEVEL") or "INFO").upper(),
             publish=_publish(get("BESSAI_PUBLISH") or "all"),
+            report=get("BESSAI_REPORT") or None,
+            batch=get("PUBLISH_FORMAT") == "batch",
             socket=Path(socket) if socket else None,
             schedule=Path(schedule) if schedule else None,
         )

@@ -11,24 +11,26 @@
 
 What it promises, and what it may cost:
 
-* **Durable.** `journal.db` is SQLite in WAL mode with `synchronous=FULL`: what `stats().committed` names survives
-  SIGKILL and power loss. Records with events commit at once, telemetry every `window` seconds; a power cut costs
-  at most that window.
-* **Ordered.** The sequence grows by one per stored record and is never given twice, also after a deletion or the
-  loss of the database: `journal.sequence` reserves it in blocks (see `reservation`). A jump means records that
-  were dropped, or a database that was lost.
+* **Durable.** What `stats().committed` names survives SIGKILL and power loss. Records with events commit at once,
+  telemetry every `window` seconds; a power cut costs at most that window. A reader sees durable records only.
+* **Ordered.** The sequence grows by one per stored record. A number is never given twice in one epoch, and a new
+  epoch begins whenever that could not be promised: after the loss of the journal, or when a copy of it is used.
+  (site, epoch, sequence) names a record for ever.
 * **Bounded.** Beyond `max_bytes` the oldest telemetry is dropped, records with events last. While the disk
-  fails, records wait in a bounded queue. Every drop is counted, durably.
-* **Self-healing.** A full or failing disk is tried again every second. A damaged database is renamed to
-  `journal-corrupt-<utc>.db` (the newest two are kept), a new one begins, and an event `journal_recovered` says so.
+  fails, records wait in a bounded queue. Every drop is counted: last = held + dropped + skipped + lost.
+* **Self-healing.** A full or failing disk is tried again. The journal always opens; damage costs the records of
+  one block, at most 128, and an event `journal_recovered` names them.
 * **One writer** per directory, held by a lock; readers never hold it up.
 
-Back it up as a whole directory: `journal.db` alone lacks what stands in `journal.db-wal`.
+Below `Journal`, which has the queue and the thread, `log.Log` decides what stands where: commits go to the
+write-ahead log (`wal`), then in compact blocks (`block`) to segments (`segment`, `shelf`). `recovery` opens them.
+All file operations are in `disk`.
 """
 
 from bessai.journal.cursors import Cursors, read_cursors
 from bessai.journal.entry import Entry
 from bessai.journal.errors import JournalError
+from bessai.journal.progress import Progress
 from bessai.journal.reader import JournalReader
 from bessai.journal.stats import JournalStats, ReaderStats
 from bessai.journal.writer import Journal
@@ -40,6 +42,7 @@ __all__ = [
     "JournalError",
     "JournalReader",
     "JournalStats",
+    "Progress",
     "ReaderStats",
     "read_cursors",
 ]

@@ -1,68 +1,45 @@
-"""How far each consumer has come: durable, and apart from the journal's own database.
+"""How far each consumer has come: one small file each, written in place, so that it works on a full disk too.
 
-The control plane's writer never waits for another process's lock, because consumers keep their cursors in a
-file of their own, `cursors.db`.
+A file has two places; each write goes to the other one, so a torn write leaves the state before it.
 """
 
 from __future__ import annotations
 
-import contextlib
-import time
-from collections.abc import Callable
+import re
+import struct
+import zlib
 from pathlib import Path
 
-import apsw
-
-from bessai.journal.database import DAMAGE, connect, set_aside
+from bessai.journal.disk import Disk, File, RealDisk
 from bessai.journal.errors import JournalError
-from bessai.journal.progress import Progress
+from bessai.journal.progress import MOST_RANGES, Progress
 
-NAME = "cursors.db"
+DIRECTORY = "cursors"
+_SUFFIX = ".cur"
+_CONSUMER = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_PLACE = 4096
+_HEAD = struct.Struct("<4sQQI")
+_MAGIC = b"BJp1"
 
 
 class Cursors:
-    """The cursors of one service plane. Use it from one thread at a time."""
+    """The cursors of one data directory. Use it from one thread at a time, and each consumer from one place."""
 
-    def __init__(self, directory: Path, *, wall_ns: Callable[[], int] = time.time_ns) -> None:
-        """Open or create `directory/cursors.db`.
-
-        A damaged file is set aside and every cursor begins at 0 again: records are delivered twice, not lost.
-
-        Raises:
-            JournalError: the file cannot be opened or written.
-        """
-        self.path = directory / NAME
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            try:
-                self._connection = self._open()
-            except DAMAGE:
-                set_aside(self.path, wall_ns())
-                self._connection = self._open()
-        except (OSError, apsw.Error) as error:
-            raise JournalError(
-                f"{self.path} cannot be used ({error}): check its permissions and the free space, or set DATA_DIR"
-            ) from error
-
-    def _open(self) -> apsw.Connection:
-        connection = connect(self.path, write=True, busy_ms=2000)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS cursor (consumer TEXT PRIMARY KEY, sequence INTEGER NOT NULL) STRICT"
-            )
-            for (finding,) in connection.execute("PRAGMA quick_check(1)"):
-                if finding != "ok":
-                    raise apsw.CorruptError(str(finding))
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+    def __init__(self, directory: Path, *, disk: Disk | None = None) -> None:
+        """The cursors in `directory/cursors`. Nothing is opened before it is needed."""
+        self.path = directory / DIRECTORY
+        self._disk: Disk = disk or RealDisk()
+        self._open: dict[str, tuple[File, int, Progress]] = {}
 
     def get(self, consumer: str) -> int:
-        """The last sequence that the consumer is done with, 0 when it is unknown."""
-        return self.all().get(consumer, 0)
+        """The sequence up to which the consumer is done with everything, 0 when it is unknown."""
+        return self.progress(consumer).floor
+
+    def progress(self, consumer: str) -> Progress:
+        """All that the consumer is done with. Raises JournalError when it cannot be read."""
+        if consumer in self._open:
+            return self._open[consumer][2]
+        return self._read(consumer)
 
     def set(self, consumer: str, sequence: int, *, force: bool = False) -> None:
         """Record, durably, that the consumer is done with everything up to `sequence`.
@@ -72,50 +49,125 @@ class Cursors:
         Raises:
             JournalError: it could not be written; the old cursor stands.
         """
-        try:
-            self._connection.execute(
-                "INSERT INTO cursor VALUES (?1, ?2) ON CONFLICT (consumer) "
-                "DO UPDATE SET sequence = excluded.sequence WHERE ?3 OR excluded.sequence > cursor.sequence",
-                (consumer, sequence, force),
+        old = self.progress(consumer)
+        new = Progress(sequence) if force else old.raised(sequence)
+        if new != old or consumer not in self._open:
+            self.save(consumer, new)
+
+    def save(self, consumer: str, progress: Progress) -> None:
+        """Record, durably, what the consumer is done with.
+
+        Raises:
+            JournalError: it could not be written; the old state stands.
+        """
+        if not _CONSUMER.fullmatch(consumer):
+            raise JournalError(
+                f"{consumer!r} is no name for a consumer: use lower-case letters, digits, - and _"
             )
-        except apsw.Error as error:
-            raise JournalError(f"{self.path} cannot be written ({error}): check the free space") from error
-
-    def progress(self, name: str) -> Progress:
-        """What the consumer is done with. Ranges beyond the cursor are not kept here: they are delivered twice."""
-        return Progress(self.get(name))
-
-    def save(self, name: str, progress: Progress) -> None:
-        """Record durably what the consumer is done with."""
-        self.set(name, progress.floor)
+        try:
+            if consumer not in self._open:
+                self._open[consumer] = self._create(consumer)
+            file, counter, _ = self._open[consumer]
+            body = _pack(counter + 1, progress)
+            file.write((counter + 1) % 2 * _PLACE, body)
+            file.sync()
+        except OSError as error:
+            raise JournalError(
+                f"{self._path(consumer)} cannot be written ({error.strerror or error}): "
+                "check the free space and the permissions"
+            ) from error
+        self._open[consumer] = (file, counter + 1, progress)
 
     def all(self) -> dict[str, int]:
         """Every consumer's cursor."""
-        try:
-            rows = self._connection.execute(
-                "SELECT consumer, sequence FROM cursor ORDER BY consumer"
-            ).fetchall()
-        except apsw.Error as error:
-            raise JournalError(f"{self.path} cannot be read ({error})") from error
-        return {str(consumer): int(sequence) for consumer, sequence in rows}  # type: ignore[arg-type]
+        return {name: self.get(name) for name in self._names()}
 
     def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
+        """Close the files."""
+        for consumer in list(self._open):
+            self._forget(consumer)
 
-
-def highest_cursor(directory: Path) -> int:
-    """The furthest cursor of any consumer; 0 when there is none or the file cannot be read."""
-    return max(read_cursors(directory).values(), default=0)
-
-
-def read_cursors(directory: Path) -> dict[str, int]:
-    """Every cursor, read without creating or changing the file; empty when it cannot be read."""
-    with contextlib.suppress(apsw.Error):
-        connection = connect(directory / NAME, write=False, busy_ms=500)
+    def _names(self) -> list[str]:
         try:
-            rows = connection.execute("SELECT consumer, sequence FROM cursor ORDER BY consumer").fetchall()
-            return {str(consumer): int(sequence) for consumer, sequence in rows}  # type: ignore[arg-type]
+            names = self._disk.names(self.path)
+        except OSError as error:
+            raise JournalError(f"{self.path} cannot be read ({error.strerror or error})") from error
+        found = (n.removesuffix(_SUFFIX) for n in names if n.endswith(_SUFFIX))
+        return sorted(name for name in found if _CONSUMER.fullmatch(name))
+
+    def _path(self, consumer: str) -> Path:
+        return self.path / f"{consumer}{_SUFFIX}"
+
+    def _read(self, consumer: str) -> Progress:
+        try:
+            file = self._disk.open(self._path(consumer))
+        except FileNotFoundError:
+            return Progress()
+        except OSError as error:
+            raise JournalError(
+                f"{self._path(consumer)} cannot be read ({error.strerror or error})"
+            ) from error
+        try:
+            return _newest(file)[1]
         finally:
-            connection.close()
-    return {}
+            file.close()
+
+    def _create(self, consumer: str) -> tuple[File, int, Progress]:
+        self._disk.make_directory(self.path)
+        file = self._disk.open(self._path(consumer), write=True, create=True)
+        try:
+            if (size := file.size()) < 2 * _PLACE:
+                file.write(size, bytes(2 * _PLACE - size))
+                file.sync()
+                self._disk.sync_directory(self.path)
+                self._disk.sync_directory(self.path.parent)
+            return file, *_newest(file)
+        except BaseException:
+            file.close()
+            raise
+
+    def _forget(self, consumer: str) -> None:
+        if (held := self._open.pop(consumer, None)) is not None:
+            held[0].close()
+
+
+def read_cursors(directory: Path, *, disk: Disk | None = None) -> dict[str, int]:
+    """Every cursor, read without creating or changing a file; empty when they cannot be read."""
+    try:
+        return Cursors(directory, disk=disk).all()
+    except (JournalError, OSError):
+        return {}
+
+
+def highest_cursor(directory: Path, disk: Disk) -> int:
+    """The newest sequence that any consumer is done with; 0 when there is none or it cannot be read."""
+    cursors = Cursors(directory, disk=disk)
+    try:
+        return max((cursors.progress(name).newest for name in cursors._names()), default=0)
+    except (JournalError, OSError):
+        return 0
+
+
+def _pack(counter: int, progress: Progress) -> bytes:
+    numbers = [number for pair in progress.ranges for number in pair]
+    body = _HEAD.pack(_MAGIC, counter, progress.floor, len(progress.ranges)) + struct.pack(
+        f"<{len(numbers)}Q", *numbers
+    )
+    return body + zlib.crc32(body).to_bytes(4, "little")
+
+
+def _newest(file: File) -> tuple[int, Progress]:
+    """The counter and the state of the newest place that is whole; zero when there is none."""
+    best = (0, Progress())
+    for place in (0, _PLACE):
+        data = file.read(place, _PLACE)
+        if len(data) < _HEAD.size or data[:4] != _MAGIC:
+            continue
+        _, counter, floor, count = _HEAD.unpack_from(data)
+        end = _HEAD.size + 16 * count
+        if count > MOST_RANGES or zlib.crc32(data[:end]).to_bytes(4, "little") != data[end : end + 4]:
+            continue
+        numbers = struct.unpack_from(f"<{2 * count}Q", data, _HEAD.size)
+        if counter > best[0]:
+            best = (counter, Progress(floor, tuple(zip(numbers[::2], numbers[1::2], strict=True))))
+    return best

@@ -128,11 +128,16 @@ class RealDisk:
         path.mkdir(parents=True, exist_ok=True)
 
     def sync_directory(self, path: Path) -> None:  # noqa: D102
-        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync_directory(path)
 
     def identity(self, path: Path) -> int:  # noqa: D102
         return path.stat().st_ino
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable. Raises OSError."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -9,3 +9,7 @@ class JournalError(Exception):
 
 class DamagedRecordError(ValueError):
     """One record is not what was written. Readers count it and go on with the next."""
+
+
+class TooLargeError(ValueError):
+    """Records are larger than the journal can hold at once."""

@@ -28,7 +28,11 @@ class JournalStats:
     last_commit_age: float | None
     """Seconds since the last commit, None before the first."""
     size_bytes: int
-    """Database and log on the disk."""
+    """All files on the disk."""
+    lost: int = 0
+    """Records that were durable and are damaged or missing."""
+    epoch: int = 0
+    """Which life of the journal it is: a new one begins when a backup is restored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,10 @@ class ReaderStats:
     last_wall_ns: int = 0
     """UTC nanoseconds of the last record."""
     size_bytes: int = 0
-    """Database and log on the disk."""
+    """All files on the disk."""
+    lost: int = 0
+    """Records that were durable and are damaged or missing."""
+    epoch: int = 0
+    """Which life of the journal it is: a new one begins when a backup is restored."""
     damaged: int = 0
     """Records that this reader has skipped because their bytes are not what was written."""

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Self
 
-import apsw
-
-from bessai.journal.backlog import Backlog, Item, Ticket
-from bessai.journal.database import DAMAGE, check_version
-from bessai.journal.encoding import encode_cycle, encode_event
-from bessai.journal.errors import DamagedRecordError, JournalError
+from bessai.journal.backlog import Backlog, Ticket
+from bessai.journal.disk import Disk, RealDisk
+from bessai.journal.errors import JournalError, TooLargeError
 from bessai.journal.lock import lock_directory
+from bessai.journal.log import MIN_BYTES, Log
+from bessai.journal.migration import is_needed, migrate
+from bessai.journal.row import Row, row_of
+from bessai.journal.shelf import Finding
 from bessai.journal.stats import JournalStats
-from bessai.journal.store import MIN_BYTES, Row, Store, Totals
 from bessai.model import CycleRecord, Event, Layout, Severity
 
 _LOG = logging.getLogger(__name__)
@@ -29,13 +30,16 @@ QUEUE = 4096
 
 BATCH = 512
 RETRY = 1.0
-"""Seconds between attempts while the disk fails."""
+"""Longest pause in seconds between attempts while the disk fails."""
+_SCRUB_EVERY = 10.0
+"""Seconds between looks at one segment each, in search of damage."""
 
 
 class Journal:
     """The writing side of the journal. One per data directory, in the control plane.
 
-    `events_on_open` holds what opening found worth telling (`journal_recovered`); the core appends it.
+    `events_on_open` holds what opening found worth telling (`journal_recovered`); the core appends it. What is
+    found later, the journal appends itself.
     """
 
     events_on_open: list[Event]
@@ -51,6 +55,7 @@ class Journal:
         max_bytes: int = 1 << 30,
         queue: int = QUEUE,
         wall_ns: Callable[[], int] = time.time_ns,
+        disk: Disk | None = None,
     ) -> Self:
         """Open or create the journal and start its writer thread.
 
@@ -59,21 +64,23 @@ class Journal:
             layout: the columns of the plant's image.
             device: what is known of the device; every entry repeats it to its readers.
             window: seconds of telemetry that one commit holds, and that a power cut may cost.
-            max_bytes: bound of database and log on the disk. The oldest telemetry goes first.
+            max_bytes: bound of all files on the disk. The oldest telemetry goes first.
             queue: items of each kind (telemetry, events) that wait in memory while the disk fails.
             wall_ns: UTC nanoseconds, for what the journal itself has to tell.
+            disk: the file system.
 
         Raises:
-            JournalError: the directory cannot be used, another gateway uses it, or the database is another
-                program's or a newer version's. A damaged database is no error: it is set aside. A full or
-                failing disk is none either: the thread goes on trying, see `stats`.
+            JournalError: the directory cannot be used, another gateway uses it, or the journal is a newer version's.
+                Damage is no error: what is damaged is left out and told. A full or failing disk is none either:
+                the thread goes on trying, see `stats`.
         """
-        check_version()
         if max_bytes < MIN_BYTES:
             raise JournalError(f"{directory}: max_bytes {max_bytes} is too small, use at least {MIN_BYTES}")
         lock = lock_directory(directory)
         try:
-            return cls(directory, layout, dict(device), window, max_bytes, queue, wall_ns, lock)
+            return cls(
+                directory, layout, dict(device), window, max_bytes, queue, wall_ns, disk or RealDisk(), lock
+            )
         except BaseException:
             os.close(lock)
             raise
@@ -87,28 +94,30 @@ class Journal:
         max_bytes: int,
         queue: int,
         wall_ns: Callable[[], int],
+        disk: Disk,
         lock: int,
     ) -> None:
         self.directory = directory
         self.events_on_open = []
         self._layout, self._device, self._window = layout, device, window
-        self._max_bytes, self._wall_ns, self._lock = max_bytes, wall_ns, lock
+        self._max_bytes, self._wall_ns, self._disk, self._lock = max_bytes, wall_ns, disk, lock
         self._backlog = Backlog(queue)
         self._wake = threading.Event()
         self._stop = threading.Event()
-        self._damaged: str | None = None
-        self._doubt: tuple[int, list[Ticket]] | None = None
-        self._store: Store | None = None
-        self._totals, self._size = Totals(), 0
+        self._log: Log | None = None
+        self._told = 0
+        self._shown = _Shown()
         self._errors = 0
         self._last_error: str | None = None
         self._last_commit: float | None = None
+        self._scrubbed = time.monotonic()
+        self._unchecked: list[int] = []
         try:
-            store = self._open_store()
-            if store.recovered is not None:
-                self.events_on_open.append(self._recovered(store.recovered))
-        except (apsw.Error, OSError) as error:
+            self._open_log()
+        except OSError as error:
             self._failed(error)
+        else:
+            self.events_on_open += self._recovered()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
@@ -120,27 +129,29 @@ class Journal:
         """Hand over an event that belongs to no cycle, on the same terms."""
         self._put(event)
 
-    def _put(self, item: Item) -> None:
+    def _put(self, item: CycleRecord | Event) -> None:
         if self._backlog.put(item) or len(self._backlog) >= BATCH:
             self._wake.set()
 
     def stats(self) -> JournalStats:
         """How the journal is doing; from any thread, without I/O."""
-        totals, error = self._totals, self._last_error
+        shown, error = self._shown, self._last_error
         if error is None and not self._stop.is_set() and not self._thread.is_alive():
             error = "the writer thread is dead: restart the gateway"
         commit = self._last_commit
         return JournalStats(
-            committed=totals.sequence,
+            committed=shown.committed,
             queued=len(self._backlog),
-            records=totals.records,
-            dropped_queue=totals.dropped_queue + self._backlog.lost_records,
-            dropped_space=totals.dropped_space,
-            dropped_events=totals.dropped_events + self._backlog.lost_events,
+            records=shown.held,
+            dropped_queue=shown.queue + self._backlog.lost_records,
+            dropped_space=shown.space,
+            dropped_events=shown.events + self._backlog.lost_events,
             errors=self._errors,
             last_error=error,
             last_commit_age=None if commit is None else time.monotonic() - commit,
-            size_bytes=self._size,
+            size_bytes=shown.size,
+            lost=shown.lost,
+            epoch=shown.epoch,
         )
 
     def close(self, timeout: float = 1.5) -> bool:
@@ -154,20 +165,37 @@ class Journal:
         return not self._thread.is_alive() and not len(self._backlog)
 
     def _run(self) -> None:
+        pause = RETRY / 8
         while not self._stop.is_set():
             self._wake.wait(self._window)
             self._wake.clear()
             self._attempt()
-            if self._last_error is not None:
-                self._stop.wait(RETRY)  # not `_wake`: events do not make a failing disk busier
-                self._wake.set()
+            if self._last_error is None:
+                pause = RETRY / 8
+                continue
+            self._stop.wait(pause)  # not `_wake`: events do not make a failing disk busier
+            pause = min(2 * pause, RETRY)
+            self._wake.set()
         self._attempt()
-        self._close_store()
+        if self._log is not None:
+            self._log.close()
         os.close(self._lock)
 
     def _attempt(self) -> None:
         try:
-            self._drain()
+            log = self._current()
+            if is_needed(self.directory):
+                if not migrate(self.directory, log, self._stop.is_set):
+                    return  # what is new must not come before what is old
+                self._show(log)
+            self._drain(log)
+            self._scrub(log)
+            for event in self._recovered():
+                self.append_event(event)
+            if log.trouble is not None:
+                log.tidy()
+            if log.trouble is not None:
+                raise log.trouble
         except Exception as error:  # noqa: BLE001 - the thread must outlive everything
             self._failed(error)
         else:
@@ -180,108 +208,124 @@ class Journal:
         if self._last_error is None:
             _LOG.warning("the journal in %s cannot write: %s", self.directory, error)
         self._last_error = f"{type(error).__name__}: {error}"
-        if isinstance(error, (*DAMAGE, DamagedRecordError)):
-            self._damaged = str(error)
-        if not isinstance(error, apsw.FullError | apsw.BusyError):
-            self._close_store()
 
-    def _drain(self) -> None:
-        store = self._store
-        if store is None:
-            store = self._open_store()
-            self._settle_doubt(store)
-            if store.recovered is not None:
-                self.append_event(self._recovered(store.recovered))
+    def _drain(self, log: Log) -> None:
         while tickets := self._backlog.take(BATCH):
-            pairs: list[tuple[Ticket, Row]] | None = None
             done = 0
             try:
-                pairs = self._encode(store, tickets)
-                while done < len(pairs):
-                    rows = _chunk([row for _, row in pairs[done:]], store.chunk_bytes)
-                    self._doubt = (
-                        store.totals.sequence,
-                        [ticket for ticket, _ in pairs[done : done + len(rows)]],
-                    )
-                    self._write(store, rows)
-                    self._doubt = None
-                    done += len(rows)
+                rows = self._encoded(tickets)
+                tickets = [ticket for ticket, _ in rows]
+                for _, group in groupby(rows, key=lambda pair: self._layout_of(pair[0])):
+                    chunk = list(group)
+                    while chunk:
+                        stored = self._store(log, chunk)
+                        done += stored
+                        chunk = chunk[stored:]
             finally:
-                self._backlog.settle(tickets if pairs is None else [ticket for ticket, _ in pairs[done:]])
+                self._backlog.settle(tickets[done:])
         if self._backlog.lost_records:
-            self._write(store, [])
+            self._commit(log, [])
 
-    def _encode(self, store: Store, tickets: list[Ticket]) -> list[tuple[Ticket, Row]]:
-        layouts = [
-            store.layout_id(self._layout if isinstance(item, Event) else item.image.layout, self._device)
-            for item in (ticket.item for ticket in tickets)
-        ]
+    def _layout_of(self, ticket: Ticket) -> int:
+        return id(self._layout if isinstance(ticket.item, Event) else ticket.item.image.layout)
+
+    def _encoded(self, tickets: list[Ticket]) -> list[tuple[Ticket, Row]]:
+        """Tickets with their rows; a record that has none is lost, its events go on their own."""
         pairs: list[tuple[Ticket, Row]] = []
-        for ticket, layout in zip(tickets, layouts, strict=True):
-            parts: list[Item] = [ticket.item]
+        for ticket in tickets:
+            parts = [ticket.item]
             while parts:
                 item = parts.pop(0)
                 try:
-                    pairs.append((Ticket(ticket.place, item), _row(item, layout, store.chunk_bytes)))
+                    pairs.append((Ticket(ticket.place, item), row_of(item)))
                 except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
-                    self._errors += 1
-                    _LOG.warning("a record cannot be kept: %s", error)
-                    self._backlog.lose(records=1, events=isinstance(item, Event))
-                    parts += () if isinstance(item, Event) else item.events
+                    parts += self._give_up(item, error)
         return pairs
 
-    def _write(self, store: Store, rows: list[Row]) -> None:
+    def _give_up(self, item: CycleRecord | Event, error: Exception) -> tuple[Event, ...]:
+        self._errors += 1
+        _LOG.warning("a record cannot be kept: %s", error)
+        alone = isinstance(item, Event)
+        self._backlog.lose(records=1, events=int(alone))
+        return () if isinstance(item, Event) else item.events
+
+    def _store(self, log: Log, pairs: list[tuple[Ticket, Row]]) -> int:
+        """Store the first of the pairs, as many as one commit takes; returns how many are settled."""
+        count = len(pairs)
+        while True:
+            try:
+                self._commit(log, pairs[:count])
+            except TooLargeError as error:
+                if count > 1:
+                    count //= 2
+                    continue
+                for event in self._give_up(pairs[0][0].item, error):
+                    self.append_event(event)
+            return count
+
+    def _commit(self, log: Log, pairs: list[tuple[Ticket, Row]]) -> None:
+        item = pairs[0][0].item if pairs else None
+        layout = item.image.layout if isinstance(item, CycleRecord) else self._layout
         records, events = self._backlog.lost_records, self._backlog.lost_events
-        store.write(rows, lost_records=records, lost_events=events)
+        log.append([row for _, row in pairs], layout, self._device, lost=records, lost_events=events)
         self._backlog.lose(records=-records, events=-events)
-        self._totals, self._last_commit = store.totals, time.monotonic()
-        self._size = store.size_bytes()
+        self._last_commit = time.monotonic()
+        self._show(log)
 
-    def _open_store(self) -> Store:
-        # Damage is told once: should setting aside fail, opening or writing will find it again.
-        damaged, self._damaged = self._damaged, None
-        store = Store(self.directory, max_bytes=self._max_bytes, wall_ns=self._wall_ns(), damaged=damaged)
-        self._store, self._totals, self._size = store, store.totals, store.size_bytes()
-        return store
+    def _show(self, log: Log) -> None:
+        totals = log.totals
+        self._shown = _Shown(
+            log.last_sequence, totals.held, totals.queue, totals.space, totals.events, log.damaged, log.epoch,
+            log.size_bytes(),
+        )  # fmt: skip
 
-    def _settle_doubt(self, store: Store) -> None:
-        # A commit whose fsync failed is found whole in the log once the database is opened again.
-        if self._doubt is not None and store.recovered is None:
-            before, tickets = self._doubt
-            if store.totals.sequence == before + len(tickets):
-                self._backlog.confirm(tickets)
-        self._doubt = None
+    def _current(self) -> Log:
+        if self._log is not None and not self._log.in_place():
+            _LOG.warning("the journal in %s was removed or replaced while in use", self.directory)
+            self._log.close()
+            self._log = None
+        return self._log or self._open_log()
 
-    def _close_store(self) -> None:
-        if self._store is not None:
-            with contextlib.suppress(apsw.Error):
-                self._store.close()
-            self._store = None
+    def _open_log(self) -> Log:
+        log = Log.open(self._disk, self.directory, max_bytes=self._max_bytes, wall_ns=self._wall_ns)
+        self._log, self._told = log, 0
+        self._unchecked = log.unchecked()
+        self._show(log)
+        return log
 
-    def _recovered(self, what: str) -> Event:
+    def _scrub(self, log: Log) -> None:
+        if not self._unchecked:
+            return
+        if time.monotonic() - self._scrubbed >= min(_SCRUB_EVERY, self._window):
+            self._scrubbed = time.monotonic()
+            log.scrub(self._unchecked.pop(0))
+            self._show(log)
+
+    def _recovered(self) -> list[Event]:
+        """What the log has found since the last time, in words."""
+        if self._log is None:
+            return []
+        findings, self._told = self._log.findings[self._told :], len(self._log.findings)
+        return [self._event(finding) for finding in findings]
+
+    def _event(self, finding: Finding) -> Event:
         return Event(
             code="journal_recovered",
             severity=Severity.WARNING,
-            message=f"{what}; the sequence goes on at {self._totals.sequence + 1}",
+            message=f"{self.directory / 'journal'}: {finding.what}; records {finding.first} to {finding.last} are lost",
             wall_ns=self._wall_ns(),
         )
 
 
-def _row(item: Item, layout: int, max_bytes: int) -> Row:
-    if isinstance(item, Event):
-        wall_ns, events, body = item.wall_ns, 1, encode_event(item)
-    else:
-        wall_ns, events, body = item.image.wall_ns, len(item.events), encode_cycle(item)
-    if len(body) > max_bytes:
-        raise ValueError(f"{len(body)} bytes are more than one record may have, {max_bytes}")
-    return Row(wall_ns=wall_ns, events=events, layout=layout, body=body)
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What `stats` tells, replaced as a whole."""
 
-
-def _chunk(rows: list[Row], max_bytes: int) -> list[Row]:
-    """The first rows that one transaction may hold; at least one."""
-    total = 0
-    for count, row in enumerate(rows):
-        total += len(row.body)
-        if count and total > max_bytes:
-            return rows[:count]
-    return rows
+    committed: int = 0
+    held: int = 0
+    queue: int = 0
+    space: int = 0
+    events: int = 0
+    lost: int = 0
+    epoch: int = 0
+    size: int = 0
