@@ -8,6 +8,7 @@ what was not acknowledged is sent again after the next start.
 from __future__ import annotations
 
 import faulthandler
+import gc
 import json
 import logging
 import os
@@ -106,6 +107,7 @@ def main() -> int:
         _log.debug("running %d sinks", len(service.status()["sinks"]))
         _log.info("ending: %s", ending.wait())
         service.stop()
+    gc.freeze()  # nothing of what the libraries hold is worth looking through once more at the end
     return 0
 
 
