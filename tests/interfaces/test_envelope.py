@@ -43,7 +43,7 @@ def published(**changes: Any) -> dict[str, Any]:
 def test_a_cycle_says_what_was_measured_and_decided() -> None:
     message = published()
     assert list(message) == [
-        "schema", "site", "sequence", "kind", "time", "gateway", "device", "points", "texts", "decision",
+        "schema", "site", "epoch", "sequence", "kind", "time", "gateway", "device", "points", "texts", "decision",
         "verified", "events", "complete",
     ]  # fmt: skip
     assert message["schema"] == "bessai.telemetry/1"

@@ -18,9 +18,9 @@ from typing import IO, Any
 import pytest
 
 from bessai.interfaces.envelope import Envelope
-from bessai.interfaces.service import Off, Service, report
-from bessai.interfaces.settings import ServiceSettings
-from bessai.interfaces.sink import Sink
+from bessai.interfaces.service import Service, report
+from bessai.interfaces.settings import PubSubSettings, ServiceSettings
+from bessai.interfaces.sink import Off, Sink
 from bessai.journal import Cursors, Journal, JournalReader
 from support.entries import LAYOUT, cycle_record
 from support.fake_pubsub import FakePubSub
@@ -117,7 +117,7 @@ def test_nobody_listening_is_no_trouble(short_dir: Path) -> None:
 def test_settings_from_the_environment() -> None:
     settings = ServiceSettings.from_environment({"SITE_ID": "plant-1", "GCP_PROJECT_ID": "p"})
     assert settings == ServiceSettings(
-        site="plant-1", data_dir=Path("data"), project="p", topic=None, emulator_host=None,
+        site="plant-1", data_dir=Path("data"),
         otlp_endpoint="http://otel-collector:4317", service_name="bessai-edge-gateway", log_level="INFO",
         socket=None,
     )  # fmt: skip
@@ -130,6 +130,22 @@ def test_settings_from_the_environment() -> None:
     assert (given.report, given.batch) == ("{}", True)
     with pytest.raises(ValueError, match="SITE_ID is not set"):
         ServiceSettings.from_environment({})
+
+
+def test_settings_of_pubsub() -> None:
+    environment = {"GCP_PROJECT_ID": "p", "GCP_PUBSUB_TOPIC": "t"}
+    assert PubSubSettings.from_environment(environment) == PubSubSettings(project="p", topic="t")
+    limited = environment | {"PUBSUB_COMPRESSION": "none", "PUBSUB_MAX_RECORDS_PER_SECOND": "20.0"}
+    assert PubSubSettings.from_environment(limited) == PubSubSettings(
+        project="p", topic="t", compression="none", records_per_second=20.0
+    )
+    for name, value in (
+        ("COMPRESSION", "zstd"),
+        ("MAX_RECORDS_PER_SECOND", "0"),
+        ("MAX_BYTES_PER_SECOND", "much"),
+    ):
+        with pytest.raises(ValueError, match=f"PUBSUB_{name}={value}: set it to"):
+            PubSubSettings.from_environment(environment | {f"PUBSUB_{name}": value})
 
 
 class Process:
@@ -222,9 +238,9 @@ def writing(data_dir: Path) -> Iterator[Journal]:
 
 
 def published(server: FakePubSub, last: int) -> list[int]:
-    """The sequences that arrived, as soon as the last one has."""
-    server.wait_until(lambda messages: any(m.attributes["sequence"] == str(last) for m in messages))
-    return list(dict.fromkeys(server.sequences()))
+    """The sequences that arrived, as soon as `last` of them have."""
+    server.wait_until(lambda messages: len({m.attributes["sequence"] for m in messages}) >= last)
+    return sorted(set(server.sequences()))
 
 
 def wait_for_cursor(data_dir: Path, sequence: int) -> None:

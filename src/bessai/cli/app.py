@@ -13,6 +13,7 @@ from bessai.cli import (
     demo,
     explain,
     fault,
+    history,
     journal,
     limits,
     maintenance,
@@ -80,6 +81,7 @@ for module in (
     profile,
     config,
     journal,
+    history,
     schema,
 ):
     module.register(app)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import re
 import socket
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
+if TYPE_CHECKING:
+    from bessai.core.settings import Settings
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 OK, NOT_HEALTHY, WRONG_INPUT, NOT_RUNNING = 0, 1, 2, 3
 
 
@@ -40,12 +45,39 @@ def fail(*problems: object, code: int = WRONG_INPUT) -> NoReturn:
     raise typer.Exit(code)
 
 
+def check_destinations(settings: Settings) -> None:
+    """Let the service plane look at its settings. Raises SettingsError."""
+    from bessai.core.settings import SettingsError
+    from bessai.interfaces.settings import ServiceSettings
+
+    try:
+        ServiceSettings.from_environment(settings.environment())
+    except ValueError as error:
+        raise SettingsError(str(error).splitlines()) from None
+
+
 def duration(option: str, text: str) -> float:
     """Seconds of a time such as `90s`, `15m` or `2h`; exits when it is none."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip())
     if match is None:
         fail(f"{option} {text!r}: give a number with s, m or h, for example 90s")
     return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+def moment(option: str, text: str, now_ns: int) -> int:
+    """UTC nanoseconds of an ISO 8601 time or of a time relative to now."""
+    if text == "now":
+        return now_ns
+    try:
+        if relative := re.fullmatch(r"([+-]\d+(?:\.\d+)?)([smhdw])", text):
+            return now_ns + int(timedelta(**{_UNITS[relative[2]]: float(relative[1])}).total_seconds() * 1e9)
+        time_ = datetime.fromisoformat(text)
+        since = (time_ if time_.tzinfo else time_.replace(tzinfo=UTC)) - datetime(1970, 1, 1, tzinfo=UTC)
+        return max(-(2**63), min(since // timedelta(microseconds=1) * 1000, 2**63 - 1))
+    except (ValueError, OverflowError):
+        fail(
+            f"{option} {text!r} is no time: write 2026-01-31T12:00:00Z, 2026-01-31, now, or -1h",
+        )
 
 
 def print_json(data: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -12,14 +11,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bessai.cli.common import DATA_DIR, fail
+from bessai.cli.common import DATA_DIR, fail, moment
 from bessai.cli.export import LABELS, line, time_text, write_jsonl, write_parquet
 from bessai.journal import Entry, JournalError, JournalReader, read_cursors
 from bessai.model import Quality, Severity
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
 
 _NO_JOURNAL = 3
 _SHOWN = ("soc", "active_power", "battery_power", "grid_power", "frequency", "cell_temperature_max")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class Format(Enum):
@@ -96,7 +93,8 @@ def export(
 ) -> None:
     """Write entries to a file. The file appears only once it is complete."""
     now = time.time_ns()
-    first_ns, last_ns = _moment("--from", first, now), _moment("--to", last, now)
+    first_ns = None if first is None else moment("--from", first, now)
+    last_ns = None if last is None else moment("--to", last, now)
     if first_ns is not None and last_ns is not None and first_ns > last_ns:
         fail(f"--from {first} is later than --to {last}: swap them")
     if output == Path("-"):
@@ -228,22 +226,6 @@ def _whole_file(path: Path) -> Iterator[Path]:
         fail(f"{path} cannot be written ({error.strerror}): choose another --output")
     finally:
         part.unlink(missing_ok=True)
-
-
-def _moment(option: str, text: str | None, now_ns: int) -> int | None:
-    """UTC nanoseconds of an ISO 8601 time or of a time relative to now."""
-    if text is None or text == "now":
-        return None if text is None else now_ns
-    try:
-        if relative := re.fullmatch(r"([+-]\d+(?:\.\d+)?)([smhdw])", text):
-            return now_ns + int(timedelta(**{_UNITS[relative[2]]: float(relative[1])}).total_seconds() * 1e9)
-        time_ = datetime.fromisoformat(text)
-        since = (time_ if time_.tzinfo else time_.replace(tzinfo=UTC)) - datetime(1970, 1, 1, tzinfo=UTC)
-        return max(-(2**63), min(since // timedelta(microseconds=1) * 1000, 2**63 - 1))
-    except (ValueError, OverflowError):
-        fail(
-            f"{option} {text!r} is no time: write 2026-01-31T12:00:00Z, 2026-01-31, now, or -1h",
-        )
 
 
 def _require_pyarrow() -> None:

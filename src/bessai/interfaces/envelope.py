@@ -155,13 +155,18 @@ class EventPart(_Part):
 
 
 class Envelope(_Part):
-    """One record of a site's journal. `site` and `sequence` identify it, also when it comes twice."""
+    """One record of a site's journal. `site`, `epoch` and `sequence` identify it, also when it comes twice."""
 
     model_config = ConfigDict(frozen=True, populate_by_name=True, serialize_by_alias=True, title=SCHEMA_ID)
 
     schema_id: Literal["bessai.telemetry/1"] = Field(SCHEMA_ID, alias="schema")
     site: str = Field(min_length=1, description="Unique id of the site.")
-    sequence: int = Field(ge=0, description="Grows by one per record of a site, never used twice.")
+    epoch: int = Field(
+        0, ge=0, description="Life of the journal: another one begins when a backup of it is restored."
+    )
+    sequence: int = Field(
+        ge=0, description="Grows by one per record of a site, never used twice in an epoch."
+    )
     kind: Name = Field(
         description="`cycle`: one control cycle; `event`: something that happened outside of one.",
         json_schema_extra={"examples": ["cycle", "event"]},
@@ -199,6 +204,7 @@ def from_entry(entry: Entry, site: str, publish: Sequence[str] | None = None) ->
     return Envelope.model_validate(
         {
             "site": site,
+            "epoch": entry.epoch,
             "sequence": entry.sequence,
             "kind": entry.kind,
             "time": timestamp(entry.wall_ns),

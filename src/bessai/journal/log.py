@@ -36,7 +36,7 @@ MIN_BYTES = 1 << 20
 BLOCK_ROWS = 128
 """Records in one block of a segment, and lost when it is damaged."""
 _BLOCK_CELLS = 1 << 17
-_FRAME_ROWS = 512
+_FRAME_ROWS, _FRAME_CELLS = 512, 1 << 22
 
 
 class Log:
@@ -55,7 +55,6 @@ class Log:
         wal_bytes: int | None = None,
         segment_bytes: int | None = None,
         wall_ns: Callable[[], int] = time.time_ns,
-        base: int = 0,
     ) -> Log:
         """Open or create `directory/journal`, whatever state it is in.
 
@@ -66,7 +65,6 @@ class Log:
             wal_bytes: size of the write-ahead log; by default 4 MiB, less when the bound is small.
             segment_bytes: size at which a segment is full; by default 8 MiB, less when the bound is small.
             wall_ns: UTC nanoseconds, for the number of a new epoch.
-            base: a new journal begins above this sequence.
 
         Raises:
             OSError: the disk is full or failing. Nothing is lost by that; try again.
@@ -74,7 +72,7 @@ class Log:
         """
         wal_bytes = wal_bytes or min(4 << 20, max_bytes // 8)
         segment_bytes = segment_bytes or min(8 << 20, max_bytes // 16)
-        found = recover(disk, directory, wal_bytes=wal_bytes, now_ms=wall_ns() // 10**6, base=base)
+        found = recover(disk, directory, wal_bytes=wal_bytes, now_ms=wall_ns() // 10**6)
         return cls(disk, directory / DIRECTORY, found, max_bytes, segment_bytes)
 
     def __init__(
@@ -127,7 +125,9 @@ class Log:
             TooLargeError: they do not fit one commit; give fewer. A single row that raises it can never be stored.
         """
         key = self.layouts.key(layout, device)
-        chunks = [rows[start : start + _FRAME_ROWS] for start in range(0, len(rows), _FRAME_ROWS)]
+        cells = max((row.cells for row in rows), default=0)
+        step = max(1, min(_FRAME_ROWS, _FRAME_CELLS // max(1, cells)))
+        chunks = [rows[start : start + step] for start in range(0, len(rows), step)]
         bodies = [pack(chunk) for chunk in chunks]
         need = sum(align(HEAD + len(body), BLOCK) for body in bodies)
         if need > self._wal.capacity:
@@ -148,6 +148,13 @@ class Log:
             self._feed(frame, chunk)
         self.tidy()
         return self.last_sequence
+
+    def skip(self, sequence: int) -> None:
+        """Leave out every number up to `sequence`: the next record gets the one after. Raises OSError."""
+        if sequence > self.last_sequence:
+            totals = self._with(skipped=self.totals.skipped + sequence - self.last_sequence)
+            self.last_sequence = sequence
+            self._note(totals)
 
     def unchecked(self) -> list[int]:
         """The sealed segments, oldest first: what `scrub` takes."""

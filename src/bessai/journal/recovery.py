@@ -37,7 +37,7 @@ class Recovered:
     findings: list[Finding]
 
 
-def recover(disk: Disk, directory: Path, *, wal_bytes: int, now_ms: int, base: int) -> Recovered:
+def recover(disk: Disk, directory: Path, *, wal_bytes: int, now_ms: int) -> Recovered:
     """Open the journal in `directory/journal`; see `Log.open`. Raises OSError."""
     path = directory / "journal"
     try:
@@ -59,12 +59,12 @@ def recover(disk: Disk, directory: Path, *, wal_bytes: int, now_ms: int, base: i
         findings = _settle_segments(wal, shelf)
         held = shelf.records + _beyond(wal, max(shelf.cold_last + 1, totals.floor))
         found = max(wal.frames[-1].last if wal.frames else 0, shelf.last)
-        last = max(found, seen.last if seen else 0, base if new else 0)
+        last = max([found, seen.last if seen else 0, *(note.last for note in wal.notes())])
         if seen is None or seen.identity != identity:  # readers may know more than what is left here
             last = max(last, highest_cursor(directory, disk))
         if new:
             totals = replace(totals, skipped=last)
-        elif last > found:
+        elif last > found and last - held - totals.space - totals.skipped >= last - found:
             findings.append(Finding(found + 1, last, "the end of the write-ahead log is missing or damaged"))
         if seen is None or seen.identity != identity or last > max(found, seen.last):
             epoch = max(epoch + 1, seen.epoch + 1 if seen else 0, now_ms, 1)

@@ -17,6 +17,7 @@ from bessai.journal.disk import Disk, RealDisk
 from bessai.journal.errors import JournalError, TooLargeError
 from bessai.journal.lock import lock_directory
 from bessai.journal.log import MIN_BYTES, Log
+from bessai.journal.migration import is_needed, migrate
 from bessai.journal.row import Row, row_of
 from bessai.journal.shelf import Finding
 from bessai.journal.stats import JournalStats
@@ -183,6 +184,10 @@ class Journal:
     def _attempt(self) -> None:
         try:
             log = self._current()
+            if is_needed(self.directory):
+                if not migrate(self.directory, log, self._stop.is_set):
+                    return  # what is new must not come before what is old
+                self._show(log)
             self._drain(log)
             self._scrub(log)
             for event in self._recovered():

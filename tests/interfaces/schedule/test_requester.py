@@ -15,9 +15,9 @@ import pytest
 
 from bessai.core.local_socket import LocalSocket
 from bessai.core.requests import RequestBook
+from bessai.interfaces.build import build_sinks
 from bessai.interfaces.schedule import ScheduleRequester
 from bessai.interfaces.schedule.requester import Ask, socket_ask
-from bessai.interfaces.service import build_sinks
 from bessai.interfaces.settings import ServiceSettings
 from bessai.interfaces.sink import keep_running
 from bessai.model import Bounds, Priority, SystemClock
