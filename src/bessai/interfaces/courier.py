@@ -28,7 +28,7 @@ class Message:
     """One record, ready to be sent."""
 
     id: str
-    """`<site>/<epoch>/<sequence>`: the same whenever the record is sent. Of a batch: `<site>/<epoch>/<first>-<last>`."""
+    """`<site>/<epoch>/<sequence>`, the same whenever the record is sent; of a batch `<site>/<epoch>/<first>-<last>`."""
     sequence: int
     """Of a batch: the first."""
     data: bytes
