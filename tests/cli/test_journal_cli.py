@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pty
 import signal
 import subprocess
 import sys
@@ -15,7 +17,7 @@ import typer
 from typer.testing import CliRunner
 
 from bessai.cli import journal as journal_cli
-from bessai.journal import Cursors, Journal
+from bessai.journal import Cursors, Journal, Progress
 from bessai.model import Quality
 from support.records import DEVICE, LAYOUT, START_NS, make_event, make_record, wide_record
 
@@ -211,7 +213,10 @@ def test_stats(data: Path) -> None:
     assert "at 7, 3 behind" in result.stdout
 
 
-@pytest.mark.parametrize("command", [["tail"], ["stats"], ["export", "--format", "jsonl"]])
+@pytest.mark.parametrize(
+    "command",
+    [["tail"], ["stats"], ["export", "--format", "jsonl"], ["verify"], ["repair"], ["backup", "/nowhere/a"]],
+)
 def test_no_journal(tmp_path: Path, command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     result = run(*command, data=tmp_path)
     assert result.exit_code == 3
@@ -223,3 +228,127 @@ def test_no_journal(tmp_path: Path, command: list[str], monkeypatch: pytest.Monk
     result = run(*command, data=tmp_path)
     assert result.exit_code == 3
     assert "there is no journal" in result.stderr
+
+
+def test_verify_and_repair(data: Path) -> None:
+    result = run("verify", data=data)
+    assert result.exit_code == 0, result.output
+    assert "10 given = 10 held + 0 dropped for space + 0 left out + 0 lost" in result.stdout
+    assert result.stdout.endswith("sound\n")
+    assert "nothing to mend" in run("repair", data=data).stdout
+    (log,) = (data / "journal").glob("wal-*.log")
+    content = log.read_bytes()
+    log.write_bytes(content[:200] + b"\xff" * 8 + content[208:])
+    result = run("verify", "--json", data=data)
+    assert result.exit_code == 1
+    told = json.loads(result.stdout)
+    assert (told["sound"], told["found"], told["last_sequence"]) == (False, 10 - told["lost"], 10)
+    (problem,) = told["problems"]
+    assert (problem["file"], problem["first"], problem["last"]) == (log.name, 1, told["lost"])
+    result = run("verify", data=data)
+    assert result.exit_code == 1
+    assert (
+        f"damaged: {log.name}: a damaged part, records 1 to {told['lost']}; 1 to {told['lost']} lost"
+        in result.stdout
+    )
+    assert "run `bessai journal repair`" in result.stdout
+    result = run("repair", data=data)
+    assert result.exit_code == 0, result.output
+    assert f"mended; {told['lost']} records are lost" in result.stdout
+    result = run("verify", data=data)
+    assert result.exit_code == 0, result.output
+    assert f"no record has the numbers 1 to {told['lost']}" in result.stdout
+
+
+def test_a_new_epoch(data: Path) -> None:
+    before = json.loads(run("stats", "--json", data=data).stdout)["epoch"]
+    assert "a new epoch begins" in run("repair", "--new-epoch", data=data).stdout
+    assert json.loads(run("stats", "--json", data=data).stdout)["epoch"] > before
+
+
+def test_backup_and_restore(data: Path, tmp_path: Path) -> None:
+    target = tmp_path / "a.tar"
+    journal = Journal.open(data, layout=LAYOUT, device=DEVICE)
+    result = run("backup", target, data=data)
+    assert result.exit_code == 0, result.output
+    assert f"{target}: 10 records up to sequence 10" in result.stdout
+    assert run("verify", target).exit_code == 0
+    result = run("restore", "--replace", target, data=data)
+    assert result.exit_code == 2
+    assert "in use by process" in result.stderr
+    assert journal.close(30)
+    result = run("restore", target, data=data)
+    assert result.exit_code == 2
+    assert "restore into an empty data directory, or with --replace" in result.stderr
+    result = run("restore", target, "--replace", data=data)
+    assert result.exit_code == 0, result.output
+    assert "what was there before is now" in result.stdout
+    assert run("export", "--format", "jsonl", data=data).stdout.count("\n") == 10
+    content = bytearray(target.read_bytes())
+    content[content.index(b"BJf1") + 300] ^= 1
+    target.write_bytes(content)
+    result = run("verify", target)
+    assert result.exit_code == 1
+    assert "is not what the manifest says" in result.stdout
+    assert run("restore", target, "--replace", data=data).exit_code == 2
+    assert run("verify", tmp_path / "nothing.tar").exit_code == 3
+    assert run("backup", "/nowhere/a.tar", data=data).exit_code == 2
+
+
+def test_import_brings_back_what_export_wrote(data: Path, tmp_path: Path) -> None:
+    lines = run("export", "--format", "jsonl", data=data).stdout
+    (tmp_path / "a.jsonl").write_text(lines)
+    result = run("import", tmp_path / "a.jsonl", data=tmp_path / "b")
+    assert result.exit_code == 0, result.output
+    assert "10 records, up to sequence 10" in result.stdout
+    assert run("export", "--format", "jsonl", data=tmp_path / "b").stdout == lines
+    result = run("import", tmp_path / "a.jsonl", data=tmp_path / "b")
+    assert result.exit_code == 2
+    assert "ends at sequence 10" in result.stderr
+    (tmp_path / "a.jsonl").write_text(lines.replace('"good"', '"fine"', 1))
+    result = run("import", tmp_path / "a.jsonl", data=tmp_path / "c")
+    assert result.exit_code == 2
+    assert "a.jsonl, line 1: points.soc.quality is 'fine'" in result.stderr
+    assert not (tmp_path / "c").exists()
+    assert run("import", tmp_path / "no.jsonl", data=tmp_path / "c").exit_code == 2
+
+
+def test_a_progress_bar_on_a_terminal_only(data: Path, tmp_path: Path) -> None:
+    code = "import typer; from bessai.cli import journal; a = typer.Typer(); journal.register(a); a()"
+    for options, shown in ([], True), (["--quiet"], False):
+        ours, theirs = pty.openpty()
+        command = [sys.executable, "-c", code, "journal", "verify", "--data-dir", str(data), *options]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, text=True) as process:
+            os.close(theirs)
+            seen = b""
+            while chunk := _read_terminal(ours):
+                seen += chunk
+            assert process.stdout is not None
+            assert process.stdout.read().endswith("sound\n")
+        os.close(ours)
+        assert (b"reading" in seen) is shown
+
+
+def _read_terminal(handle: int) -> bytes:
+    try:
+        return os.read(handle, 4096)
+    except OSError:  # the other end is closed
+        return b""
+
+
+def test_stats_of_a_consumer_with_gaps(data: Path) -> None:
+    cursors = Cursors(data)
+    cursors.save("pubsub", Progress(2).done(5, 6).done(9, 9))
+    cursors.close()
+    found = json.loads(run("stats", "--json", data=data).stdout)
+    assert found["gaps"] == {"pubsub": [[3, 4], [7, 8]]}
+    assert (found["lost"], found["skipped"], found["bytes_a_record"]) == (0, 0, None)
+    shown = " ".join(run("stats", data=data).stdout.split())
+    assert "at 2, 8 behind, 3 to 4 still to do, 7 to 8 still to do" in shown
+
+
+@pytest.mark.parametrize("command", ["verify", "repair", "backup", "restore", "import", "export", "stats"])
+def test_help_tells_the_exit_codes(command: str) -> None:
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert "Exit codes" in " ".join(result.stdout.split())

@@ -100,7 +100,10 @@ def export(
     quiet: Quiet = False,
     data_dir: Path = DATA_DIR,
 ) -> None:
-    """Write entries to a file. The file appears only once it is complete."""
+    """Write entries to a file. The file appears only once it is complete.
+
+    Exit codes: 0 done; 2 wrong input, or the file cannot be written; 3 there is no journal that can be read.
+    """
     now = time.time_ns()
     first_ns = None if first is None else moment("--from", first, now)
     last_ns = None if last is None else moment("--to", last, now)
@@ -128,7 +131,10 @@ def export(
 
 @app.command()
 def stats(as_json: AsJson = False, data_dir: Path = DATA_DIR) -> None:
-    """How much the journal holds, what it dropped, and how far its readers are."""
+    """How much the journal holds, what it dropped, and how far its readers are.
+
+    Exit codes: 0 done; 3 there is no journal that can be read.
+    """
     bound = given_megabytes("JOURNAL_MAX_MB", 1024)
     with _reader(data_dir) as reader:
         held = reader.stats()
