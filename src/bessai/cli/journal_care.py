@@ -18,9 +18,10 @@ from bessai.journal.archive import Tar
 from bessai.journal.backup import backup as write_backup
 from bessai.journal.errors import JournalError
 from bessai.journal.importing import import_jsonl
+from bessai.journal.ranges import Range
 from bessai.journal.repair import repair as mend
 from bessai.journal.restore import restore as put_back
-from bessai.journal.verify import Problem, Range, Report
+from bessai.journal.verify import Problem, Report
 from bessai.journal.verify import verify as check
 
 _DAMAGED, _NO_JOURNAL = 1, 3

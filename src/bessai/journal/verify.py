@@ -5,7 +5,7 @@ It changes nothing, works beside a running gateway, and on a copy or a backup.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,12 +19,11 @@ from bessai.journal.frame import Frame
 from bessai.journal.layouts import Layouts
 from bessai.journal.lock import in_use
 from bessai.journal.progress import Progress
+from bessai.journal.ranges import Range, clipped, holes, merged
 from bessai.journal.segment import COLD, KEPT, Index, firsts, name_of, read_index
 from bessai.journal.snapshot import Snapshot, take
 from bessai.journal.wal import BLOCK, name_of_generation
 
-Range = tuple[int, int]
-"""First and last sequence."""
 Tick = Callable[[int, int], None]
 """Called with what is done and what there is to do, in the same measure."""
 
@@ -149,13 +148,13 @@ class _Check:
 
     def _report(self, before: Snapshot, after: Snapshot, cursors: dict[str, Progress]) -> Report:
         then, now, last = before.totals, after.totals, before.last
-        sound = _clipped(_merged(self._sound[KEPT]), now.kept_floor, now.floor - 1)
-        sound += _clipped(_merged(self._sound[COLD]), max(now.floor, 1), last)
-        sound = _merged(sound)
+        sound = clipped(merged(self._sound[KEPT]), now.kept_floor, now.floor - 1)
+        sound += clipped(merged(self._sound[COLD]), max(now.floor, 1), last)
+        sound = merged(sound)
         found = sum(high - low + 1 for low, high in sound)
         compared = (then.floor, then.kept_floor, then.space) == (now.floor, now.kept_floor, now.space)
         problems = [_with_lost(problem, sound, max(now.kept_floor, 1), last) for problem in self._problems]
-        gone = sum(high - low + 1 for low, high in _merged(r for p in problems for r in p.lost))
+        gone = sum(high - low + 1 for low, high in merged(r for p in problems for r in p.lost))
         if compared and not found <= then.held <= found + gone:
             what = f"the totals say {then.held} records, {found} can be read"
             problems.append(Problem(file="totals", what=what))
@@ -165,7 +164,7 @@ class _Check:
                 problems.append(Problem(file=f"{CURSORS}/{name}.cur", what=what))
         return Report(
             files=tuple(self._files), problems=tuple(problems),
-            missing=tuple(_holes(sound, max(now.floor, 1), last)), last_sequence=last, epoch=before.epoch,
+            missing=tuple(holes(sound, max(now.floor, 1), last)), last_sequence=last, epoch=before.epoch,
             found=found, held=then.held, compared=compared, dropped_space=then.space, dropped_queue=then.queue,
             dropped_events=then.events, skipped=then.skipped, gone=gone,
             lost=max(0, last - (found if compared else then.held) - then.space - then.skipped),
@@ -276,34 +275,8 @@ class _Check:
 def _with_lost(problem: Problem, sound: list[Range], floor: int, last: int) -> Problem:
     if not problem.first:
         return problem
-    lost = tuple(_holes(sound, max(problem.first, floor), min(problem.last, last)))
+    lost = tuple(holes(sound, max(problem.first, floor), min(problem.last, last)))
     return Problem(
         file=problem.file, what=problem.what, first=problem.first, last=problem.last, wall_min=problem.wall_min,
         wall_max=problem.wall_max, lost=lost,
     )  # fmt: skip
-
-
-def _merged(ranges: Iterable[Range]) -> list[Range]:
-    merged: list[Range] = []
-    for low, high in sorted(ranges):
-        if merged and low <= merged[-1][1] + 1:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], high))
-        else:
-            merged.append((low, high))
-    return merged
-
-
-def _clipped(ranges: list[Range], low: int, high: int) -> list[Range]:
-    return [(max(a, low), min(b, high)) for a, b in ranges if a <= high and b >= low]
-
-
-def _holes(ranges: list[Range], low: int, high: int) -> list[Range]:
-    """What is missing between `low` and `high`."""
-    holes: list[Range] = []
-    for a, b in _clipped(ranges, low, high):
-        if a > low:
-            holes.append((low, a - 1))
-        low = b + 1
-    if low <= high:
-        holes.append((low, high))
-    return holes
