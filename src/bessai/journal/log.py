@@ -91,6 +91,8 @@ class Log:
         """As of the last commit."""
         self._identity = found.identity
         self._unread: list[Frame] = []
+        self._doubt = False
+        """The newest totals on the disk may be some that were given up."""
         self._run: _Run | None = None
         self.trouble: OSError | None = None
         """Why records could not be moved to segments; they are safe in the write-ahead log."""
@@ -200,7 +202,12 @@ class Log:
         return frames
 
     def _write(self, parts: Sequence[tuple[Frame, bytes]], totals: Totals) -> list[Frame]:
-        written = self._wal.write(parts)
+        try:
+            written = self._wal.write(parts)
+        except OSError:
+            self._spoilt()
+            raise
+        self._doubt = False
         self.totals = totals
         self.last_sequence = written[-1].last
         self._show()
@@ -209,9 +216,19 @@ class Log:
     def _with(self, **changes: int) -> Totals:
         return replace(self.totals, serial=self.totals.serial + 1, **changes)
 
+    def _spoilt(self) -> None:
+        """What failed may be on the disk all the same: its number is not used again."""
+        self.totals = self._with()
+
     def _note(self, totals: Totals) -> None:
         """Record new totals durably, without records. Raises OSError."""
-        self._wal.note(self._frames([()], bytes(16), totals)[0])
+        try:
+            self._wal.note(self._frames([()], bytes(16), totals)[0])
+        except OSError:
+            self._spoilt()
+            self._doubt = True
+            raise
+        self._doubt = False
         self.totals = totals
         self._show()
 
@@ -350,6 +367,8 @@ class Log:
     def _fit(self, incoming: int) -> None:
         """Drop what is oldest until `incoming` bytes fit: telemetry first, records with events last. Raises OSError."""
         while self.size_bytes() + incoming + 2 * self._segment_bytes > self._max_bytes:
+            if self._doubt:
+                self._note(self._with())
             before = self.totals
             self.shelf.cut_kept(before.floor)  # an attempt that failed may have left something
             gone = self.shelf.oldest_cold() or self.shelf.oldest_kept()

@@ -53,6 +53,7 @@ def recover(disk: Disk, directory: Path, *, wal_bytes: int, now_ms: int) -> Reco
     identity = disk.identity(path)
     wal = Wal(disk, path, wal_bytes)
     try:
+        wal.settle()
         shelf = Shelf(disk, path)
         totals, epoch = _newest(wal, shelf)
         _drop_what_was_dropped(shelf, totals)
@@ -70,7 +71,6 @@ def recover(disk: Disk, directory: Path, *, wal_bytes: int, now_ms: int) -> Reco
             epoch = max(epoch + 1, seen.epoch + 1 if seen else 0, now_ms, 1)
         else:
             epoch = max(epoch, seen.epoch)
-        wal.settle()
         disk.sync_directory(path)  # names that a killed process left
         return Recovered(
             wal=wal, shelf=shelf, layouts=_layouts(disk, path, wal, shelf), commit=CommitFile.create(disk, path),
