@@ -17,8 +17,9 @@ from bessai.interfaces.mqtt import MqttCourier
 from bessai.interfaces.mqtt.commands import Command, Commands
 from bessai.interfaces.schedule.requester import socket_ask
 from bessai.model import Priority, SystemClock
+from support.answering_socket import AnsweringSocket
 from support.entries import cycle_entry
-from support.fake_gateway import FakeGateway, Served
+from support.fake_gateway import FakeGateway
 from support.mosquitto import PATIENCE, Mosquitto, Observer
 from support.mqtt import SITE, batch, correlation, settings
 
@@ -137,7 +138,7 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 def test_there_and_back_through_a_broker_and_a_socket(broker: Mosquitto, tmp_path: Path) -> None:
     path = tmp_path / "gateway.sock"
     with (
-        Served(FakeGateway(), path) as gateway,
+        AnsweringSocket(path, (gateway := FakeGateway()).answer),
         Observer(broker, "#", user=("gateway", "right")) as person,
         closing(MqttCourier(settings(broker, **LOGIN), SITE, socket_ask(path))) as courier,
     ):
@@ -173,7 +174,7 @@ def test_without_the_setting_nobody_listens(broker: Mosquitto, tmp_path: Path) -
     login = {**LOGIN, "MQTT_COMMANDS": "false"}
     path = tmp_path / "gateway.sock"
     with (
-        Served(FakeGateway(), path) as gateway,
+        AnsweringSocket(path, (gateway := FakeGateway()).answer),
         Observer(broker, "#", user=("gateway", "right")) as person,
         closing(MqttCourier(settings(broker, **login), SITE, socket_ask(path))) as courier,
     ):
