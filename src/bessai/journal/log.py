@@ -23,7 +23,7 @@ from bessai.journal.errors import DamagedRecordError, TooLargeError
 from bessai.journal.frame import HEAD, Frame, Totals, align
 from bessai.journal.recovery import Recovered, recover
 from bessai.journal.row import Row
-from bessai.journal.segment import COLD, SegmentWriter
+from bessai.journal.segment import COLD, KEPT, SegmentWriter
 from bessai.journal.shelf import Finding, Shelf
 from bessai.journal.wal import BLOCK, Wal
 from bessai.model import Layout
@@ -158,16 +158,17 @@ class Log:
             self.last_sequence = sequence
             self._note(totals)
 
-    def unchecked(self) -> list[int]:
+    def unchecked(self) -> list[tuple[str, int]]:
         """The sealed segments, oldest first: what `scrub` takes."""
-        return self.shelf.sealed(COLD)
+        return [(kind, first) for kind in (KEPT, COLD) for first in self.shelf.sealed(kind)]
 
-    def scrub(self, first: int) -> None:
+    def scrub(self, segment: tuple[str, int]) -> None:
         """Check a sealed segment; when a part of it is damaged, write it anew without. Raises OSError."""
-        if first not in self.shelf.sealed(COLD):
+        kind, first = segment
+        if first not in self.shelf.sealed(kind):
             return
         before = self.shelf.records
-        if (lost := self.shelf.repair(first)) is None:
+        if (lost := self.shelf.repair(kind, first)) is None:
             return
         self.findings += lost
         self._note(self._with(held=self.totals.held + self.shelf.records - before))

@@ -56,6 +56,8 @@ def recover(disk: Disk, directory: Path, *, wal_bytes: int, now_ms: int) -> Reco
         wal.settle()
         shelf = Shelf(disk, path)
         totals, epoch = _newest(wal, shelf)
+        if seen is not None and seen.identity == identity and seen.floor > totals.floor:
+            totals = _dropped_since(shelf, totals, seen.floor)
         _drop_what_was_dropped(shelf, totals)
         findings = _settle_segments(wal, shelf)
         held = shelf.records + _beyond(wal, max(shelf.cold_last + 1, totals.floor))
@@ -87,7 +89,7 @@ def _settle_segments(wal: Wal, shelf: Shelf) -> list[Finding]:
     sealed = shelf.sealed(COLD)
     for first in sealed[:-1]:
         if not shelf.summary(COLD, first).sealed:
-            findings += shelf.repair(first) or ()
+            findings += shelf.repair(COLD, first) or ()
     if wal.frames and not wal.broken:
         shelf.cut(wal.frames[0].first)
         return findings
@@ -111,6 +113,13 @@ def _newest(wal: Wal, shelf: Shelf) -> tuple[Totals, int]:
     if not newest:
         return Totals(), 0
     return max((f.totals for f in newest), key=lambda totals: totals.serial), max(f.epoch for f in newest)
+
+
+def _dropped_since(shelf: Shelf, totals: Totals, floor: int) -> Totals:
+    """The totals when the newest are damaged: telemetry up to `floor` was dropped, and shown to readers as such."""
+    first = max(1, totals.floor)
+    space = totals.space + floor - first - shelf.kept_between(first, floor - 1)
+    return replace(totals, floor=floor, space=space)
 
 
 def _drop_what_was_dropped(shelf: Shelf, totals: Totals) -> None:
