@@ -98,6 +98,8 @@ class Log:
         """Why records could not be moved to segments; they are safe in the write-ahead log."""
         self._compact_anew()
         self._show()
+        if found.harmed:
+            self._roll()
 
     @property
     def damaged(self) -> int:
