@@ -147,6 +147,8 @@ class Rounds:
             max_bytes=MAX_BYTES,
             disk=self.disk,
         )
+        while journal.stats().last_error is not None:
+            time.sleep(0.001)
         told = journal.stats().committed
         tell(OPENED, told, first)
         while True:

@@ -79,7 +79,8 @@ def recover(disk: Disk, directory: Path, *, wal_bytes: int, now_ms: int) -> Reco
         disk.sync_directory(path)  # names that a killed process left
         return Recovered(
             wal=wal, shelf=shelf, layouts=_layouts(disk, path, wal, shelf), commit=CommitFile.create(disk, path),
-            totals=replace(totals, held=held), epoch=epoch, last=last, identity=identity, findings=findings, harmed=harmed,
+            totals=replace(totals, held=held), epoch=epoch, last=last, identity=identity, findings=findings,
+            harmed=harmed,
         )  # fmt: skip
     except BaseException:
         wal.close()
