@@ -23,7 +23,7 @@ from bessai.journal.errors import DamagedRecordError, TooLargeError
 from bessai.journal.frame import HEAD, Frame, Totals, align
 from bessai.journal.recovery import Recovered, recover
 from bessai.journal.row import Row
-from bessai.journal.segment import COLD, SegmentWriter
+from bessai.journal.segment import COLD, KEPT, SegmentWriter
 from bessai.journal.shelf import Finding, Shelf
 from bessai.journal.wal import BLOCK, Wal
 from bessai.model import Layout
@@ -91,11 +91,15 @@ class Log:
         """As of the last commit."""
         self._identity = found.identity
         self._unread: list[Frame] = []
+        self._doubt = False
+        """The newest totals on the disk may be some that were given up."""
         self._run: _Run | None = None
         self.trouble: OSError | None = None
         """Why records could not be moved to segments; they are safe in the write-ahead log."""
         self._compact_anew()
         self._show()
+        if found.harmed:
+            self._roll()
 
     @property
     def damaged(self) -> int:
@@ -156,16 +160,17 @@ class Log:
             self.last_sequence = sequence
             self._note(totals)
 
-    def unchecked(self) -> list[int]:
+    def unchecked(self) -> list[tuple[str, int]]:
         """The sealed segments, oldest first: what `scrub` takes."""
-        return self.shelf.sealed(COLD)
+        return [(kind, first) for kind in (KEPT, COLD) for first in self.shelf.sealed(kind)]
 
-    def scrub(self, first: int) -> None:
+    def scrub(self, segment: tuple[str, int]) -> None:
         """Check a sealed segment; when a part of it is damaged, write it anew without. Raises OSError."""
-        if first not in self.shelf.sealed(COLD):
+        kind, first = segment
+        if first not in self.shelf.sealed(kind):
             return
         before = self.shelf.records
-        if (lost := self.shelf.repair(first)) is None:
+        if (lost := self.shelf.repair(kind, first)) is None:
             return
         self.findings += lost
         self._note(self._with(held=self.totals.held + self.shelf.records - before))
@@ -200,7 +205,12 @@ class Log:
         return frames
 
     def _write(self, parts: Sequence[tuple[Frame, bytes]], totals: Totals) -> list[Frame]:
-        written = self._wal.write(parts)
+        try:
+            written = self._wal.write(parts)
+        except OSError:
+            self._spoilt()
+            raise
+        self._doubt = False
         self.totals = totals
         self.last_sequence = written[-1].last
         self._show()
@@ -209,9 +219,19 @@ class Log:
     def _with(self, **changes: int) -> Totals:
         return replace(self.totals, serial=self.totals.serial + 1, **changes)
 
+    def _spoilt(self) -> None:
+        """What failed may be on the disk all the same: its number is not used again."""
+        self.totals = self._with()
+
     def _note(self, totals: Totals) -> None:
         """Record new totals durably, without records. Raises OSError."""
-        self._wal.note(self._frames([()], bytes(16), totals)[0])
+        try:
+            self._wal.note(self._frames([()], bytes(16), totals)[0])
+        except OSError:
+            self._spoilt()
+            self._doubt = True
+            raise
+        self._doubt = False
         self.totals = totals
         self._show()
 
@@ -353,6 +373,8 @@ class Log:
     def _fit(self, incoming: int) -> None:
         """Drop what is oldest until `incoming` bytes fit: telemetry first, records with events last. Raises OSError."""
         while self.size_bytes() + incoming + 2 * self._segment_bytes > self._max_bytes:
+            if self._doubt:
+                self._note(self._with())
             before = self.totals
             self.shelf.cut_kept(before.floor)  # an attempt that failed may have left something
             gone = self.shelf.oldest_cold() or self.shelf.oldest_kept()

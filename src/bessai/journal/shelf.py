@@ -112,6 +112,14 @@ class Shelf:
         """What a segment that does not grow holds."""
         return self._summaries[kind, first]
 
+    def kept_between(self, first: int, last: int) -> int:
+        """How many kept records have a sequence from `first` to `last`. Raises OSError."""
+        return sum(
+            max(0, min(frame.last, last) - max(frame.first, first) + 1)
+            for segment in self.sealed(KEPT)
+            for frame in self.index(KEPT, segment).frames
+        )
+
     def newest(self) -> Frame | None:
         """The newest sound frame of the cold segments. Raises OSError."""
         active = [] if self.active is None else [self.active.first]
@@ -255,24 +263,28 @@ class Shelf:
 
     # --- damage
 
-    def repair(self, first: int) -> list[Finding] | None:
-        """Check a sealed cold segment; write it anew without what is damaged. None when it is sound. Raises OSError."""
-        checked, sealed = list(self._checked(COLD, first)), self._summaries[COLD, first].sealed
-        if all(valid for _, valid in checked) and sealed:
+    def repair(self, kind: str, first: int) -> list[Finding] | None:
+        """Check a segment that does not grow; write it anew without what is damaged. None when it is sound.
+
+        Raises OSError.
+        """
+        checked, summary = list(self._checked(kind, first)), self._summaries[kind, first]
+        indexed = summary.sealed and summary.records == sum(frame.count for frame, _ in checked)
+        if indexed and all(valid for _, valid in checked):
             return None
         sound = [frame for frame, valid in checked if valid]
-        path = self._directory / name_of(COLD, first)
+        path = self._directory / name_of(kind, first)
         what = f"a damaged part of {path.name}"
-        if sealed:
+        if indexed or kind == KEPT:  # numbers that are missing between kept records say nothing
             lost = [Finding(f.first, f.last, what) for f, valid in checked if not valid]
         else:
             lost = [Finding(low, high, what) for low, high in _gaps(first, sound, self._next(first))]
         if not sound:
-            self.remove(COLD, first)
+            self.remove(kind, first)
             return lost
-        new = SegmentWriter(self._disk, self._directory, COLD, first, name=path.name + _NEW)
+        new = SegmentWriter(self._disk, self._directory, kind, first, name=path.name + _NEW)
         try:
-            with self._file(COLD, first) as file:
+            with self._file(kind, first) as file:
                 for frame in sound:
                     found = frames.read(file, frame.offset, file.size(), first)
                     if found is not None:
@@ -282,7 +294,7 @@ class Shelf:
             new.close()
         self._disk.rename(new.path, path)
         self._disk.sync_directory(self._directory)
-        self._summaries[COLD, first] = summary
+        self._summaries[kind, first] = summary
         return lost
 
     def _checked(self, kind: str, first: int) -> Iterator[tuple[Frame, bool]]:
