@@ -61,7 +61,7 @@ def stories(draw: st.DrawFn) -> list[CycleRecord | None]:
     return made
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), story=stories())
 def test_every_answer_equals_brute_force(data: st.DataObject, story: list[CycleRecord | None]) -> None:
     records = [record for record in story if record is not None]
@@ -76,10 +76,10 @@ def test_every_answer_equals_brute_force(data: st.DataObject, story: list[CycleR
         assert journal.close(60)
         reader, history, writer = JournalReader(directory), History(directory), HistoryWriter(directory)
         try:
-            for _ in range(data.draw(st.integers(0, 5), "rounds")):
+            for _ in range(data.draw(st.integers(0, 6), "rounds")):
                 limit = data.draw(st.integers(1, 60), "records")
                 writer.fold_blocks(few(reader.blocks(writer.folded, limit), writer.folded, limit))
-                match data.draw(st.sampled_from(["flush", "compact", "restart", "go on"]), "then"):
+                match data.draw(st.sampled_from(["flush", "compact", "flush", "restart", "go on"]), "then"):
                     case "flush":
                         writer.flush()
                     case "compact":
