@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -21,6 +22,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         soak = [item for item in items if item.get_closest_marker("soak")]
         config.hook.pytest_deselected(items=soak)
         items[:] = [item for item in items if item not in soak]
+
+
+class _Shared(LoadScopeScheduling):  # type: ignore[misc]
+    """The simulation computes without a pause: it stays on one worker, so that a core is left for tests that wait."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "simulation" if nodeid.startswith("tests/simulation/") else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _Shared:
+    """Whatever `--dist` says."""
+    return _Shared(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from bessai.core.conditions import Condition
 from bessai.core.local_socket import socket_path
 from bessai.model import Severity
 from bessai.model.catalogue import catalogue
+from support.answering_socket import AnsweringSocket
 
 app = typer.Typer()
 alarms_cli.register(app)
@@ -56,27 +55,8 @@ def book() -> AlarmBook:
 @pytest.fixture
 def gateway(tmp_path: Path, book: AlarmBook) -> Iterator[Path]:
     """A data directory where something answers."""
-    path = socket_path(tmp_path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    server = socket.socket(socket.AF_UNIX)
-    server.bind(str(path))
-    server.listen()
-
-    def serve() -> None:
-        while True:
-            try:
-                connection, _ = server.accept()
-            except OSError:
-                return
-            with connection, connection.makefile("rwb") as stream:
-                stream.write(json.dumps(_answer(book, json.loads(stream.readline()))).encode() + b"\n")
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    yield tmp_path
-    server.shutdown(socket.SHUT_RDWR)
-    server.close()
-    thread.join(10)
+    with AnsweringSocket(socket_path(tmp_path), lambda message: _answer(book, message)):
+        yield tmp_path
 
 
 def test_listing_for_people(gateway: Path) -> None:

@@ -18,7 +18,8 @@ from typer.testing import CliRunner, Result
 from bessai.cli import commission_setup
 from bessai.cli.app import app
 from bessai.core.local_socket import socket_path
-from support.fake_gateway import FakeGateway, FakePace, Misbehaviour, Served
+from support.answering_socket import AnsweringSocket
+from support.fake_gateway import FakeGateway, FakePace, Misbehaviour
 from support.gateway import BESSAI, bessai
 
 ALL = ("commission", "--yes", "--full-power", "--user", "eva", "--reason", "acceptance")
@@ -38,7 +39,7 @@ def run(data: Path, gateway: FakeGateway, *arguments: str, answers: str = "") ->
     patch = pytest.MonkeyPatch()
     patch.setattr(commission_setup, "pace", lambda: FakePace(gateway))
     try:
-        with Served(gateway, socket_path(data)):
+        with AnsweringSocket(socket_path(data), gateway.answer):
             return CliRunner().invoke(app, [*arguments, "--data-dir", str(data)], input=answers)
     finally:
         patch.undo()
@@ -196,7 +197,7 @@ def _until(check: Any, process: subprocess.Popen[str]) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ended_in_the_silence(data: Path, number: int) -> None:
     gateway = FakeGateway(time=60.0, lag=0.2)
-    with Served(gateway, socket_path(data)), _RealTime(gateway):
+    with AnsweringSocket(socket_path(data), gateway.answer), _RealTime(gateway):
         process = subprocess.Popen(
             [*BESSAI, "commission", "deadman", "--yes", "--data-dir", str(data)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ),
@@ -216,7 +217,7 @@ def test_ended_in_the_silence(data: Path, number: int) -> None:
 
 def test_killed_while_power_flows(data: Path) -> None:
     gateway = FakeGateway(lag=0.2)
-    with Served(gateway, socket_path(data)), _RealTime(gateway):
+    with AnsweringSocket(socket_path(data), gateway.answer), _RealTime(gateway):
         process = subprocess.Popen(
             [*BESSAI, "commission", "--yes", "--skip", "points", "--data-dir", str(data)],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,

@@ -41,3 +41,21 @@ def test_limits_and_commanded_devices(
     wanted = [f"d_{n}" for n, c in enumerate(controls, 1) if c == "true" and mode == "control"]
     assert found["commanded"] == wanted
     assert found["limits"] == {"chemistry": "lfp", "file": None}
+
+
+def test_report_rules_are_checked_against_the_points_of_the_site(tmp_path: Path) -> None:
+    report = tmp_path / "report.yaml"
+    environment: dict[str, Any] = {"SITE_ID": "x", "INVERTER_IP": "10.0.0.1", "REPORT_FILE": str(report)}
+    report.write_text(
+        "rules:\n  - {points: [active_power], dead_band: 0.1}\n  - {points: ['*'], at_least_every: 60}\n"
+    )
+    done = bessai("config", "check", cwd=tmp_path, **environment)
+    assert done.returncode == 0, done.stderr
+    assert "report: 2 rules" in " ".join(done.stdout.split())
+    report.write_text("rules:\n  - {points: [activ_power], dead_band: 0.1}\n")
+    done = bessai("config", "check", cwd=tmp_path, **environment)
+    assert done.returncode == 2
+    said = (
+        f'REPORT_FILE: {report}:2: rules.0.points.0 = "activ_power": the site has no such point; did you mean'
+    )
+    assert said in " ".join(done.stderr.split())

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from bessai.core.latch import trip_status
 from bessai.core.local_socket import socket_path
 from bessai.core.operations import operation_from
 from bessai.model import Trip
+from support.answering_socket import AnsweringSocket
 
 WHO = ("--user", "ana", "--role", "engineer", "--reason", "cells balanced")
 
@@ -28,28 +27,10 @@ class FakeGateway:
         self.data = data
         self.heard: list[dict[str, Any]] = []
         self.answer: dict[str, Any] = {"ok": True}
-        path = socket_path(data)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(path))
-        self._listener.listen()
-        threading.Thread(target=self._serve, daemon=True).start()
 
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with connection, connection.makefile("rb") as lines:
-                if line := lines.readline():
-                    self.heard.append(json.loads(line))
-                    connection.sendall(json.dumps(self.answer).encode() + b"\n")
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        socket_path(self.data).unlink()
+    def hear(self, message: dict[str, Any]) -> dict[str, Any]:
+        self.heard.append(message)
+        return self.answer
 
     def run(self, *arguments: str) -> Any:
         return CliRunner().invoke(app, [*arguments, "--data-dir", str(self.data)])
@@ -58,8 +39,8 @@ class FakeGateway:
 @pytest.fixture
 def gateway(tmp_path: Path) -> Iterator[FakeGateway]:
     fake = FakeGateway(tmp_path / "data")
-    yield fake
-    fake.close()
+    with AnsweringSocket(socket_path(fake.data), fake.hear):
+        yield fake
 
 
 def sent(op: str, *, role: str = "engineer", **more: Any) -> dict[str, Any]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from typer.testing import CliRunner
 from bessai.cli import request as request_cli
 from bessai.cli import schedule as schedule_cli
 from bessai.core.local_socket import socket_path
+from support.answering_socket import AnsweringSocket
 
 app = typer.Typer()
 request_cli.register(app)
@@ -27,28 +26,14 @@ SCHEDULE = "start,end,power_kw\n2099-01-01T18:00-03:00,2099-01-01T22:00-03:00,40
 class Gateway:
     """Takes every message; shows the next of `controls` with each status, the last one for ever."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self) -> None:
         self.heard: list[dict[str, Any]] = []
         self.controls: list[dict[str, Any]] = [{}]
         self.answer: dict[str, Any] = {"ok": True, "cancelled": True}
         self.sinks: list[dict[str, Any]] = []
         self._cycles = 0
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(socket_path(data)))
-        self._listener.listen()
-        threading.Thread(target=self._serve, daemon=True).start()
 
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with connection, connection.makefile("rb") as lines:
-                message = json.loads(lines.readline())
-                connection.sendall(json.dumps(self._answer(message)).encode() + b"\n")
-
-    def _answer(self, message: dict[str, Any]) -> dict[str, Any]:
+    def hear(self, message: dict[str, Any]) -> dict[str, Any]:
         if message["op"] != "status":
             self.heard.append(message)
             return self.answer
@@ -61,16 +46,13 @@ class Gateway:
         }
         return {"ok": True, "status": status}
 
-    def close(self) -> None:
-        self._listener.close()
-
 
 @pytest.fixture
 def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
     monkeypatch.setattr("bessai.cli.request.time.sleep", lambda _: None)
-    made = Gateway(tmp_path)
-    yield made
-    made.close()
+    made = Gateway()
+    with AnsweringSocket(socket_path(tmp_path), made.hear):
+        yield made
 
 
 def run(tmp_path: Path, *arguments: str) -> Any:

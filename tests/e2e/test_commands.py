@@ -14,7 +14,7 @@ import pytest
 
 from bessai.registry import load_profile
 from bessai.twin import TwinServer
-from support.gateway import GatewayProcess, bessai
+from support.gateway import GatewayProcess, bessai, typed
 from support.modbus_device import ScriptedDevice
 
 HUAWEI = load_profile("huawei_sun2000")
@@ -111,19 +111,19 @@ def test_read_from_something_that_is_no_device() -> None:
     ],
 )
 def test_wrong_arguments_end_with_2(arguments: tuple[str, ...], said: str) -> None:
-    done = bessai(*arguments)
+    done = typed(*arguments)
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_profile_commands() -> None:
-    assert bessai("profile", "check", "registry/huawei_sun2000.json").returncode == 0
-    listed = json.loads(bessai("profile", "list", "--json").stdout)
+    assert typed("profile", "check", "registry/huawei_sun2000.json").returncode == 0
+    listed = json.loads(typed("profile", "list", "--json").stdout)
     assert "huawei_sun2000" in [profile["name"] for profile in listed]
-    shown = json.loads(bessai("profile", "show", "huawei_sun2000", "--json").stdout)
+    shown = json.loads(typed("profile", "show", "huawei_sun2000", "--json").stdout)
     assert shown["points"]["soc"]["address"] == 37760
-    assert "dead-man" in bessai("profile", "show", "huawei_sun2000").stdout
+    assert "dead-man" in typed("profile", "show", "huawei_sun2000").stdout
 
 
 def test_profile_errors_come_all_at_once(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_profile_errors_come_all_at_once(tmp_path: Path) -> None:
     document["points"]["soc"]["gian"] = 0.1
     document["points"]["soc"]["type"] = "u17"
     path.write_text(json.dumps(document))
-    done = bessai("profile", "check", str(path), "--json")
+    done = typed("profile", "check", str(path), "--json")
     assert done.returncode == 2
     problems = json.loads(done.stdout)["problems"]
     assert {problem["field"] for problem in problems} >= {"points.soc.gian", "points.soc.type"}
@@ -141,12 +141,12 @@ def test_profile_errors_come_all_at_once(tmp_path: Path) -> None:
 
 def test_config_check(tmp_path: Path) -> None:
     good: dict[str, Any] = {"SITE_ID": "a", "INVERTER_IP": "192.0.2.1", "DATA_DIR": str(tmp_path)}
-    done = bessai("config", "check", "--json", **good)
+    done = typed("config", "check", "--json", **good)
     assert done.returncode == 0
     assert json.loads(done.stdout)["settings"]["INVERTER_IP"] == "192.0.2.1"
-    assert "valid" in bessai("config", "check", **good).stdout
+    assert "valid" in typed("config", "check", **good).stdout
     (tmp_path / "file").write_text("")
-    done = bessai(
+    done = typed(
         "config", "check",
         INVERTER_IP="x:1", DRIVER_PROFILE_PATH="huwei", DATA_DIR=str(tmp_path / "file" / "d"),
     )  # fmt: skip
@@ -164,9 +164,9 @@ def test_run_refuses_what_cannot_work(tmp_path: Path) -> None:
 
 
 def test_nothing_runs(tmp_path: Path) -> None:
-    assert bessai("status", "--data-dir", str(tmp_path)).returncode == 3
-    assert json.loads(bessai("status", "--json", DATA_DIR=str(tmp_path)).stdout)["running"] is False
-    assert bessai("request", "--power", "1", "--reason", "x", "--data-dir", str(tmp_path)).returncode == 3
+    assert typed("status", "--data-dir", str(tmp_path)).returncode == 3
+    assert json.loads(typed("status", "--json", DATA_DIR=str(tmp_path)).stdout)["running"] is False
+    assert typed("request", "--power", "1", "--reason", "x", "--data-dir", str(tmp_path)).returncode == 3
 
 
 def test_a_gateway_without_its_device(tmp_path: Path, closed_port: int) -> None:

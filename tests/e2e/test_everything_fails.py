@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 from bessai.journal import JournalReader
@@ -22,7 +23,7 @@ def test_device_pulled_service_plane_killed_cloud_gone(tmp_path: Path) -> None:
 
 
 async def _scenario(tmp_path: Path) -> None:
-    # ten simulated seconds a second: the dead-man's two minutes pass within the 20 s of the pulled cable
+    # ten simulated seconds a second: the dead-man's two minutes pass while the cable is pulled
     twin = TwinServer(load_profile("huawei_sun2000"), seed=7, speed=10)
     await twin.start()
     with (
@@ -46,11 +47,9 @@ async def _scenario(tmp_path: Path) -> None:
         held = await gateway.until(lambda s: s["control"]["state"] == "hold")
         assert held["control"]["setpoint"] == 0.0
         assert not held["healthy"]
-        await asyncio.sleep(10)
+        await asyncio.sleep(4)
         await asyncio.to_thread(cloud.start)
-        await asyncio.sleep(10)
-        assert twin.device.fallbacks == 1
-        assert abs(twin.device.value("battery_power")) < 0.1
+        await _until(lambda: twin.device.fallbacks == 1 and abs(twin.device.value("battery_power")) < 0.1)
 
         await twin.plug_in()
         recovered = await gateway.until(lambda s: abs(power(s) + 3.0) < 0.2)
@@ -80,6 +79,14 @@ async def _scenario(tmp_path: Path) -> None:
         assert contents.setdefault(message.attributes["id"], message.data) == message.data
     events = {e["code"] for m in cloud.messages for e in json.loads(m.data)["events"]}
     assert {"device_disconnected", "evidence_lost", "service_plane_died", "gateway_stopped"} <= events
+
+
+async def _until(check: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if check():
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("not within a minute")
 
 
 def _last_sequence(data: Path) -> int:

@@ -43,8 +43,8 @@ def published(**changes: Any) -> dict[str, Any]:
 def test_a_cycle_says_what_was_measured_and_decided() -> None:
     message = published()
     assert list(message) == [
-        "schema", "site", "sequence", "kind", "time", "gateway", "device", "points", "texts", "decision",
-        "verified", "events",
+        "schema", "site", "epoch", "sequence", "kind", "time", "gateway", "device", "points", "texts", "decision",
+        "verified", "events", "complete",
     ]  # fmt: skip
     assert message["schema"] == "bessai.telemetry/1"
     assert (message["site"], message["sequence"], message["kind"]) == ("plant-1", 7, "cycle")

@@ -9,20 +9,29 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import google.auth.transport.requests
 import pytest
 from google.api_core.exceptions import ServiceUnavailable
+from google.auth.exceptions import GoogleAuthError
 
+from bessai.core.settings import Settings
+from bessai.interfaces.delivery import Pace
 from bessai.interfaces.envelope import SCHEMA_ID, Envelope
-from bessai.interfaces.pubsub import Pace, PubSubPublisher
-from bessai.interfaces.pubsub_client import explain, topic_path
+from bessai.interfaces.pubsub import PubSubPublisher
+from bessai.interfaces.pubsub_client import credentials_for, explain, topic_path
 from bessai.interfaces.sink import keep_running
 from support.entries import MemoryJournal, cycle_entry, event_entry
 from support.fake_pubsub import FakePubSub
 from support.pubsub_emulator import PubSubEmulator
+from support.token_service import TokenService
 
 TOPIC = "projects/plant/topics/telemetry"
-QUICK = Pace(batch_records=50, poll=0.02, retry_first=0.05, retry_passing=0.2, retry_refused=0.2)
+QUICK = Pace(
+    batch_records=50, poll=0.02, retry_first=0.05, retry_passing=0.2, retry_refused=0.2, split_after=1e6
+)
+"""One lane: an outage and lanes together are in test_delivery and test_cloud_faults."""
 
 
 def make_publisher(journal: MemoryJournal, host: str | None, pace: Pace = QUICK) -> PubSubPublisher:
@@ -74,7 +83,7 @@ def test_everything_arrives_in_order_with_its_identity(server: FakePubSub) -> No
         messages = server.wait_for(121)
         journal.append(cycle_entry(122))
         messages = server.wait_for(122)
-        wait_until(lambda: journal.cursors.get("pubsub") == 122, "cursor")
+        wait_until(lambda: journal.get("pubsub") == 122, "cursor")
         wait_until(lambda: publisher.status().backlog == 0, "no backlog")
     assert server.sequences() == list(range(1, 123))
     for message in messages:
@@ -82,7 +91,8 @@ def test_everything_arrives_in_order_with_its_identity(server: FakePubSub) -> No
         assert message.topic == TOPIC
         assert message.ordering_key == "plant-1"
         assert message.attributes == {
-            "id": f"plant-1/{envelope.sequence}", "site": "plant-1", "sequence": str(envelope.sequence),
+            "id": f"plant-1/0/{envelope.sequence}", "site": "plant-1", "epoch": "0",
+            "sequence": str(envelope.sequence), "previous": str(envelope.sequence - 1), "lane": "live",
             "schema": SCHEMA_ID, "kind": envelope.kind,
         }  # fmt: skip
     assert messages[120].attributes["kind"] == "event"
@@ -92,7 +102,7 @@ def test_everything_arrives_in_order_with_its_identity(server: FakePubSub) -> No
 
 
 def test_a_batch_is_bounded_in_bytes(server: FakePubSub) -> None:
-    pace = Pace(batch_records=50, batch_bytes=10_000, poll=0.02)
+    pace = replace(QUICK, batch_bytes=10_000)
     with running(make_publisher(journal_of(40), server.host, pace)):
         messages = server.wait_for(40)
     assert server.sequences() == list(range(1, 41))
@@ -131,12 +141,14 @@ def test_an_outage_is_bridged_and_the_backlog_drained(
 def test_a_lost_acknowledgement_repeats_the_same_ids(server: FakePubSub) -> None:
     server.lose_acks(times=2)
     journal = journal_of(70)
-    with running(make_publisher(journal, server.host)):
+    with running(make_publisher(journal, server.host)) as publisher:
         server.wait_until(lambda messages: messages[-1].attributes["sequence"] == "70" if messages else False)
-        wait_until(lambda: journal.cursors.get("pubsub") == 70, "cursor")
-    assert server.sequences() == [*range(1, 51), *range(1, 51), *range(1, 51), *range(51, 71)]
-    first, again = server.messages[3], server.messages[53]
-    assert first.attributes["id"] == again.attributes["id"] == "plant-1/4"
+        wait_until(lambda: journal.get("pubsub") == 70, "cursor")
+    assert server.sequences()[:51] == [*range(1, 51), 1], "the lost batch, and then again from its beginning"
+    assert without_repeats(server.sequences()) == list(range(1, 71))
+    assert len(server.sequences()) == 70 + publisher.status().doubtful, "what may come twice is counted"
+    first, again = server.messages[3], [m for m in server.messages if m.attributes["sequence"] == "4"][1]
+    assert first.attributes == again.attributes
     assert first.data == again.data
 
 
@@ -146,19 +158,19 @@ def test_the_cursor_moves_only_over_what_was_acknowledged(server: FakePubSub) ->
     with running(make_publisher(journal, server.host)):
         server.wait_for(50)
         server.fail("UNAVAILABLE", times=1000)
-        wait_until(lambda: journal.cursors.get("pubsub") == 50, "first batch acknowledged")
+        wait_until(lambda: journal.get("pubsub") == 50, "first batch acknowledged")
         wait_until(lambda: len(server.requests) >= 3, "second batch refused")
-    assert journal.cursors["pubsub"] == 50
+    assert journal.get("pubsub") == 50
     assert server.sequences() == list(range(1, 51))
 
 
 def test_a_new_publisher_goes_on_after_the_cursor(server: FakePubSub) -> None:
     journal = journal_of(30)
     with running(make_publisher(journal, server.host)):
-        wait_until(lambda: journal.cursors.get("pubsub") == 30, "first publisher done")
+        wait_until(lambda: journal.get("pubsub") == 30, "first publisher done")
     journal.append(*(cycle_entry(i) for i in range(31, 61)))
     with running(make_publisher(journal, server.host)) as second:
-        wait_until(lambda: journal.cursors.get("pubsub") == 60, "second publisher done")
+        wait_until(lambda: journal.get("pubsub") == 60, "second publisher done")
     assert server.sequences() == list(range(1, 61))
     assert second.status().delivered == 30
 
@@ -201,7 +213,7 @@ def test_a_missing_topic_says_how_to_make_it_and_is_found_later(server: FakePubS
 
 def test_a_server_that_hangs_is_given_up_and_tried_again(server: FakePubSub) -> None:
     server.delay = 3.0
-    pace = Pace(poll=0.02, attempt_timeout=0.3, retry_first=0.05, retry_passing=0.1)
+    pace = replace(QUICK, attempt_timeout=0.3)
     with running(make_publisher(journal_of(5), server.host, pace)) as publisher:
         wait_until(lambda: publisher.status().failures >= 1, "time-out")
         assert "does not answer in time" in (publisher.status().last_error or "")
@@ -214,6 +226,7 @@ def test_a_server_that_hangs_is_given_up_and_tried_again(server: FakePubSub) -> 
 def test_missing_credentials_say_what_to_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     missing = tmp_path / "key.json"
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(missing))
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "plant")
     with running(make_publisher(journal_of(5), None)) as publisher:
         wait_until(lambda: publisher.status().failures >= 2, "failures")
         error = publisher.status().last_error or ""
@@ -225,24 +238,23 @@ def test_records_that_the_journal_dropped_are_counted(
     server: FakePubSub, caplog: pytest.LogCaptureFixture
 ) -> None:
     journal = MemoryJournal([cycle_entry(i) for i in range(41, 46)])
-    journal.cursors["pubsub"] = 10
+    journal.set("pubsub", 10)
     with running(make_publisher(journal, server.host)) as publisher:
-        server.wait_for(5)
-    assert publisher.status().missed == 30
+        wait_until(lambda: publisher.status().missed == 30, "the missed ones are counted")
     assert "30 of the sequence numbers up to 45 have no readable record" in caplog.text
 
 
 def test_a_journal_that_stays_behind_the_cursor_is_published_whole(server: FakePubSub) -> None:
     journal = journal_of(5)
-    journal.cursors["pubsub"] = 900
+    journal.set("pubsub", 900)
     with running(make_publisher(journal, server.host, replace(QUICK, ahead_patience=0.1))):
-        wait_until(lambda: journal.cursors["pubsub"] == 5, "cursor")
+        wait_until(lambda: journal.get("pubsub") == 5, "cursor")
     assert server.sequences() == [1, 2, 3, 4, 5]
 
 
 def test_a_recovered_journal_that_passes_the_cursor_is_not_repeated(server: FakePubSub) -> None:
     journal = journal_of(5)
-    journal.cursors["pubsub"] = 900
+    journal.set("pubsub", 900)
     with running(make_publisher(journal, server.host)) as publisher:
         wait_until(lambda: publisher.cursor == 900, "the cursor is known")
         journal.append(cycle_entry(1001))
@@ -266,6 +278,37 @@ def test_a_key_that_google_refuses_is_not_mistaken_for_a_bad_network() -> None:
     assert "refused the credentials" in trouble.sentence
     assert not trouble.passing
     assert trouble.reconnect, "a new key is read only by a new connection"
+
+
+def test_a_workload_identity_is_accepted_and_its_troubles_are_explained(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    token = tmp_path / "subject.token"
+    with TokenService() as service:
+        file = service.credentials_file(tmp_path / "identity.json", token)
+        assert Settings(site_id="s", google_application_credentials=file).google_application_credentials
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+        monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "")
+        monkeypatch.delenv("GOOGLE_CLOUD_PROJECT")
+        credentials: Any = credentials_for(TOPIC)
+        request = google.auth.transport.requests.Request()
+        with pytest.raises(GoogleAuthError) as missing:
+            credentials.refresh(request)
+        token.write_text("bad")
+        with pytest.raises(GoogleAuthError) as refused:
+            credentials.refresh(request)
+        token.write_text("good")
+        credentials.refresh(request)
+        assert credentials.token == "granted"
+    for error, reason in ((missing.value, f"File '{token}' was not found."), (refused.value, "audience")):
+        from_grpc = f"Getting metadata from plugin failed with error: {error}"
+        for raised in (error, ServiceUnavailable(from_grpc)):  # type: ignore[no-untyped-call]
+            trouble = explain(raised, topic=TOPIC, host="h")
+            assert "The workload identity cannot be used: " in trouble.sentence
+            assert reason in trouble.sentence
+            assert "Check the token's source" in trouble.sentence
+            assert not trouble.passing
+            assert trouble.reconnect
 
 
 def test_full_and_short_topic_names_mean_the_same() -> None:
@@ -296,7 +339,7 @@ def test_the_official_emulator_delivers_in_order_and_complete() -> None:
                 for received in reply.received_messages:
                     envelope = Envelope.model_validate_json(received.message.data)
                     assert received.message.ordering_key == "plant-1"
-                    assert received.message.attributes["id"] == f"plant-1/{envelope.sequence}"
+                    assert received.message.attributes["id"] == f"plant-1/0/{envelope.sequence}"
                     envelopes.append(envelope)
                 if reply.received_messages:
                     subscriber.acknowledge(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,11 +15,13 @@ from typing import IO, Any
 
 import pytest
 
+from bessai.history import Keep
 from bessai.interfaces.envelope import Envelope
-from bessai.interfaces.service import Off, Service, report
-from bessai.interfaces.settings import ServiceSettings
-from bessai.interfaces.sink import Sink
+from bessai.interfaces.service import Service, report
+from bessai.interfaces.settings import PubSubSettings, ServiceSettings
+from bessai.interfaces.sink import Off, Sink
 from bessai.journal import Cursors, Journal, JournalReader
+from support.answering_socket import AnsweringSocket
 from support.entries import LAYOUT, cycle_record
 from support.fake_pubsub import FakePubSub
 from support.otlp_receiver import OtlpReceiver
@@ -58,24 +58,15 @@ class ControlPlane:
     def __init__(self, path: Path) -> None:
         self.requests: list[dict[str, Any]] = []
         self.heard = threading.Event()
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(path))
-        self._listener.listen()
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._socket = AnsweringSocket(path, self._hear)
 
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with connection, connection.makefile("rb") as lines:
-                self.requests.append(json.loads(lines.readline()))
-                connection.sendall(b'{"ok": true}\n')
-                self.heard.set()
+    def _hear(self, message: dict[str, Any]) -> dict[str, Any]:
+        self.requests.append(message)
+        self.heard.set()
+        return {"ok": True}
 
     def close(self) -> None:
-        self._listener.close()
+        self._socket.close()
 
 
 @pytest.fixture
@@ -117,16 +108,36 @@ def test_nobody_listening_is_no_trouble(short_dir: Path) -> None:
 def test_settings_from_the_environment() -> None:
     settings = ServiceSettings.from_environment({"SITE_ID": "plant-1", "GCP_PROJECT_ID": "p"})
     assert settings == ServiceSettings(
-        site="plant-1", data_dir=Path("data"), project="p", topic=None, emulator_host=None,
+        site="plant-1", data_dir=Path("data"),
         otlp_endpoint="http://otel-collector:4317", service_name="bessai-edge-gateway", log_level="INFO",
-        socket=None,
+        socket=None, history=Keep(),
     )  # fmt: skip
+    assert ServiceSettings.from_environment({"SITE_ID": "s", "HISTORY_MAX_MB": "0"}).history is None
     assert (
         ServiceSettings.from_environment({"SITE_ID": "s", "OTEL_EXPORTER_OTLP_ENDPOINT": ""}).otlp_endpoint
         is None
     )
+    environment = {"SITE_ID": "s", "BESSAI_REPORT": "{}", "PUBLISH_FORMAT": "batch"}
+    given = ServiceSettings.from_environment(environment)
+    assert (given.report, given.batch) == ("{}", True)
     with pytest.raises(ValueError, match="SITE_ID is not set"):
         ServiceSettings.from_environment({})
+
+
+def test_settings_of_pubsub() -> None:
+    environment = {"GCP_PROJECT_ID": "p", "GCP_PUBSUB_TOPIC": "t"}
+    assert PubSubSettings.from_environment(environment) == PubSubSettings(project="p", topic="t")
+    limited = environment | {"PUBSUB_COMPRESSION": "none", "PUBSUB_MAX_RECORDS_PER_SECOND": "20.0"}
+    assert PubSubSettings.from_environment(limited) == PubSubSettings(
+        project="p", topic="t", compression="none", records_per_second=20.0
+    )
+    for name, value in (
+        ("COMPRESSION", "zstd"),
+        ("MAX_RECORDS_PER_SECOND", "0"),
+        ("MAX_BYTES_PER_SECOND", "much"),
+    ):
+        with pytest.raises(ValueError, match=f"PUBSUB_{name}={value}: set it to"):
+            PubSubSettings.from_environment(environment | {f"PUBSUB_{name}": value})
 
 
 class Process:
@@ -178,7 +189,8 @@ def process(environment: dict[str, str]) -> Iterator[Process]:
 
 
 def local(data_dir: Path, **more: str) -> dict[str, str]:
-    return {"SITE_ID": "plant-1", "DATA_DIR": str(data_dir), "OTEL_EXPORTER_OTLP_ENDPOINT": ""} | more
+    environment = {"SITE_ID": "plant-1", "DATA_DIR": str(data_dir), "OTEL_EXPORTER_OTLP_ENDPOINT": ""}
+    return environment | {"HISTORY_MAX_MB": "0"} | more
 
 
 def test_without_a_site_it_says_what_is_missing() -> None:
@@ -219,9 +231,9 @@ def writing(data_dir: Path) -> Iterator[Journal]:
 
 
 def published(server: FakePubSub, last: int) -> list[int]:
-    """The sequences that arrived, as soon as the last one has."""
-    server.wait_until(lambda messages: any(m.attributes["sequence"] == str(last) for m in messages))
-    return list(dict.fromkeys(server.sequences()))
+    """The sequences that arrived, as soon as `last` of them have."""
+    server.wait_until(lambda messages: len({m.attributes["sequence"] for m in messages}) >= last)
+    return sorted(set(server.sequences()))
 
 
 def wait_for_cursor(data_dir: Path, sequence: int) -> None:

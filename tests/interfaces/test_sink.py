@@ -58,8 +58,6 @@ def test_a_new_trouble_is_said_again(caplog: pytest.LogCaptureFixture) -> None:
     for sentence in ("a", "a", "b", "a"):
         sink.failed(sentence)
     assert [record.message for record in caplog.records] == ["breaking: a", "breaking: b", "breaking: a"]
-    assert sink.status().as_dict() == {
-        "name": "breaking", "state": "retrying", "cursor": 0, "backlog": 0, "delivered": 0, "missed": 0,
-        "failures": 4,
-        "last_error": "a",
-    }  # fmt: skip
+    status = sink.status()
+    assert (status.name, status.state, status.failures, status.last_error) == ("breaking", "retrying", 4, "a")
+    assert status.as_dict()["last_error"] == "a"

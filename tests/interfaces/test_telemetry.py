@@ -24,7 +24,7 @@ from support.otlp_receiver import OtlpReceiver
 def make_sink(journal: MemoryJournal, endpoint: str) -> TelemetrySink:
     return TelemetrySink(
         site="plant-1", service_name="gateway-under-test", endpoint=endpoint, open_reader=lambda: journal,
-        statuses=lambda: [SinkStatus(name="pubsub", state="retrying", backlog=17)],
+        statuses=lambda: [SinkStatus(name="pubsub", state="retrying", backlog=17, lag=2.5, dead_letters=1)],
         poll=0.02, metric_interval=0.3,
     )  # fmt: skip
 
@@ -117,6 +117,8 @@ def test_metrics_carry_units_and_only_good_values() -> None:
     assert metrics["bessai.power"].metric.unit == "kW"
     assert metrics["bessai.setpoint"].values() == {None: -1.5}
     assert metrics["bessai.sink.backlog"].values(by="sink") == {"pubsub": 17}
+    assert metrics["bessai.sink.lag"].values(by="sink") == {"pubsub": 2.5}
+    assert metrics["bessai.sink.dead_letters"].values(by="sink") == {"pubsub": 1}
     assert metrics["bessai.journal.size"].values() == {None: 4096}
     assert metrics["bessai.soc"].resource["service.name"] == "gateway-under-test"
 

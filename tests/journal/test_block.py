@@ -348,3 +348,16 @@ def test_a_plant_of_sixty_points_takes_few_bytes() -> None:
     pairs = sum(len(pack(rows[i : i + 2])) for i in range(0, 256, 2)) / 256
     assert pairs < 500, f"{pairs:.0f} bytes a record in blocks of two"
     assert at_rest < len(json.dumps(rows[0].forms)) / 3, "the forms are stored once"
+
+
+def test_the_later_records_of_a_block() -> None:
+    rows = [row_of(item) for item in (make_record(1), make_event(2), make_record(3), make_event(4))]
+    block = unpack(pack(rows), first_sequence=11, epoch=5, layout=LAYOUT, device={})
+    later = block.since(13)
+    assert (later.first_sequence, later.last_sequence, later.count) == (13, 14, 2)
+    for one, other in zip(later.entries(), block.entries(12), strict=True):
+        assert (one.sequence, one.kind, one.events, one.decision) == (
+            other.sequence, other.kind, other.events, other.decision,
+        )  # fmt: skip
+        assert one.values.tolist() == other.values.tolist()
+    assert block.since(11) is block

@@ -16,7 +16,7 @@ from simulation.seeds import base_seed, replay
 from simulation.trials import Case, Trials, between, fault, quantile, shown
 from simulation.world import World
 
-TRIALS = 80
+TRIALS = 40
 """Of each case."""
 STALE = 3.0
 ALIVE = 3.0

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
 from typing import Any
 
 import numpy as np
 
 from bessai.journal.entry import Entry
+from bessai.journal.progress import Progress
 from bessai.journal.stats import ReaderStats
 from bessai.model import (
     Bounds,
@@ -95,7 +97,7 @@ class MemoryJournal:
 
     def __init__(self, entries: list[Entry] | None = None) -> None:
         self.entries = entries or []
-        self.cursors: dict[str, int] = {}
+        self.saved: dict[str, Progress] = {}
         self.lock = threading.Lock()
 
     def append(self, *entries: Entry) -> None:
@@ -104,21 +106,33 @@ class MemoryJournal:
 
     def read(self, after: int, limit: int) -> list[Entry]:
         with self.lock:
-            return [entry for entry in self.entries if entry.sequence > after][:limit]
+            start = bisect_right(self.entries, after, key=lambda entry: entry.sequence)
+            return self.entries[start : start + limit]
 
     def last_sequence(self) -> int:
         with self.lock:
             return self.entries[-1].sequence if self.entries else 0
 
     def stats(self) -> ReaderStats:
-        return ReaderStats(records=len(self.entries), last_sequence=self.last_sequence(), size_bytes=4096)
+        with self.lock:
+            last = self.entries[-1] if self.entries else None
+            return ReaderStats(
+                records=len(self.entries), last_sequence=last.sequence if last else 0, size_bytes=4096,
+                last_wall_ns=last.wall_ns if last else 0,
+            )  # fmt: skip
 
     def get(self, consumer: str) -> int:
-        return self.cursors.get(consumer, 0)
+        return self.progress(consumer).floor
 
     def set(self, consumer: str, sequence: int, *, force: bool = False) -> None:
         if force or sequence > self.get(consumer):
-            self.cursors[consumer] = sequence
+            self.save(consumer, Progress(sequence))
+
+    def progress(self, consumer: str) -> Progress:
+        return self.saved.get(consumer, Progress())
+
+    def save(self, consumer: str, progress: Progress) -> None:
+        self.saved[consumer] = progress
 
     def close(self) -> None:
         """Nothing to close."""

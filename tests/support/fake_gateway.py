@@ -1,17 +1,13 @@
 """A gateway that grants leases and commands one simple device with a dead-man, all in its own simulated time.
 
-It speaks the protocol of the local socket, in the process or on a real unix socket, and can misbehave.
+It speaks the protocol of the local socket, in the process or on an `AnsweringSocket`, and can misbehave.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import socket
 import threading
 from dataclasses import dataclass, field
-from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from bessai.commissioning import Pace
@@ -265,35 +261,3 @@ class FakePace(Pace):
         if self.interrupt_when == "power" and self.gateway.setpoint:
             self.interrupt_when = ""
             raise KeyboardInterrupt
-
-
-class Served:
-    """The same on a real unix socket; use as a context manager."""
-
-    def __init__(self, gateway: FakeGateway, path: Path) -> None:
-        self.gateway = gateway
-        self._server = socket.socket(socket.AF_UNIX)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._server.bind(str(path))
-        self._server.listen(8)
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-
-    def __enter__(self) -> FakeGateway:
-        self._thread.start()
-        return self.gateway
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self._server.close()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._server.accept()
-            except OSError:
-                return
-            with connection, connection.makefile("rb") as stream:
-                for line in stream:
-                    answer = self.gateway.answer(json.loads(line))
-                    if answer is None:
-                        break
-                    connection.sendall(json.dumps(answer, allow_nan=False).encode() + b"\n")

@@ -12,6 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from typer.testing import CliRunner
+
+from bessai.cli.app import app
 from bessai.cli.common import ask_gateway
 
 BESSAI = (sys.executable, "-m", "bessai.cli")
@@ -25,6 +28,14 @@ def bessai(
         [*BESSAI, *arguments],
         capture_output=True, text=True, timeout=timeout, check=False, cwd=cwd, env={**os.environ, **environment},
     )  # fmt: skip
+
+
+def typed(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The same in this process, which has an interpreter and its imports already."""
+    done = CliRunner().invoke(app, arguments, env=environment)
+    if not isinstance(done.exception, SystemExit | None):
+        raise done.exception
+    return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
 
 
 class GatewayProcess:

@@ -6,7 +6,7 @@ from collections import Counter
 
 import typer
 
-from bessai.cli.common import fail, print_json
+from bessai.cli.common import check_destinations, fail, print_json
 
 
 def register(app: typer.Typer) -> None:
@@ -26,6 +26,7 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
 
     try:
         settings, site, limits = checked()
+        check_destinations(settings)
     except SettingsError as error:
         if as_json:
             print_json({"valid": False, "problems": error.problems})
@@ -44,6 +45,7 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
                     "chemistry": limits.chemistry,
                     "file": None if settings.limits_file is None else str(settings.limits_file),
                 },
+                "report": None if settings.report_file is None else str(settings.report_file),
             }
         )
         return
@@ -77,3 +79,6 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
         f"limits: {escape(limits.chemistry)}, {escape(where)}; "
         f"{told.get(len(commanded), f'{len(commanded)} devices are commanded')}"
     )
+    if site.report is not None:
+        rules = len(site.report.rules)
+        Console().print(f"report: {rules} rule{'s' * (rules != 1)} from {escape(str(settings.report_file))}")

@@ -13,6 +13,7 @@ def register(app: typer.Typer) -> None:
         help="Print the schemas of what the gateway publishes and reads.", no_args_is_help=True
     )
     schema.command("telemetry")(telemetry)
+    schema.command("batch")(batch)
     schema.command("schedule")(schedule)
     app.add_typer(schema, name="schema")
 
@@ -22,6 +23,13 @@ def telemetry() -> None:
     from bessai.interfaces.envelope import telemetry_json_schema
 
     typer.echo(json.dumps(telemetry_json_schema(), indent=2, ensure_ascii=False))
+
+
+def batch() -> None:
+    """Print the JSON Schema of many records in one message, `bessai.batch/1`."""
+    from bessai.interfaces.batch_schema import batch_json_schema
+
+    typer.echo(json.dumps(batch_json_schema(), indent=2, ensure_ascii=False))
 
 
 def schedule() -> None:

@@ -78,6 +78,7 @@ class Gateway:
             settings.data_dir,
             layout=site.layout,
             device={"profile": profile.id, "manufacturer": profile.manufacturer, "model": profile.model},
+            window=settings.journal_window,
             max_bytes=settings.journal_max_mb << 20,
             queue=max(4, min(QUEUE, _QUEUED_BYTES // (_BYTES_PER_COLUMN * max(1, len(site.layout))))),
         )
@@ -114,6 +115,7 @@ class Gateway:
         environment = settings.environment() | {
             "BESSAI_SOCKET": str(path),
             "BESSAI_PUBLISH": _published(site),
+            "BESSAI_REPORT": site.report.model_dump_json(exclude_defaults=True) if site.report else "",
         }
         self.supervisor = Supervisor(environment, self._service_died) if service_plane else None
         self._started = time.monotonic()
@@ -241,7 +243,17 @@ class Gateway:
         return points
 
     def _service_conditions(self) -> list[Condition]:
-        """What the service plane says is wrong that concerns control."""
+        """What the journal and the service plane say is wrong."""
+        error = self.journal.stats().last_error
+        if error is not None:
+            message = f"the journal in {self.settings.data_dir} cannot write: {error}"
+            return [
+                Condition(code="journal_failing", severity=Severity.ALARM, message=message),
+                *self._sink_conditions(),
+            ]
+        return self._sink_conditions()
+
+    def _sink_conditions(self) -> list[Condition]:
         sinks = self.socket.service_status.get("sinks")
         found = [s for s in sinks if isinstance(s, dict)] if isinstance(sinks, list) else []
         return [

@@ -7,6 +7,7 @@ import logging
 import os
 import resource
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import uvloop
@@ -24,7 +25,7 @@ from bessai.core.settings import Settings, SettingsError, given_value, load_sett
 from bessai.journal import JournalError
 from bessai.model import Endpoint
 from bessai.registry import ProfileError, compile_profile, load_profile
-from bessai.site import Site, SiteError, load_site, single_device_site
+from bessai.site import Site, SiteError, load_report, load_site, single_device_site
 
 _SWITCH = 0.0005
 """Seconds that the journal's thread may keep the interpreter from the control loop: a tenth of Python's default."""
@@ -53,6 +54,11 @@ def checked() -> tuple[Settings, Site, Limits]:
         problems += [f"DRIVER_PROFILE_PATH: {problem}" for problem in error.problems]
     except SiteError as error:
         problems += [f"SITE_FILE: {problem}" for problem in error.problems]
+    if settings is not None and settings.report_file is not None and site is not None:
+        try:
+            site = replace(site, report=load_report(settings.report_file, site.layout.names))
+        except SiteError as error:
+            problems += [f"REPORT_FILE: {problem}" for problem in error.problems]
     data_dir = Path(given_value("DATA_DIR") or fields["data_dir"].default)
     if (problem := data_directory_problem(data_dir)) is not None:
         problems.append(problem)

@@ -21,7 +21,8 @@ from bessai.model import Event, Layout, Quality, Severity
 
 SCHEMA_ID: Final = "bessai.telemetry/1"
 
-_LABELS: Final = tuple(quality.label for quality in Quality)
+LABELS: Final = tuple(quality.label for quality in Quality)
+"""Name of each quality, by its number."""
 
 Time = Annotated[
     str,
@@ -61,7 +62,7 @@ class Point(_Part):
     unit: str | None = Field(description="kW, kvar, V, A, Hz, %, °C, kWh …; null for states and numbers.")
     quality: Name = Field(
         description="How far the value can be trusted. Only `good` is evidence.",
-        json_schema_extra={"examples": list(_LABELS)},
+        json_schema_extra={"examples": list(LABELS)},
     )
     time: Time | None = Field(description="When it was measured; null when it never was.")
     meaning: str | list[str] | None = Field(
@@ -154,13 +155,18 @@ class EventPart(_Part):
 
 
 class Envelope(_Part):
-    """One record of a site's journal. `site` and `sequence` identify it, also when it comes twice."""
+    """One record of a site's journal. `site`, `epoch` and `sequence` identify it, also when it comes twice."""
 
     model_config = ConfigDict(frozen=True, populate_by_name=True, serialize_by_alias=True, title=SCHEMA_ID)
 
     schema_id: Literal["bessai.telemetry/1"] = Field(SCHEMA_ID, alias="schema")
     site: str = Field(min_length=1, description="Unique id of the site.")
-    sequence: int = Field(ge=0, description="Grows by one per record of a site, never used twice.")
+    epoch: int = Field(
+        0, ge=0, description="Life of the journal: another one begins when a backup of it is restored."
+    )
+    sequence: int = Field(
+        ge=0, description="Grows by one per record of a site, never used twice in an epoch."
+    )
     kind: Name = Field(
         description="`cycle`: one control cycle; `event`: something that happened outside of one.",
         json_schema_extra={"examples": ["cycle", "event"]},
@@ -177,6 +183,10 @@ class Envelope(_Part):
         "back. Null for an event.",
     )
     events: list[EventPart] = Field(default_factory=list)
+    complete: bool = Field(
+        True,
+        description="False when points, texts or the decision were left out because they did not change.",
+    )
 
 
 def timestamp(wall_ns: int) -> str:
@@ -194,33 +204,44 @@ def from_entry(entry: Entry, site: str, publish: Sequence[str] | None = None) ->
     return Envelope.model_validate(
         {
             "site": site,
+            "epoch": entry.epoch,
             "sequence": entry.sequence,
             "kind": entry.kind,
             "time": timestamp(entry.wall_ns),
             "gateway": {"version": __version__},
-            "device": _device(entry.device, entry.texts),
+            "device": device_part(entry.device, entry.texts),
             "points": _points(entry, publish),
             "texts": dict(entry.texts),
-            "decision": _decision(decision) if cycle and decision else None,
+            "decision": decision_part(decision) if cycle and decision else None,
             "verified": entry.verified if cycle else None,
-            "events": [_event(event) for event in entry.events],
+            "events": [event_part(event) for event in entry.events],
+            "complete": entry.complete,
         }
     )
 
 
+def published(name: str, publish: Sequence[str] | None) -> bool:
+    """True for a point of the plant, and of a device in `publish`; None stands for every device."""
+    return publish is None or "." not in name or name.partition(".")[0] in publish
+
+
 def unreadable(entry: Entry, site: str, error: Exception) -> Envelope:
     """Stands in for a record that `from_entry` cannot express, so that the sequence stays complete."""
+    return from_entry(stand_in(entry, error), site)
+
+
+def stand_in(entry: Entry, error: Exception) -> Entry:
+    """An event in the place of a record that cannot be expressed."""
     event = Event(
         code="record_unreadable",
         severity=Severity.WARNING,
         message=f"Record {entry.sequence} of the journal cannot be published ({type(error).__name__}).",
         wall_ns=entry.wall_ns,
     )
-    empty = replace(
+    return replace(
         entry, kind="event", layout=Layout(names=(), units=()), values=entry.values[:0],
         quality=entry.quality[:0], ages=entry.ages[:0], texts={}, device={}, events=(event,),
     )  # fmt: skip
-    return from_entry(empty, site)
 
 
 def encode(envelope: Envelope) -> bytes:
@@ -238,7 +259,8 @@ def _finite(value: object) -> float | None:
     return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
 
 
-def _device(device: Mapping[str, str], texts: Mapping[str, str]) -> dict[str, str | None]:
+def device_part(device: Mapping[str, str], texts: Mapping[str, str]) -> dict[str, str | None]:
+    """The member `device`."""
     known: dict[str, str | None] = {name: device.get(name) for name in ("profile", "manufacturer", "model")}
     known["serial"] = device.get("serial") or texts.get("serial_number")
     return known
@@ -255,12 +277,12 @@ def _points(entry: Entry, publish: Sequence[str] | None) -> dict[str, dict[str, 
     ).tolist()
     points = {}
     for i, (name, value) in enumerate(zip(layout.names, entry.values.tolist(), strict=True)):
-        if publish is not None and "." in name and name.partition(".")[0] not in publish:
+        if not published(name, publish):
             continue
         point = points[name] = {
             "value": value if math.isfinite(value) else None,
             "unit": layout.units[i],
-            "quality": _LABELS[entry.quality[i]],
+            "quality": LABELS[entry.quality[i]],
             "time": f"{times[i]}Z" if measured[i] else None,
         }
         if name in layout.states or name in layout.bits:
@@ -268,7 +290,8 @@ def _points(entry: Entry, publish: Sequence[str] | None) -> dict[str, dict[str, 
     return points
 
 
-def _decision(decision: Mapping[str, Any]) -> dict[str, Any]:
+def decision_part(decision: Mapping[str, Any]) -> dict[str, Any]:
+    """The member `decision`."""
     bounds = decision.get("bounds") or {}
     return {
         "state": decision["state"],
@@ -308,7 +331,8 @@ def _names(names: Sequence[str] | None) -> list[str]:
     return list(names or ())
 
 
-def _event(event: Event) -> dict[str, Any]:
+def event_part(event: Event) -> dict[str, Any]:
+    """One of the member `events`."""
     return {
         "code": event.code,
         "severity": event.severity.label,

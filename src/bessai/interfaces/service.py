@@ -22,8 +22,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from bessai.interfaces.build import build_sinks
 from bessai.interfaces.settings import ServiceSettings
-from bessai.interfaces.sink import Reader, Sink, SinkStatus, keep_running
+from bessai.interfaces.sink import Sink, keep_running
 
 _log = logging.getLogger(__name__)
 
@@ -75,70 +76,6 @@ class Service:
             report(path, self.status())
 
 
-class Off(Sink):
-    """Stands in the status for a sink that is not configured."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.state = "off"
-
-    def run(self, stop: threading.Event) -> None:
-        """Nothing to do."""
-
-
-def build_sinks(settings: ServiceSettings) -> list[Sink]:
-    """The sinks that the settings ask for, and an `Off` for each that they do not."""
-    from bessai.journal import Cursors, JournalReader  # noqa: PLC0415  needs its native library only here
-
-    sinks: list[Sink] = []
-
-    def open_reader() -> Reader:
-        return JournalReader(settings.data_dir)
-
-    def statuses() -> list[SinkStatus]:
-        return [sink.status() for sink in sinks]
-
-    if settings.project and settings.topic:
-        from bessai.interfaces.pubsub import PubSubPublisher  # noqa: PLC0415  48 MB that others do without
-
-        sinks.append(
-            PubSubPublisher(
-                site=settings.site,
-                project=settings.project,
-                topic=settings.topic,
-                emulator_host=settings.emulator_host,
-                publish=settings.publish,
-                open_reader=open_reader,
-                open_cursors=lambda: Cursors(settings.data_dir),
-            )
-        )
-    else:
-        _log.info(
-            "publishing is off: everything stays local (set GCP_PROJECT_ID and GCP_PUBSUB_TOPIC to publish)"
-        )
-        sinks.append(Off("pubsub"))
-    if settings.otlp_endpoint:
-        from bessai.interfaces.telemetry import TelemetrySink  # noqa: PLC0415  as above
-
-        sinks.append(
-            TelemetrySink(
-                site=settings.site,
-                service_name=settings.service_name,
-                endpoint=settings.otlp_endpoint,
-                open_reader=open_reader,
-                statuses=statuses,
-            )
-        )
-    else:
-        sinks.append(Off("otel"))
-    if settings.schedule is not None and settings.socket is not None:
-        from bessai.interfaces.schedule import ScheduleRequester  # noqa: PLC0415  as above
-        from bessai.interfaces.schedule.requester import socket_ask  # noqa: PLC0415  as above
-
-        sinks.append(ScheduleRequester(settings.schedule, socket_ask(settings.socket)))
-    return sinks
-
-
 def report(path: Path, status: dict[str, Any]) -> bool:
     """Tell the control plane; False, and nothing else, when it does not listen or does not answer."""
     request = json.dumps({"op": "service_status", "status": status}) + "\n"
@@ -157,12 +94,13 @@ def main() -> int:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC's own lines repeat what the sinks say in sentences
     try:
         settings = ServiceSettings.from_environment(os.environ)
+        _set_up_logging(settings.log_level)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing to flush while the libraries are still loading
+        sinks = build_sinks(settings)
     except ValueError as error:
         print(f"bessai.interfaces: {error}", file=sys.stderr)
         return 2
-    _set_up_logging(settings.log_level)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing to flush while the libraries are still loading
-    service = Service(build_sinks(settings), settings.socket)
+    service = Service(sinks, settings.socket)
     with closing(Ending()) as ending:
         service.start()
         _log.debug("running %d sinks", len(service.status()["sinks"]))

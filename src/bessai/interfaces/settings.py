@@ -5,6 +5,49 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+from bessai.history.levels import Keep
+from bessai.interfaces.broker_settings import KafkaSettings, NatsSettings
+from bessai.interfaces.mqtt.settings import MqttSettings
+from bessai.interfaces.parquet_settings import ParquetSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PubSubSettings:
+    """Where to publish, and how much."""
+
+    project: str
+    topic: str
+    emulator_host: str | None = None
+    compression: Literal["none", "gzip"] = "gzip"
+    records_per_second: float | None = None
+    """None: as fast as the service takes them."""
+    bytes_per_second: float | None = None
+    """Before compression. None: as fast as the service takes them."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> PubSubSettings | None:
+        """The settings; None when there is no topic to publish to.
+
+        Raises:
+            ValueError: a value cannot be used; the message names the variable, the value and the mend.
+        """
+        get = environment.get
+        project, topic = get("GCP_PROJECT_ID"), get("GCP_PUBSUB_TOPIC")
+        if not project or not topic:
+            return None
+        compression = get("PUBSUB_COMPRESSION") or "gzip"
+        if compression not in {"none", "gzip"}:
+            raise ValueError(f"PUBSUB_COMPRESSION={compression}: set it to gzip or none")
+        return cls(
+            project=project,
+            topic=topic,
+            emulator_host=get("PUBSUB_EMULATOR_HOST") or None,
+            compression="gzip" if compression == "gzip" else "none",
+            records_per_second=rate(environment, "PUBSUB_MAX_RECORDS_PER_SECOND"),
+            bytes_per_second=rate(environment, "PUBSUB_MAX_BYTES_PER_SECOND"),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,31 +56,35 @@ class ServiceSettings:
 
     site: str
     data_dir: Path
-    project: str | None
-    topic: str | None
-    emulator_host: str | None
+    pubsub: PubSubSettings | None = None
+    """None: nothing is published to Pub/Sub."""
     otlp_endpoint: str | None
     """None turns telemetry off."""
     service_name: str
     log_level: str
     publish: Sequence[str] | None = None
     """None: every point. Else the devices whose points are published besides the plant's own."""
+    report: str | None = None
+    """Report rules as JSON, see `bessai.site.ReportFile`; None: every point in every record."""
+    batch: bool = False
+    """True to publish `bessai.batch/1` instead of a message a record."""
     socket: Path | None
     """Where the control plane listens for the status and for requests."""
     schedule: Path | None = None
     """A schedule file, when there is one."""
-
-    @property
-    def publishing(self) -> bool:
-        """True when there is a topic to publish to."""
-        return bool(self.project and self.topic)
+    mqtt: MqttSettings | None = None
+    kafka: KafkaSettings | None = None
+    nats: NatsSettings | None = None
+    parquet: ParquetSettings | None = None
+    history: Keep | None = None
+    """None: no history is kept."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> ServiceSettings:
         """Read the settings. A variable that is empty counts as not set, except where empty means off.
 
         Raises:
-            ValueError: `SITE_ID` is missing.
+            ValueError: `SITE_ID` is missing, or a value cannot be used.
         """
         get = environment.get
         site = get("SITE_ID")
@@ -47,18 +94,41 @@ class ServiceSettings:
         return cls(
             site=site,
             data_dir=Path(get("DATA_DIR") or "data"),
-            project=get("GCP_PROJECT_ID") or None,
-            topic=get("GCP_PUBSUB_TOPIC") or None,
-            emulator_host=get("PUBSUB_EMULATOR_HOST") or None,
+            pubsub=PubSubSettings.from_environment(environment),
             otlp_endpoint=get("OTEL_EXPORTER_OTLP_ENDPOINT", "http://otel-collector:4317") or None,
             service_name=get("OTEL_SERVICE_NAME") or "bessai-edge-gateway",
             log_level=(get("LOG_LEVEL") or "INFO").upper(),
             publish=_publish(get("BESSAI_PUBLISH") or "all"),
+            report=get("BESSAI_REPORT") or None,
+            batch=get("PUBLISH_FORMAT") == "batch",
             socket=Path(socket) if socket else None,
             schedule=Path(schedule) if schedule else None,
+            mqtt=MqttSettings.from_environment(environment),
+            kafka=KafkaSettings.from_environment(environment),
+            nats=NatsSettings.from_environment(environment, site),
+            parquet=ParquetSettings.from_environment(environment),
+            history=None if get("HISTORY_MAX_MB") == "0" else Keep.from_environment(environment),
         )
 
 
 def _publish(text: str) -> Sequence[str] | None:
     kind, *devices = text.split()
     return None if kind == "all" else devices
+
+
+def rate(environment: Mapping[str, str], name: str) -> float | None:
+    """A limit by the second; None when it is not set.
+
+    Raises:
+        ValueError: it is no number above zero.
+    """
+    text = environment.get(name)
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < float("inf"):
+        raise ValueError(f"{name}={text}: set it to a number above 0, or leave it out for no limit")
+    return value

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
 from bessai.journal.entry import Entry
+from bessai.journal.progress import Progress
 from bessai.journal.stats import ReaderStats
 
 _log = logging.getLogger(__name__)
@@ -49,6 +50,14 @@ class CursorStore(Protocol):
         """Returns when the cursor is on disk. A lower one than before counts only with `force`."""
         ...
 
+    def progress(self, consumer: str) -> Progress:
+        """What the consumer has finished with: the cursor, and ranges beyond it."""
+        ...
+
+    def save(self, consumer: str, progress: Progress) -> None:
+        """Returns when it is on disk."""
+        ...
+
     def close(self) -> None:
         """Let go of the files."""
         ...
@@ -62,7 +71,7 @@ class SinkStatus:
     state: State
     """`ok`: delivering or waiting for records; `retrying`: the last attempt failed; `off`: not configured."""
     cursor: int = 0
-    """Sequence of the last record that was delivered."""
+    """Done with every record up to this sequence."""
     backlog: int = 0
     """Records in the journal that wait for this sink."""
     delivered: int = 0
@@ -73,6 +82,25 @@ class SinkStatus:
     """Failed attempts since the start."""
     last_error: str | None = None
     """What is wrong now and what to do about it; None while all is well."""
+    lag: float | None = None
+    """Seconds by which the newest delivered record is older than the newest of the journal; 0 when none waits
+    in the live lane, None before the first delivery."""
+    breaker: Literal["closed", "open", "half_open"] = "closed"
+    """`open`: so many attempts have failed that nothing is sent for a while; `half_open`: one small batch probes."""
+    rate: float = 0.0
+    """Records a second, over about the last ten seconds."""
+    batches: int = 0
+    """Batches that were acknowledged since the start."""
+    sent_bytes: int = 0
+    """Bytes of what was acknowledged since the start, before compression."""
+    withheld: int = 0
+    """Records since the start that the report rules found not worth sending."""
+    doubtful: int = 0
+    """Records since the start in attempts whose outcome is unknown: each may have arrived, and was sent again."""
+    dead_letters: int = 0
+    """Messages in the dead-letter file: refused for what they contain."""
+    dead_letters_dropped: int = 0
+    """Messages that made room for newer ones in the dead-letter file, since the start."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -144,6 +172,17 @@ class Sink(ABC):
             _log.info("%s: working again, %d records waiting", self.name, self.backlog)
         self.state = "ok"
         self.last_error = None
+
+
+class Off(Sink):
+    """Stands in the status for a sink that is not configured."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.state = "off"
+
+    def run(self, stop: threading.Event) -> None:
+        """Nothing to do."""
 
 
 def keep_running(sink: Sink, stop: threading.Event, backoff: Backoff | None = None) -> None:

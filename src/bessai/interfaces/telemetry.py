@@ -3,7 +3,8 @@
 A trace a cycle: the span `cycle` with the children `read`, `decide` and `write`, timed by the control plane.
 Metrics: `bessai.cycle.duration` (s), `bessai.cycles`, `bessai.cycles.unverified`, `bessai.points` by quality,
 `bessai.events` by severity, `bessai.soc` (%), `bessai.power` (kW) by point, `bessai.setpoint` (kW),
-`bessai.journal.records`, `bessai.journal.size` (bytes), `bessai.sink.backlog` by sink.
+`bessai.journal.records`, `bessai.journal.size` (bytes); by sink `bessai.sink.backlog`, `bessai.sink.lag` (s),
+`bessai.sink.delivered`, `bessai.sink.failures` and `bessai.sink.dead_letters`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import numpy as np
 from opentelemetry.context import Context
@@ -29,6 +31,13 @@ _FRESH = 30.0
 """Seconds after which the last cycle says nothing about now, so that gauges fall silent."""
 _POWERS = ("active_power", "battery_power", "grid_power")
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_SINK_FIGURES = (
+    ("backlog", "{record}", "Records that wait for a sink"),
+    ("lag", "s", "How much older the newest delivered record is than the newest of the journal"),
+    ("delivered", "{record}", "Records delivered since the start"),
+    ("failures", "{attempt}", "Failed attempts since the start"),
+    ("dead_letters", "{message}", "Messages that were refused for their content"),
+)
 _LATEST = 500
 """Records behind which the sink jumps to the newest: more spans would not fit the exporter's queue."""
 
@@ -136,9 +145,11 @@ class CycleTelemetry:
             ("bessai.setpoint", "kW", "Commanded active power, + = discharge", self._observe_setpoint),
             ("bessai.journal.records", "{record}", "Records in the journal", self._observe_journal),
             ("bessai.journal.size", "By", "Bytes of the journal on disk", self._observe_size),
-            ("bessai.sink.backlog", "{record}", "Records that wait for a sink", self._observe_backlog),
         ):
             meter.create_observable_gauge(name, [_without_options(observe)], unit, description)
+        for figure, unit, description in _SINK_FIGURES:
+            observed = [_without_options(partial(self._observe_sinks, figure))]
+            meter.create_observable_gauge(f"bessai.sink.{figure}", observed, unit, description)
 
     def record(self, entry: Entry) -> None:
         """Count one record and trace it when it is a cycle."""
@@ -211,9 +222,10 @@ class CycleTelemetry:
     def _observe_size(self) -> Iterator[Observation]:
         yield Observation(self.journal.size_bytes)
 
-    def _observe_backlog(self) -> Iterator[Observation]:
+    def _observe_sinks(self, figure: str) -> Iterator[Observation]:
         for status in self._statuses():
-            yield Observation(status.backlog, {"sink": status.name})
+            if (value := getattr(status, figure)) is not None:
+                yield Observation(value, {"sink": status.name})
 
 
 def _without_options(

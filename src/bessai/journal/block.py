@@ -10,18 +10,19 @@ from __future__ import annotations
 import itertools
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bessai.journal.blanks import get_numbers, put_numbers
 from bessai.journal.cells import get_cells, put_cells
-from bessai.journal.columns import MOST_CELLS, Doubles, Integers, Source, get, get_doubles, put, put_doubles
+from bessai.journal.columns import MOST_CELLS, Doubles, Integers, Source, get, put
 from bessai.journal.entry import Entry
 from bessai.journal.errors import DamagedRecordError, JournalError
-from bessai.journal.forms import PARTS, Forms, blanks, filled
+from bessai.journal.forms import PARTS, Forms, Template, template
 from bessai.journal.row import CYCLE, FED, VERIFIED, Row
 from bessai.model import Event, Layout, Quality, Severity
 
@@ -29,6 +30,8 @@ FORMAT = 2
 """Format of a block, its first byte. Format 1 was a single record."""
 MOST_ROWS = 1 << 16
 """Records of a block."""
+MOST_TEXT = 1 << 24
+"""Characters of forms, counted again for every set of forms that uses them."""
 
 _Number = TypeVar("_Number", bound=np.generic)
 
@@ -36,8 +39,9 @@ _OUTER = struct.Struct("<BI")
 _HEAD = struct.Struct("<IIIII")
 _MOST_RATIO = 1100  # deflate gives at most 1032 bytes for one
 _WIDE = 1 << 16
+_OUTCOME = PARTS.index("outcome")
+_DAMAGE = (zlib.error, struct.error, ValueError, TypeError, LookupError, OverflowError, RecursionError)
 _FLAGS = 3  # bits
-_FEW = 4  # sets of forms on fewer rows than this share one list of numbers
 _NO_COLUMNS = Layout((), ())
 _NO_VALUES, _NO_QUALITY, _NO_AGES = np.zeros(0, np.float64), np.zeros(0, np.uint8), np.zeros(0, np.float32)
 
@@ -66,7 +70,9 @@ class Block:
     _flags: Integers = field(repr=False)
     _series: Doubles = field(repr=False)
     _columns: Integers = field(repr=False)
+    _sets: Sequence[int] = field(repr=False)
     _forms: Sequence[Forms] = field(repr=False)
+    _templates: Sequence[Template] = field(repr=False)
     _numbers: Sequence[Sequence[float]] = field(repr=False)
 
     @property
@@ -82,7 +88,7 @@ class Block:
         rows = {
             name: getattr(self, name)[n:]
             for name in ("kinds", "wall_ns", "cycles", "values", "quality", "ages",
-                         "_flags", "_series", "_forms", "_numbers")
+                         "_flags", "_series", "_sets", "_numbers")
         }  # fmt: skip
         return replace(self, first_sequence=sequence, count=self.count - n, **rows)
 
@@ -98,29 +104,28 @@ class Block:
             zip(self.wall_ns.tolist(), self._flags.tolist(), self.cycles.tolist(), strict=True)
         ):
             end = None if flags & CYCLE else 0
-            forms, numbers = self._forms[i], self._numbers[i]
+            number = self._sets[i]
             rows.append(
                 Row(
                     wall_ns=wall_ns,
                     flags=flags,
                     cycle=cycle,
-                    events=len(blanks(forms[-1])[0]) if forms[-1] != "[]" else 0,
+                    events=len(self._templates[number].whole[-1]),
                     values=self.values[i, :end],
                     quality=self.quality[i, :end],
                     times=times[i, :end],
-                    forms=forms,
-                    numbers=numbers,
+                    forms=self._forms[number],
+                    numbers=self._numbers[i],
                 )
             )
         return rows
 
     def _entry(self, i: int) -> Entry:
-        flags, numbers = int(self._flags[i]), iter(self._numbers[i])
+        flags = int(self._flags[i])
         cycle = bool(flags & CYCLE)
-        told: dict[str, Any] = {
-            part: filled(form, numbers) for part, form in zip(PARTS, self._forms[i], strict=True)
-        }
-        told["events"] = _events(told["events"])
+        decision, timing, outcome, texts, events = self._templates[self._sets[i]].filled(
+            iter(self._numbers[i])
+        )
         return Entry(
             sequence=self.first_sequence + i,
             epoch=self.epoch,
@@ -134,7 +139,11 @@ class Block:
             cycle=int(self.cycles[i]),
             verified=bool(flags & VERIFIED),
             fed=bool(flags & FED),
-            **told,
+            decision=decision,
+            timing=timing,
+            outcome=outcome,
+            texts=texts,
+            events=_events(events),
         )
 
 
@@ -142,12 +151,13 @@ def pack(rows: Sequence[Row], *, level: int = 1) -> bytes:
     """The bytes of records of one layout, events anywhere between them.
 
     Args:
-        rows: at least one, at most `MOST_ROWS`, with at most `MOST_CELLS` cells together.
+        rows: at least one, at most `MOST_ROWS`, with at most `MOST_CELLS` cells and `MOST_TEXT` characters of
+            different forms together.
         level: of deflate. From 2 on, the best scale of every column is searched for, too, not only guessed from
             the block before.
 
     Raises:
-        ValueError: too many rows or cells, or cycles with different numbers of columns.
+        ValueError: too much for a block, or cycles with different numbers of columns.
     """
     cycles = [row for row in rows if row.flags & CYCLE]
     cells = cycles[0].cells if cycles else 0
@@ -155,9 +165,10 @@ def pack(rows: Sequence[Row], *, level: int = 1) -> bytes:
         raise ValueError("the records of a block have different numbers of columns")
     if not 0 < len(rows) <= MOST_ROWS or len(cycles) * cells > MOST_CELLS:
         raise ValueError(f"a block cannot hold {len(rows)} records of {cells} columns")
-
     known: dict[Forms, int] = {}
     sets = [known.setdefault(row.forms, len(known)) for row in rows]
+    if _text(known) > MOST_TEXT:
+        raise ValueError(f"a block cannot hold {len(rows)} records with so much text")
     texts = {text: i for i, text in enumerate(dict.fromkeys(itertools.chain.from_iterable(known)))}
     encoded = [text.encode() for text in texts]
     out = [_HEAD.pack(len(rows), len(cycles), cells, len(known), len(texts))]
@@ -167,8 +178,8 @@ def pack(rows: Sequence[Row], *, level: int = 1) -> bytes:
     lines = [
         (row.wall_ns, row.flags | number << _FLAGS, row.cycle) for row, number in zip(rows, sets, strict=True)
     ]
-    put(out, np.array(lines, np.int64))
-    _put_numbers(out, rows, sets, len(known), thorough=level > 1)
+    put(out, np.fromiter(itertools.chain.from_iterable(lines), np.int64, 3 * len(rows)).reshape(-1, 3))
+    put_numbers(out, [row.numbers for row in rows], sets, thorough=level > 1)
     if cycles:
         put_cells(out, cycles, thorough=level > 1)
     length = sum(map(len, out))
@@ -195,15 +206,7 @@ def unpack(
         )
     try:
         return _block(Source(_inflated(data)), first_sequence, epoch, layout, device)
-    except (
-        zlib.error,
-        struct.error,
-        ValueError,
-        TypeError,
-        LookupError,
-        OverflowError,
-        RecursionError,
-    ) as error:
+    except _DAMAGE as error:
         raise DamagedRecordError(f"the block of record {first_sequence} is damaged ({error})") from error
 
 
@@ -229,23 +232,15 @@ def _block(
     sizes, table = source.counts(text_count), source.counts(set_count * len(PARTS)).reshape(-1, len(PARTS))
     texts = [source.take(size).decode() for size in sizes.tolist()]
     wall_ns, kinds, cycles = get(source, count, 3).T
-    flags, sets = kinds & (1 << _FLAGS) - 1, kinds >> _FLAGS
+    flags, sets = kinds & (1 << _FLAGS) - 1, (kinds >> _FLAGS).tolist()
     rows = np.flatnonzero(flags & CYCLE)
-    if (
-        len(rows) != cycle_count
-        or (sets < 0).any()
-        or (sets >= set_count).any()
-        or (table >= text_count).any()
-    ):
+    if len(rows) != cycle_count or min(sets) < 0 or max(sets) >= set_count or (table >= text_count).any():
         raise DamagedRecordError("its rows are not what its head says")
-    blank_counts = {
-        place: _checked(place[0], texts[place[1]]) for line in table.tolist() for place in enumerate(line)
-    }
-    widths = [sum(blank_counts[place] for place in enumerate(line)) for line in table.tolist()]
-    forms: list[Forms] = [
-        (texts[a], texts[b], texts[c], texts[d], texts[e]) for a, b, c, d, e in table.tolist()
-    ]
-    numbers = _get_numbers(source, sets, widths)
+    forms = [(texts[a], texts[b], texts[c], texts[d], texts[e]) for a, b, c, d, e in table.tolist()]
+    if _text(forms) > MOST_TEXT:
+        raise DamagedRecordError("its records say too much")
+    templates = [_checked(template(parts)) for parts in forms]
+    numbers = get_numbers(source, sets, [parsed.blanks for parsed in templates])
     found = get_cells(source, cycle_count, len(layout) if cycle_count else 0)
     source.end()
     values, quality, series = found.values, found.quality, found.series
@@ -268,50 +263,24 @@ def _block(
         _flags=flags,
         _series=series,
         _columns=found.column_series,
-        _forms=[forms[i] for i in sets.tolist()],
+        _sets=sets,
+        _forms=forms,
+        _templates=templates,
         _numbers=numbers,
     )
 
 
-def _put_numbers(
-    out: list[bytes], rows: Sequence[Row], sets: Sequence[int], set_count: int, *, thorough: bool
-) -> None:
-    members: list[list[Sequence[float]]] = [[] for _ in range(set_count)]
-    for row, number in zip(rows, sets, strict=True):
-        members[number].append(row.numbers)
-    few: list[float] = []
-    for numbers in members:
-        if len(numbers) < _FEW:
-            few += itertools.chain.from_iterable(numbers)
-        else:
-            put_doubles(out, np.array(numbers, np.float64), "many", thorough=thorough)
-    put_doubles(out, np.array([few], np.float64), "few", thorough=thorough)
+def _text(sets: Iterable[Forms]) -> int:
+    return sum(len(form) for forms in sets for form in forms)
 
 
-def _get_numbers(source: Source, sets: Integers, widths: Sequence[int]) -> list[Sequence[float]]:
-    numbers: list[Sequence[float]] = [()] * len(sets)
-    members = [np.flatnonzero(sets == number).tolist() for number in range(len(widths))]
-    few = []
-    for places, width in zip(members, widths, strict=True):
-        if len(places) < _FEW:
-            few += [(place, width) for place in places]
-            continue
-        for place, line in zip(places, get_doubles(source, len(places), width).tolist(), strict=True):
-            numbers[place] = line
-    left = iter(get_doubles(source, 1, sum(width for _, width in few))[0].tolist())
-    for place, width in few:
-        numbers[place] = list(itertools.islice(left, width))
-    return numbers
-
-
-def _checked(part: int, form: str) -> int:
-    """How many blanks a form has. Raises ValueError, TypeError, LookupError or RecursionError when it is none."""
-    told, count = blanks(form)
-    if PARTS[part] == "events":
-        _events(told)
-    elif not isinstance(told, dict) and not (PARTS[part] == "outcome" and told is None):
-        raise DamagedRecordError(f"its {PARTS[part]} is not one")
-    return count
+def _checked(parsed: Template) -> Template:
+    """Raises ValueError, TypeError or LookupError when the forms do not say what a record does."""
+    *told, events = parsed.whole
+    if not all(isinstance(part, dict) or (part is None and i == _OUTCOME) for i, part in enumerate(told)):
+        raise DamagedRecordError("its forms are not those of a record")
+    _events(events)
+    return parsed
 
 
 def _events(told: Sequence[Mapping[str, Any]]) -> tuple[Event, ...]:

@@ -1,9 +1,9 @@
 """How tables of numbers become few bytes, and back.
 
-A table has a row a record and a column a series. Doubles become integers by the smallest decimal scale that gives
-every one of them back bit by bit; a column without one keeps its bits. Integers become a first row, a step a row,
-and what is left of each row beside them; of each column only the bytes that are not zero are kept, the lowest of
-all columns first. What comes out is made for deflate.
+A table has a row a record and a column a series. Doubles become integers by the smallest scale that gives every one of
+them back bit by bit; a column without one keeps its bits. Of integers the first row is kept, a step a row, and what is
+left of each row beside them; of each column only the bytes that are not zero, the lowest of all columns first. What
+comes out is made for deflate.
 """
 
 from __future__ import annotations
@@ -20,15 +20,25 @@ Doubles = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Scales = NDArray[np.uint8]
 
-_BITS, _SINGLE = 0, 1
-# v = n * factor / divisor: a device's gain multiplies, a rounded number is a division. Part of the format.
-_SCALES = (
-    (1.0, 1.0), (1.0, 1.0), (1.0, 1.0),
-    (0.1, 1.0), (0.01, 1.0), (0.001, 1.0), (1.0, 10.0), (1.0, 100.0), (1.0, 1000.0),
+# v = n * factor / divisor, with n a whole number: a device's gain multiplies, a rounded number is a division.
+_WHOLE = (
+    (1.0, 1.0), (0.1, 1.0), (0.01, 1.0), (0.001, 1.0), (1.0, 10.0), (1.0, 100.0), (1.0, 1000.0),
     (0.05, 1.0), (0.005, 1.0), (0.0001, 1.0), (1.0, 1e4), (1e-05, 1.0), (1.0, 1e5), (1e-06, 1.0), (1.0, 1e6),
 )  # fmt: skip
+# The same with n a number of 32 bits with a fraction.
+_SINGLE = ((1.0, 1.0), (0.001, 1.0))
+# The same with n a whole number, and the last bits beside it: sums and products of registers.
+_NEAR = ((1.0, 10.0), (1.0, 100.0), (1.0, 1000.0), (1.0, 1e4), (1.0, 1e5), (1.0, 1e6))
+# What stands for a column says which; 0 keeps the bits. Part of the format, as all of the above.
+_BITS = 0
+_FIRST_SINGLE = 1 + len(_WHOLE)
+_FIRST_NEAR = _FIRST_SINGLE + len(_SINGLE)
+_SCALES = ((1.0, 1.0), *_WHOLE, *_SINGLE, *_NEAR)
 _FACTORS, _DIVISORS = (np.array(column) for column in zip(*_SCALES, strict=True))
-_EXACT = 2.0**53
+_LAST_BITS = 4
+_NAN = int(np.array(np.nan).view(np.int64))
+_MISSING = -(2**53)  # the whole number of a NaN
+_EXACT, _NEAREST = 2.0**53, 2.0**40
 _STARTS = [np.uint64(1 << 8 * n) for n in range(8)]
 _ONE, _OCTET = np.uint64(1), np.uint64(8)
 _MOST_USES = 100
@@ -75,21 +85,12 @@ def scaled(table: Doubles, kind: str, *, thorough: bool) -> tuple[Integers, Scal
     with np.errstate(all="ignore"):
         if scales is None or thorough or uses == _MOST_USES:
             scales, uses = _searched(table), 0
-        numbers, fits = _divided(table, scales)
-        singles = np.flatnonzero(scales == _SINGLE)
-        if len(singles):
-            fits[singles] = _is_single(table[:, singles])
-        wrong = np.flatnonzero(~fits & (scales != _BITS)) if uses else ()
-        if len(wrong):
+        integers, fits = _divided(table, scales)
+        if not fits.all():
+            wrong = np.flatnonzero(~fits)
             scales = scales.copy()
             scales[wrong] = _searched(table[:, wrong])
-            numbers[:, wrong], _ = _divided(table[:, wrong], scales[wrong])
-        integers = numbers.astype(np.int64)
-        bits = np.flatnonzero(scales <= _SINGLE)
-        if len(bits):
-            singles = bits[scales[bits] == _SINGLE]
-            integers[:, bits] = table[:, bits].view(np.int64)
-            integers[:, singles] = table[:, singles].astype(np.float32).view(np.int32)
+            integers[:, wrong], _ = _divided(table[:, wrong], scales[wrong])
     if len(_guesses) >= _MOST_GUESSES:
         _guesses.clear()
     _guesses[kind, table.shape[1]] = scales, uses + 1
@@ -104,18 +105,29 @@ def unscaled(integers: Integers, scales: Scales) -> Doubles:
     table: Doubles = integers * factors
     if (divisors != 1.0).any():
         table /= divisors
-    bits = np.flatnonzero(scales <= _SINGLE)
-    if len(bits):
-        singles = bits[scales[bits] == _SINGLE]
-        table[:, bits] = integers[:, bits].view(np.float64)
-        with np.errstate(invalid="ignore"):  # NaN is one of them
-            table[:, singles] = integers[:, singles].astype(np.int32).view(np.float32)
+    missing = integers == _MISSING
+    if missing.any():
+        table[missing] = np.nan
+    for scale in _special(scales):
+        columns = np.flatnonzero(scales == scale)
+        some = integers[:, columns]
+        if scale == _BITS:
+            table[:, columns] = some.view(np.float64)
+        elif scale < _FIRST_NEAR:
+            with np.errstate(invalid="ignore"):  # NaN is one of them
+                table[:, columns] = some.astype(np.int32).view(np.float32) * _FACTORS[scale]
+        else:
+            near = (some >> _LAST_BITS) / _DIVISORS[scale]
+            last = (some & (1 << _LAST_BITS) - 1) - (1 << _LAST_BITS - 1)
+            table[:, columns] = (near.view(np.int64) + last).view(np.float64)
     return table
 
 
 def put(out: list[bytes], table: Integers) -> None:
-    """Append a table of integers."""
+    """Append a table of integers. Raises ValueError when it has more than `MOST_CELLS`."""
     rows, columns = table.shape
+    if rows * columns > MOST_CELLS:
+        raise ValueError(f"a table of {rows} rows has {columns} columns, too many")
     if not rows or not columns:
         return
     if rows == 1:
@@ -164,26 +176,30 @@ def _searched(table: Doubles) -> Scales:
     scales = np.zeros(columns, np.uint8)
     left = np.arange(columns)
     some = table[:: max(1, rows // 4)]  # most scales that do not fit fail here already
-    for scale in range(_SINGLE + 1, len(_SCALES)):
-        maybe = left[_divided(some[:, left], scale)[1]]
-        right = maybe[_divided(table[:, maybe], scale)[1]] if len(some) < rows else maybe
+    for scale in range(_BITS + 1, len(_SCALES)):
+        one = np.array([scale], np.uint8)
+        maybe = left[_divided(some[:, left], one)[1]]
+        right = maybe[_divided(table[:, maybe], one)[1]] if len(some) < rows else maybe
         if len(right):
             scales[right] = scale
             left = left[scales[left] == _BITS]
             if not len(left):
-                return scales
-    scales[left[_is_single(table[:, left])]] = _SINGLE
+                break
     return scales
 
 
-def _is_single(table: Doubles) -> NDArray[np.bool_]:
-    again = table.astype(np.float32).astype(np.float64)
-    fits: NDArray[np.bool_] = np.all(again.view(np.int64) == table.view(np.int64), axis=0)
-    return fits
+def _special(scales: Scales) -> list[int]:
+    """The scales among them that are not one of a whole number."""
+    if not len(scales) or (int(scales.min()) > _BITS and int(scales.max()) < _FIRST_SINGLE):
+        return []
+    return [scale for scale in np.unique(scales).tolist() if scale == _BITS or scale >= _FIRST_SINGLE]
 
 
-def _divided(table: Doubles, scales: Scales | int) -> tuple[Doubles, NDArray[np.bool_]]:
-    """The whole numbers behind a table, and for each column whether they give back all of it, bit by bit."""
+def _divided(table: Doubles, scales: Scales) -> tuple[Integers, NDArray[np.bool_]]:
+    """The integers of a table, and for each column whether they give back all of it, bit by bit.
+
+    One scale stands for all columns.
+    """
     factors, divisors = _FACTORS[scales], _DIVISORS[scales]
     numbers = table * (divisors / factors)
     np.rint(numbers, out=numbers)
@@ -191,8 +207,33 @@ def _divided(table: Doubles, scales: Scales | int) -> tuple[Doubles, NDArray[np.
     again = numbers * factors
     again /= divisors
     same = again.view(np.int64) == table.view(np.int64)
-    same &= np.abs(numbers, out=again) < _EXACT
-    return numbers, same.all(axis=0)
+    small = np.abs(numbers, out=again) < _EXACT
+    if not small.all():
+        missing = table.view(np.int64) == _NAN
+        numbers[missing] = _MISSING
+        small |= missing
+    same &= small
+    fits: NDArray[np.bool_] = np.all(same, axis=0)
+    integers = numbers.astype(np.int64)
+    for scale in _special(scales):
+        columns = np.flatnonzero(scales == scale) if len(scales) == table.shape[1] else slice(None)
+        integers[:, columns], fits[columns] = _divided_specially(table[:, columns], scale)
+    return integers, fits
+
+
+def _divided_specially(table: Doubles, scale: int) -> tuple[Integers, NDArray[np.bool_]]:
+    bits: Integers = np.ascontiguousarray(table).view(np.int64)
+    if scale == _BITS:
+        return bits, np.ones(table.shape[1], np.bool_)
+    if scale < _FIRST_NEAR:
+        single = (table / _FACTORS[scale]).astype(np.float32)
+        same = (single * _FACTORS[scale]).view(np.int64) == bits
+        return single.view(np.int32).astype(np.int64), np.all(same, axis=0)
+    numbers = np.rint(table * _DIVISORS[scale]) + 0.0
+    last = bits - (numbers / _DIVISORS[scale]).view(np.int64)
+    half = 1 << _LAST_BITS - 1
+    fits = (last >= -half) & (last < half) & (np.abs(numbers) < _NEAREST)
+    return (numbers.astype(np.int64) << _LAST_BITS) + last + half, np.all(fits, axis=0)
 
 
 def _put_planes(out: list[bytes], table: Integers) -> None:

@@ -46,3 +46,5 @@ class Entry:
     epoch: int = 0
     """Which life of the journal the record belongs to: a new one begins when a backup is restored. With the site
     and the sequence it names the record for ever."""
+    complete: bool = True
+    """False when report rules left out points, or the decision, that have not changed."""

@@ -36,7 +36,7 @@ MIN_BYTES = 1 << 20
 BLOCK_ROWS = 128
 """Records in one block of a segment, and lost when it is damaged."""
 _BLOCK_CELLS = 1 << 17
-_FRAME_ROWS = 512
+_FRAME_ROWS, _FRAME_CELLS = 512, 1 << 22
 
 
 class Log:
@@ -125,7 +125,9 @@ class Log:
             TooLargeError: they do not fit one commit; give fewer. A single row that raises it can never be stored.
         """
         key = self.layouts.key(layout, device)
-        chunks = [rows[start : start + _FRAME_ROWS] for start in range(0, len(rows), _FRAME_ROWS)]
+        cells = max((row.cells for row in rows), default=0)
+        step = max(1, min(_FRAME_ROWS, _FRAME_CELLS // max(1, cells)))
+        chunks = [rows[start : start + step] for start in range(0, len(rows), step)]
         bodies = [pack(chunk) for chunk in chunks]
         need = sum(align(HEAD + len(body), BLOCK) for body in bodies)
         if need > self._wal.capacity:
@@ -349,6 +351,7 @@ class Log:
         """Drop what is oldest until `incoming` bytes fit: telemetry first, records with events last. Raises OSError."""
         while self.size_bytes() + incoming + 2 * self._segment_bytes > self._max_bytes:
             before = self.totals
+            self.shelf.cut_kept(before.floor)  # an attempt that failed may have left something
             gone = self.shelf.oldest_cold() or self.shelf.oldest_kept()
             if gone is None:
                 if self.shelf.active is None or not self.shelf.active.last:

@@ -5,6 +5,8 @@ Everything here may raise OSError, and may be outrun by the writer: see `Journal
 
 from __future__ import annotations
 
+import math
+import time
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,7 +44,9 @@ class View:
         self._wal_frames: list[Frame] = []
         self._wal_seen = 0
         self._state: Commit | None = None
-        self._identity = 0
+        self.identity = 0
+        """Of the directory, as of the last look: a journal that replaces it has another."""
+        self._sized = (-math.inf, 0)
         self._names: tuple[int, list[int], list[int]] | None = None
         self._files: dict[tuple[str, int], File] = {}
         self._indexes: dict[tuple[str, int], tuple[int, Index]] = {}
@@ -56,9 +60,9 @@ class View:
             self.forget()
             self._state = None
             return (0, 0, 0)
-        if identity != self._identity:
+        if identity != self.identity:
             self.forget()
-            self._identity = identity
+            self.identity = identity
         state = self._read_commit()
         if state is None:
             state = self._guess()
@@ -134,12 +138,15 @@ class View:
         return None if raw is None or raw[0].first != place.frame.first else raw[1]
 
     def size_bytes(self) -> int:
-        """Bytes of all files."""
+        """Bytes of all files, as of a second ago at most."""
+        if time.monotonic() - self._sized[0] < 1.0:
+            return self._sized[1]
         total = 0
         for name in self._disk.names(self._directory):
             file = self._disk.open(self._directory / name)
             total += file.size()
             file.close()
+        self._sized = (time.monotonic(), total)
         return total
 
     def forget(self) -> None:

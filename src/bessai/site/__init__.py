@@ -10,7 +10,9 @@ of one device, whose points carry no prefix.
 """
 
 from bessai.site.formula import Formula, FormulaError, parse
-from bessai.site.loading import SiteError, load_site
+from bessai.site.loading import load_site
+from bessai.site.reading import SiteError
+from bessai.site.report import ReportFile, ReportRule, load_report, report_json_schema
 from bessai.site.rules import Rule
 from bessai.site.schema import SiteFile, site_json_schema
 from bessai.site.site import Device, Site, single_device_site
@@ -19,12 +21,16 @@ __all__ = [
     "Device",
     "Formula",
     "FormulaError",
+    "ReportFile",
+    "ReportRule",
     "Rule",
     "Site",
     "SiteError",
     "SiteFile",
+    "load_report",
     "load_site",
     "parse",
+    "report_json_schema",
     "single_device_site",
     "site_json_schema",
 ]

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from bessai.model import Endpoint, parse_endpoint
@@ -19,6 +18,7 @@ from bessai.registry.loading import is_file
 from bessai.registry.problems import at, explain, shorten
 from bessai.site.formula import FormulaError, parse
 from bessai.site.points import BEHIND_UNIT, Points
+from bessai.site.reading import SiteError, read_mapping
 from bessai.site.schema import DeviceEntry, Manners, PointEntry, SiteFile
 from bessai.site.site import Device, Site, compose_layout
 
@@ -28,14 +28,6 @@ _FIELDS = sorted(
 )
 
 
-class SiteError(ValueError):
-    """A site file that cannot be used. `problems` lists everything that is wrong with it."""
-
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = list(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
-
-
 def load_site(path: Path | str) -> Site:
     """Read and check a site file and every profile that it names.
 
@@ -43,7 +35,7 @@ def load_site(path: Path | str) -> Site:
         SiteError: with all problems.
     """
     path = Path(path)
-    document = _read(path)
+    document = read_mapping(path, "site file", "`devices`; see config/site.example.yaml")
     try:
         entries = SiteFile.model_validate(document)
     except ValidationError as error:
@@ -266,44 +258,3 @@ def _compose(path: Path, entries: SiteFile, devices: list[Device], points: Point
 
 def _numbered(text: str, n: int) -> str:
     return _NUMBER.sub(lambda m: f"{n + int(m[1] or 0):0{int(m[2] or 0)}d}", text)
-
-
-class StrictYamlLoader(yaml.SafeLoader):
-    """YAML without repeated keys, which would hide what was meant."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Refuse a key that is given twice."""
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"{key!r} is given twice; keep one", problem_mark=key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-def _read(path: Path) -> Any:
-    def fail(mend: str, field: str = "") -> SiteError:
-        return SiteError([Problem(str(path), field, "", mend)])
-
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise fail("there is no such file; give the path of a site file") from None
-    except OSError as error:
-        raise fail(f"cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise fail("is not UTF-8 text") from None
-    try:
-        document = yaml.load(text, Loader=StrictYamlLoader)  # noqa: S506 - a SafeLoader
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f"line {mark.line + 1} column {mark.column + 1}" if mark else ""
-        raise fail(f"not YAML: {error.problem}", where) from None
-    except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
-        raise fail(f"not YAML: {error}") from None
-    if not isinstance(document, dict):
-        raise fail("must be a mapping with `devices`; see config/site.example.yaml")
-    return document

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bessai.model import Endpoint, Layout
 from bessai.registry import CompiledProfile, Profile
+from bessai.site.report import ReportFile
 from bessai.site.rules import Aggregation, Rule
 from bessai.site.schema import Role
 
@@ -99,6 +100,8 @@ class Site:
     rules: tuple[Rule, ...] = ()
     """How they are computed, in an order in which each finds its inputs ready."""
     publish: Literal["all", "plant"] = "all"
+    report: ReportFile | None = None
+    """Which points leave the site when; None: all that `publish` allows, in every record."""
     mixtures: frozenset[str] = frozenset()
     """The plant's usual points, which mix all devices."""
     behind_unit: tuple[str, ...] = ()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -15,12 +14,13 @@ import pytest
 
 from bessai.core.local_socket import LocalSocket
 from bessai.core.requests import RequestBook
+from bessai.interfaces.build import build_sinks
 from bessai.interfaces.schedule import ScheduleRequester
 from bessai.interfaces.schedule.requester import Ask, socket_ask
-from bessai.interfaces.service import build_sinks
 from bessai.interfaces.settings import ServiceSettings
 from bessai.interfaces.sink import keep_running
 from bessai.model import Bounds, Priority, SystemClock
+from support.answering_socket import AnsweringSocket
 
 START = 1_800_000_000.0
 """A whole second of 2027, the zero of every time below."""
@@ -29,27 +29,14 @@ START = 1_800_000_000.0
 class Gateway:
     """Answers on a real socket and keeps what it is asked, with the time of it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self) -> None:
         self.heard: list[tuple[float, dict[str, Any]]] = []
         self.answer: dict[str, Any] = {"ok": True}
         self.time: Callable[[], float] = lambda: 0.0
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(path))
-        self._listener.listen()
-        threading.Thread(target=self._serve, daemon=True).start()
 
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with connection, connection.makefile("rb") as lines:
-                self.heard.append((self.time(), json.loads(lines.readline())))
-                connection.sendall(json.dumps(self.answer).encode() + b"\n")
-
-    def close(self) -> None:
-        self._listener.close()
+    def hear(self, message: dict[str, Any]) -> dict[str, Any]:
+        self.heard.append((self.time(), message))
+        return self.answer
 
 
 class Scene:
@@ -59,7 +46,7 @@ class Scene:
         self.now = 0.0
         self.file = tmp_path / "schedule.csv"
         self.path = tmp_path / "gateway.sock"
-        self.gateway = Gateway(self.path)
+        self.gateway = Gateway()
         self.gateway.time = lambda: round(self.now, 6)
         self.ask: Ask = socket_ask(self.path)
         self.requester = ScheduleRequester(self.file, self._ask, lambda: START + self.now, self._wait)
@@ -107,8 +94,8 @@ def _iso(moment: float) -> str:
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
     made = Scene(tmp_path)
-    yield made
-    made.gateway.close()
+    with AnsweringSocket(made.path, made.gateway.hear):
+        yield made
 
 
 def test_an_entry_is_asked_for_at_its_second_renewed_and_cancelled_at_its_end(scene: Scene) -> None:
@@ -220,8 +207,12 @@ def test_what_the_gateway_refuses_is_said(scene: Scene) -> None:
 def test_the_service_plane_runs_it_when_there_is_a_file(tmp_path: Path) -> None:
     environment = {"SITE_ID": "s", "OTEL_EXPORTER_OTLP_ENDPOINT": "", "DATA_DIR": str(tmp_path)}
     with_both = {**environment, "SCHEDULE_FILE": "s.csv", "BESSAI_SOCKET": str(tmp_path / "g.sock")}
-    assert [s.name for s in build_sinks(ServiceSettings.from_environment(environment))] == ["pubsub", "otel"]
-    (sink,) = build_sinks(ServiceSettings.from_environment(with_both))[2:]
+    assert [s.name for s in build_sinks(ServiceSettings.from_environment(environment))] == [
+        "pubsub",
+        "history",
+        "otel",
+    ]
+    (sink,) = build_sinks(ServiceSettings.from_environment(with_both))[3:]
     assert (sink.name, sink.state) == ("schedule", "ok")
 
 

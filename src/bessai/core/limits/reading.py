@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from bessai.registry.problems import Problem
-from bessai.site.loading import StrictYamlLoader
+from bessai.site.reading import StrictYamlLoader
 
 
 class LimitsError(ValueError):
