@@ -61,7 +61,7 @@ def stories(draw: st.DrawFn) -> list[CycleRecord | None]:
     return made
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), story=stories())
 def test_every_answer_equals_brute_force(data: st.DataObject, story: list[CycleRecord | None]) -> None:
     records = [record for record in story if record is not None]
