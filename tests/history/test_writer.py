@@ -199,6 +199,19 @@ def test_it_stays_below_its_bound(tmp_path: Path, open_writer: Open, history: Hi
     assert levels["15min"].first_ns <= START_NS, "coarser ones are still there"
 
 
+def test_a_large_plant_is_stored_before_memory_is_full(open_writer: Open) -> None:
+    columns, rows = 4000, 110
+    layout = Layout(tuple(f"p{n}" for n in range(columns)), (None,) * columns)
+    writer = open_writer()
+    assert not writer.full()
+    wall = START_NS + np.arange(rows) * 10 * SECOND
+    writer.fold(layout, rows, wall, np.ones((rows, columns)), np.zeros((rows, columns), np.uint8))
+    assert writer.full()
+    writer.flush()
+    assert not writer.full()
+    assert writer.stored == rows
+
+
 def test_what_is_older_than_is_kept_goes(
     tmp_path: Path, open_writer: Open, history: History, reader: JournalReader
 ) -> None:
