@@ -60,12 +60,20 @@ def cuts(
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("count", [200, pytest.param(2_000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    ("count", "threaded"),
+    [
+        (160, False),
+        (40, True),
+        pytest.param(1_600, False, marks=pytest.mark.soak),
+        pytest.param(400, True, marks=pytest.mark.soak),
+    ],
+)
 def test_nothing_acknowledged_is_lost_and_at_most_a_batch_comes_twice(
-    mounted: tuple[Path, Path], count: int
+    mounted: tuple[Path, Path], count: int, threaded: bool
 ) -> None:
     seed = base_seed()
-    result = cuts(mounted, count, seed)
+    result = cuts(mounted, count, seed, threaded=threaded)
     assert result.returncode == 0, replay(seed, [result.stdout, result.stderr])
     counts = json.loads(result.stdout)
     assert counts["rounds"] == count

@@ -50,8 +50,8 @@ def nothing_lost(place: Path, count: int, part: int) -> None:
     while done < count:
         directory = place / str(done)
         directory.mkdir()
-        some = min(500, count - done)
-        result = rounds(directory, some, seed + done, every=4)
+        some = min(100, count - done)
+        result = rounds(directory, some, seed + done, every=5, threaded=done % 500 == 0)
         assert result.returncode == 0, replay(seed, [result.stdout, result.stderr])
         counts = json.loads(result.stdout)
         assert counts["rounds"] == some

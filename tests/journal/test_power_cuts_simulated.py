@@ -19,7 +19,7 @@ from bessai.journal.log import Log
 from bessai.journal.progress import Progress
 from bessai.journal.row import row_of
 from simulation.seeds import base_seed, replay
-from support.journal_oracle import Decoder, Oracle, Violation, numbered, records, require
+from support.journal_oracle import Decoder, Oracle, Violation, decoding_once, numbered, records, require
 from support.records import DEVICE, LAYOUT
 from support.simulated_disk import PowerCut, SimDisk
 
@@ -94,7 +94,6 @@ class Run:
                 disk.crash_after = None
         except PowerCut:
             return self.cut(disk.crash(self.chance), oracle)
-        original = disk.clone()
         log = self.open(disk)
         require(not log.findings, "damage is reported:", log.findings)
         reader = JournalReader(DATA, disk=disk)
@@ -123,12 +122,7 @@ class Run:
 def simulate(base: int, states: int, *, honest: bool = True) -> Counter[str]:
     """At least so many cuts. Raises AssertionError with the seed that shows a violation at once."""
     counts: Counter[str] = Counter()
-    decoder = Decoder()
-    with pytest.MonkeyPatch.context() as patch:
-        for module in ("reader", "log", "shelf"):
-            patch.setattr(f"bessai.journal.{module}.unpack", decoder.unpack)
-        for module in ("log", "shelf"):
-            patch.setattr(f"bessai.journal.{module}.pack", decoder.pack)
+    with decoding_once() as decoder:
         for seed in itertools.count(base):
             run = Run(seed, decoder, honest=honest)
             try:

@@ -39,7 +39,8 @@ NO_LOG_FLUSH = 2
 BATCH = 10
 """Records that the consumer delivers at once."""
 MAX_BYTES = 1 << 20
-"""The smallest that there is: the write-ahead log and the segments are small, too, and roll often."""
+SIZES = {"max_bytes": MAX_BYTES, "wal_bytes": 48 << 10, "segment_bytes": 8 << 10}
+"""So small that the write-ahead log rolls often."""
 _REPORT = struct.Struct("<qqq")
 OPENED, ACKNOWLEDGED, DELIVERED = 1, 2, 3
 
@@ -110,11 +111,14 @@ def _live(told: int, work: Callable[[Tell], None]) -> NoReturn:
 class Rounds:
     """The lives of one journal."""
 
-    def __init__(self, directory: Path, seed: int, *, image: Path | None, honest: bool, early: bool) -> None:
+    def __init__(
+        self, directory: Path, seed: int, *, image: Path | None, honest: bool, early: bool, threaded: bool
+    ) -> None:
         self.directory, self.image = directory, image
         self.chance = random.Random(seed)
         self.disk = RealDisk() if honest else LyingDisk()
-        self.early = early
+        self.early, self.threaded = early, threaded
+        self.sizes: dict[str, int] = {"max_bytes": MAX_BYTES} if threaded else SIZES
         self.counts: Counter[str] = Counter()
         self.lives: list[tuple[int, int]] = []
         """First sequence and first number of each life that opened the journal."""
@@ -127,7 +131,7 @@ class Rounds:
     def write(self, tell: Tell, first: int, seed: int) -> None:
         """Append batches and report what is acknowledged."""
         chance = random.Random(seed)
-        log = Log.open(self.disk, self.directory, wall_ns=time.time_ns, max_bytes=MAX_BYTES)
+        log = Log.open(self.disk, self.directory, wall_ns=time.time_ns, **self.sizes)
         tell(OPENED, log.last_sequence, first)
         while True:
             items = [numbered(first + i) for i in range(chance.choice((1, 1, 2, 3, 20)))]
@@ -147,10 +151,12 @@ class Rounds:
             max_bytes=MAX_BYTES,
             disk=self.disk,
         )
+        while journal.stats().last_error is not None:
+            time.sleep(0.001)
         told = journal.stats().committed
         tell(OPENED, told, first)
         while True:
-            if journal.stats().queued < 100:
+            if journal.stats().queued < 10:
                 journal.append(numbered(first))  # type: ignore[arg-type]
                 first += 1
             else:
@@ -173,11 +179,11 @@ class Rounds:
                 after = entries[-1].sequence
                 cursors.set("cloud", after)
             else:
-                time.sleep(0.0002)
+                time.sleep(0.003)
 
     def warm(self, place: Path) -> None:
         """Do once what every child will do, so that the children need not load and compile it."""
-        log, items = Log.open(self.disk, place, max_bytes=MAX_BYTES), [numbered(n) for n in range(1, 40)]
+        log, items = Log.open(self.disk, place, **self.sizes), [numbered(n) for n in range(1, 40)]
         log.append([row_of(item) for item in items], LAYOUT, DEVICE)
         log.close()
         cursors = Cursors(place, disk=self.disk)
@@ -188,8 +194,7 @@ class Rounds:
         """One writer and one consumer live and die."""
         seed, first = self.chance.randrange(1 << 30), self.n + 1
         self.n += 100_000
-        threaded = self.chance.random() < 0.2
-        write = self.write_by_thread if threaded else self.write
+        write = self.write_by_thread if self.threaded else self.write
         writer = Child(lambda tell: write(tell, first, seed))
         consumer = Child(self.consume)
         reports: list[Report] = []
@@ -236,7 +241,7 @@ class Rounds:
 
     def check(self) -> None:
         """Open the journal as the next gateway would, and compare what is new in it with the reports."""
-        log = Log.open(self.disk, self.directory, wall_ns=time.time_ns, max_bytes=MAX_BYTES)
+        log = Log.open(self.disk, self.directory, wall_ns=time.time_ns, **self.sizes)
         require(not log.findings, "damage is reported:", log.findings)
         require(log.last_sequence >= self.acknowledged, log.last_sequence, "lacks", self.acknowledged)
         totals, last = log.totals, log.last_sequence
@@ -277,6 +282,7 @@ def main(
     every: int = 1,
     honest: bool = True,
     early: bool = False,
+    threaded: bool = False,
 ) -> None:
     """Run, and print the counts as JSON.
 
@@ -288,9 +294,10 @@ def main(
         every: rounds between two checks.
         honest: False for the negative control of power cuts, a disk that does not sync.
         early: True for the negative control of kills, a writer that acknowledges before it writes.
+        threaded: write as the gateway does, through the thread of `Journal`.
     """
     file = Path(image) if image else None
-    lives = Rounds(Path(directory), seed, image=file, honest=honest, early=early)
+    lives = Rounds(Path(directory), seed, image=file, honest=honest, early=early, threaded=threaded)
     with tempfile.TemporaryDirectory() as warming:
         lives.warm(Path(warming))
     for n in range(rounds):

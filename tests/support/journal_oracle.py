@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import pytest
 
 from bessai.journal import Entry, JournalReader
 from bessai.journal.block import Block, pack, unpack
@@ -23,7 +25,7 @@ Record = tuple[int, Content]
 Item = CycleRecord | Event
 
 
-class Violation(AssertionError):
+class Violation(AssertionError):  # noqa: N818
     """The journal broke its word."""
 
 
@@ -84,23 +86,7 @@ class Decoder:
 
     def pack(self, rows: Sequence[Row], *, level: int = 1) -> bytes:
         """See `bessai.journal.block.pack`."""
-        key = (
-            level,
-            *(
-                (
-                    r.wall_ns,
-                    r.flags,
-                    r.cycle,
-                    r.values.tobytes(),
-                    r.quality.tobytes(),
-                    r.monotonic,
-                    r.times.tobytes(),
-                    r.forms,
-                )
-                + tuple(r.numbers)
-                for r in rows
-            ),
-        )
+        key = (level, *map(_key, rows))
         if (data := self._packed.get(key)) is None:
             if len(self._packed) > 20_000:
                 self._packed.clear()
@@ -118,6 +104,23 @@ class Decoder:
             found += [record for record in self._records[id(block)][1] if record[0] > after]
             after = block.last_sequence
         return found
+
+
+def _key(row: Row) -> Hashable:
+    columns = (row.values.tobytes(), row.quality.tobytes(), row.times.tobytes())
+    return (row.wall_ns, row.flags, row.cycle, row.monotonic, columns, row.forms, tuple(row.numbers))
+
+
+@contextmanager
+def decoding_once() -> Iterator[Decoder]:
+    """While it lasts, the journal decodes and encodes nothing a second time."""
+    decoder = Decoder()
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("reader", "log", "shelf"):
+            patch.setattr(f"bessai.journal.{module}.unpack", decoder.unpack)
+        for module in ("log", "shelf"):
+            patch.setattr(f"bessai.journal.{module}.pack", decoder.pack)
+        yield decoder
 
 
 class Oracle:

@@ -23,7 +23,7 @@ from bessai.journal.errors import DamagedRecordError, TooLargeError
 from bessai.journal.frame import HEAD, Frame, Totals, align
 from bessai.journal.recovery import Recovered, recover
 from bessai.journal.row import Row
-from bessai.journal.segment import COLD, SegmentWriter
+from bessai.journal.segment import COLD, KEPT, SegmentWriter
 from bessai.journal.shelf import Finding, Shelf
 from bessai.journal.wal import BLOCK, Wal
 from bessai.model import Layout
@@ -36,7 +36,7 @@ MIN_BYTES = 1 << 20
 BLOCK_ROWS = 128
 """Records in one block of a segment, and lost when it is damaged."""
 _BLOCK_CELLS = 1 << 17
-_FRAME_ROWS, _FRAME_CELLS = 512, 1 << 22
+_FRAME_CELLS = 1 << 22
 
 
 class Log:
@@ -91,11 +91,15 @@ class Log:
         """As of the last commit."""
         self._identity = found.identity
         self._unread: list[Frame] = []
+        self._doubt = False
+        """The newest totals on the disk may be some that were given up."""
         self._run: _Run | None = None
         self.trouble: OSError | None = None
         """Why records could not be moved to segments; they are safe in the write-ahead log."""
         self._compact_anew()
         self._show()
+        if found.harmed:
+            self._roll()
 
     @property
     def damaged(self) -> int:
@@ -131,7 +135,7 @@ class Log:
         """
         key = self.layouts.key(layout, device)
         cells = max((row.cells for row in rows), default=0)
-        step = max(1, min(_FRAME_ROWS, _FRAME_CELLS // max(1, cells)))
+        step = max(1, min(BLOCK_ROWS, _FRAME_CELLS // max(1, cells)))
         chunks = [rows[start : start + step] for start in range(0, len(rows), step)]
         bodies = [pack(chunk) for chunk in chunks]
         need = sum(align(HEAD + len(body), BLOCK) for body in bodies)
@@ -149,8 +153,8 @@ class Log:
             return self.last_sequence
         frames = self._frames(chunks, key, totals)
         written = self._write(list(zip(frames, bodies, strict=True)), totals)
-        for frame, chunk in zip(written, chunks, strict=True):
-            self._feed(frame, chunk)
+        for frame, chunk, body in zip(written, chunks, bodies, strict=True):
+            self._feed(frame, chunk, body)
         self.tidy()
         return self.last_sequence
 
@@ -170,16 +174,17 @@ class Log:
         """Move all of the write-ahead log to segments; what is damaged in it is left behind. Raises OSError."""
         self._roll()
 
-    def unchecked(self, kind: str = COLD) -> list[int]:
+    def unchecked(self) -> list[tuple[str, int]]:
         """The sealed segments, oldest first: what `scrub` takes."""
-        return self.shelf.sealed(kind)
+        return [(kind, first) for kind in (KEPT, COLD) for first in self.shelf.sealed(kind)]
 
-    def scrub(self, first: int, kind: str = COLD) -> None:
+    def scrub(self, segment: tuple[str, int]) -> None:
         """Check a sealed segment; when a part of it is damaged, write it anew without. Raises OSError."""
+        kind, first = segment
         if first not in self.shelf.sealed(kind):
             return
         before = self.shelf.records
-        if (lost := self.shelf.repair(first, kind)) is None:
+        if (lost := self.shelf.repair(kind, first)) is None:
             return
         self.findings += lost
         self._note(self._with(held=self.totals.held + self.shelf.records - before))
@@ -214,7 +219,12 @@ class Log:
         return frames
 
     def _write(self, parts: Sequence[tuple[Frame, bytes]], totals: Totals) -> list[Frame]:
-        written = self._wal.write(parts)
+        try:
+            written = self._wal.write(parts)
+        except OSError:
+            self._spoilt()
+            raise
+        self._doubt = False
         self.totals = totals
         self.last_sequence = written[-1].last
         self._show()
@@ -223,9 +233,19 @@ class Log:
     def _with(self, **changes: int) -> Totals:
         return replace(self.totals, serial=self.totals.serial + 1, **changes)
 
+    def _spoilt(self) -> None:
+        """What failed may be on the disk all the same: its number is not used again."""
+        self.totals = self._with()
+
     def _note(self, totals: Totals) -> None:
         """Record new totals durably, without records. Raises OSError."""
-        self._wal.note(self._frames([()], bytes(16), totals)[0])
+        try:
+            self._wal.note(self._frames([()], bytes(16), totals)[0])
+        except OSError:
+            self._spoilt()
+            self._doubt = True
+            raise
+        self._doubt = False
         self.totals = totals
         self._show()
 
@@ -255,20 +275,21 @@ class Log:
 
     # --- compaction
 
-    def _feed(self, frame: Frame, rows: Sequence[Row]) -> None:
+    def _feed(self, frame: Frame, rows: Sequence[Row], body: bytes) -> None:
         if self._unread:
             self._unread.append(frame)
             return
-        run = self._run
-        if rows and (run is None or not run.takes(frame)):
-            try:
+        try:
+            if self._run is not None and not self._run.takes(frame):
                 self._flush()
-            except OSError as error:
-                self._failed(error)
-                return
-            run = self._run = _Run(frame)
-        if run is not None and rows:
-            run.rows += rows
+            if len(rows) < BLOCK_ROWS // 2 or (self._run is not None and self._run.rows):
+                self._run = self._run or _Run(frame)
+                self._run.rows += rows
+            else:
+                self._run = None
+                self._put(frame, body)  # it is a block already
+        except OSError as error:
+            self._failed(error)
 
     def tidy(self) -> None:
         """Move what is full to segments; `trouble` says when that failed."""
@@ -328,18 +349,20 @@ class Log:
             if whole and len(run.rows) < limit:
                 return
             rows = run.rows[:limit]
-            body = pack(rows, level=6)
             walls = [row.wall_ns for row in rows]
             frame = Frame(
                 home=0, commit=run.first, first=run.first, count=len(rows), events=sum(r.events for r in rows),
                 epoch=run.epoch, wall_min=min(walls), wall_max=max(walls), layout=run.layout, totals=self.totals,
             )  # fmt: skip
-            self._fit(HEAD + len(body))
-            self._cold(run.first).append(frame, body)
+            self._put(frame, pack(rows))
             run.first += len(rows)
             del run.rows[:limit]
         if not whole:
             self._run = None
+
+    def _put(self, frame: Frame, body: bytes) -> None:
+        self._fit(HEAD + len(body))
+        self._cold(frame.first).append(replace(frame, commit=frame.first, totals=self.totals), body)
 
     def _cold(self, first: int) -> SegmentWriter:
         if self.shelf.active is not None and self.shelf.active.size >= self._segment_bytes:
@@ -364,6 +387,8 @@ class Log:
     def _fit(self, incoming: int) -> None:
         """Drop what is oldest until `incoming` bytes fit: telemetry first, records with events last. Raises OSError."""
         while self.size_bytes() + incoming + 2 * self._segment_bytes > self._max_bytes:
+            if self._doubt:
+                self._note(self._with())
             before = self.totals
             self.shelf.cut_kept(before.floor)  # an attempt that failed may have left something
             gone = self.shelf.oldest_cold() or self.shelf.oldest_kept()

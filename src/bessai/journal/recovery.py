@@ -35,6 +35,8 @@ class Recovered:
     """The last sequence ever given, as far as anybody can know."""
     identity: int
     findings: list[Finding]
+    harmed: bool
+    """The write-ahead log is damaged: it should be rolled, because segments hold what it lacks."""
 
 
 def recover(disk: Disk, directory: Path, *, wal_bytes: int, now_ms: int) -> Recovered:
@@ -53,12 +55,16 @@ def recover(disk: Disk, directory: Path, *, wal_bytes: int, now_ms: int) -> Reco
     identity = disk.identity(path)
     wal = Wal(disk, path, wal_bytes)
     try:
+        wal.settle()
         shelf = Shelf(disk, path)
         if seen is not None:
             wal.leave_out(seen.generation, seen.offset)
         totals, epoch = _newest(wal, shelf)
+        if seen is not None and seen.identity == identity and seen.floor > totals.floor:
+            totals = _dropped_since(shelf, totals, seen.floor)
         _drop_what_was_dropped(shelf, totals)
-        findings = _settle_segments(wal, shelf)
+        harmed = bool(wal.broken) or bool(wal.frames and seen and seen.last > wal.frames[-1].last)
+        findings = _settle_segments(wal, shelf, harmed=harmed)
         held = shelf.records + _beyond(wal, max(shelf.cold_last + 1, totals.floor))
         found = max(wal.frames[-1].last if wal.frames else 0, shelf.last)
         last = max([found, seen.last if seen else 0, *(note.last for note in wal.notes())])
@@ -72,25 +78,25 @@ def recover(disk: Disk, directory: Path, *, wal_bytes: int, now_ms: int) -> Reco
             epoch = max(epoch + 1, seen.epoch + 1 if seen else 0, now_ms, 1)
         else:
             epoch = max(epoch, seen.epoch)
-        wal.settle()
         disk.sync_directory(path)  # names that a killed process left
         return Recovered(
             wal=wal, shelf=shelf, layouts=_layouts(disk, path, wal, shelf), commit=CommitFile.create(disk, path),
             totals=replace(totals, held=held), epoch=epoch, last=last, identity=identity, findings=findings,
+            harmed=harmed,
         )  # fmt: skip
     except BaseException:
         wal.close()
         raise
 
 
-def _settle_segments(wal: Wal, shelf: Shelf) -> list[Finding]:
+def _settle_segments(wal: Wal, shelf: Shelf, *, harmed: bool) -> list[Finding]:
     """Decide where the segments end and the write-ahead log begins."""
     findings: list[Finding] = []
     sealed = shelf.sealed(COLD)
     for first in sealed[:-1]:
         if not shelf.summary(COLD, first).sealed:
-            findings += shelf.repair(first) or ()
-    if wal.frames and not wal.broken and not wal.shortened:
+            findings += shelf.repair(COLD, first) or ()
+    if wal.frames and not harmed and not wal.shortened:
         shelf.cut(wal.frames[0].first)
         return findings
     # The copies beyond the start of a damaged log may be all that is left of its records.
@@ -113,6 +119,13 @@ def _newest(wal: Wal, shelf: Shelf) -> tuple[Totals, int]:
     if not newest:
         return Totals(), 0
     return max((f.totals for f in newest), key=lambda totals: totals.serial), max(f.epoch for f in newest)
+
+
+def _dropped_since(shelf: Shelf, totals: Totals, floor: int) -> Totals:
+    """The totals when the newest are damaged: telemetry up to `floor` was dropped, and shown to readers as such."""
+    first = max(1, totals.floor)
+    space = totals.space + floor - first - shelf.kept_between(first, floor - 1)
+    return replace(totals, floor=floor, space=space)
 
 
 def _drop_what_was_dropped(shelf: Shelf, totals: Totals) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from bessai.journal.disk import RealDisk
 from bessai.journal.lock import lock_directory
 from bessai.journal.log import Log
-from bessai.journal.segment import COLD, KEPT
 from bessai.journal.shelf import Finding
 from bessai.journal.verify import Report, Tick, verify
 from bessai.journal.wal import BLOCK, generations, name_of_generation
@@ -50,9 +49,8 @@ def repair(directory: Path, *, new_epoch: bool = False, tick: Tick | None = None
             if not before.sound:
                 log.roll()
                 log.shelf.seal_all()
-                for kind in (KEPT, COLD):
-                    for first in log.unchecked(kind):
-                        log.scrub(first, kind)
+                for segment in log.unchecked():
+                    log.scrub(segment)
             if new_epoch:
                 log.renew(time.time_ns() // 10**6)
             findings, epoch = tuple(log.findings), log.epoch

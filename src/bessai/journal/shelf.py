@@ -112,6 +112,14 @@ class Shelf:
         """What a segment that does not grow holds."""
         return self._summaries[kind, first]
 
+    def kept_between(self, first: int, last: int) -> int:
+        """How many kept records have a sequence from `first` to `last`. Raises OSError."""
+        return sum(
+            max(0, min(frame.last, last) - max(frame.first, first) + 1)
+            for segment in self.sealed(KEPT)
+            for frame in self.index(KEPT, segment).frames
+        )
+
     def newest(self) -> Frame | None:
         """The newest sound frame of the cold segments. Raises OSError."""
         active = [] if self.active is None else [self.active.first]
@@ -246,7 +254,7 @@ class Shelf:
                 home=0, commit=first, first=first, count=len(rows), events=sum(row.events for row in rows),
                 epoch=frame.epoch, wall_min=min(walls), wall_max=max(walls), layout=frame.layout, totals=totals,
             ),
-            pack(rows, level=6),
+            pack(rows),
         )  # fmt: skip
 
     def _kept_last(self) -> int:
@@ -260,19 +268,21 @@ class Shelf:
 
     # --- damage
 
-    def repair(self, first: int, kind: str = COLD) -> list[Finding] | None:
-        """Check a sealed segment; write it anew without what is damaged. None when it is sound.
+    def repair(self, kind: str, first: int) -> list[Finding] | None:
+        """Check a segment that does not grow; write it anew without what is damaged. None when it is sound.
 
         Raises OSError.
         """
-        checked = list(self._checked(kind, first))
-        sealed = self._summaries[kind, first].sealed and self.index(kind, first).sealed
-        if all(valid for _, valid in checked) and sealed:
+        checked, summary = list(self._checked(kind, first)), self._summaries[kind, first]
+        indexed = self.index(kind, first).sealed and summary.records == sum(
+            frame.count for frame, _ in checked
+        )
+        if indexed and all(valid for _, valid in checked):
             return None
         sound = [frame for frame, valid in checked if valid]
         path = self._directory / name_of(kind, first)
         what = f"a damaged part of {path.name}"
-        if sealed or kind == KEPT:
+        if indexed or kind == KEPT:  # numbers that are missing between kept records say nothing
             lost = [Finding(f.first, f.last, what) for f, valid in checked if not valid]
         else:
             lost = [Finding(low, high, what) for low, high in _gaps(first, sound, self._next(first))]

@@ -123,7 +123,12 @@ class Wal:
         return None if found is None or found[0].first != frame.first else found[1]
 
     def settle(self) -> None:
-        """Make sure that the last commit is on the disk: what was read may be in memory only. Raises OSError."""
+        """Make sure that the last commit and the notes are on the disk: what was read may be in memory only.
+
+        Raises OSError.
+        """
+        for place in (self._limit, self._limit + BLOCK):
+            self._file.write(place, self._file.read(place, BLOCK))
         if self.frames:
             commit = self.frames[-1].commit
             for frame in reversed(self.frames):

@@ -111,7 +111,7 @@ class Journal:
         self._last_error: str | None = None
         self._last_commit: float | None = None
         self._scrubbed = time.monotonic()
-        self._unchecked: list[int] = []
+        self._unchecked: list[tuple[str, int]] = []
         try:
             self._open_log()
         except OSError as error:
