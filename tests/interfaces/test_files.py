@@ -71,7 +71,7 @@ class Scene:
         """Run a sink until its cursor is at `last` and it has looked again."""
         sink = self.sink(**more)
         with running(sink):
-            wait_until(lambda: sink.cursor == last and self.journal.cursors.get("parquet", 0) == last)
+            wait_until(lambda: sink.cursor == last and self.journal.get("parquet") == last)
             looks = self.journal.looks
             wait_until(lambda: self.journal.looks > looks + 6)
             assert sink.cursor == last
@@ -254,7 +254,7 @@ def test_a_file_whose_cursor_was_not_saved_is_not_written_again(tmp_path: Path) 
     scene = Scene(tmp_path, every_minute(1, 130))
     scene.write(119)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")}
-    scene.journal.cursors["parquet"] = 59
+    scene.journal.set("parquet", 59, force=True)
     scene.journal.entries = scene.journal.entries[80:]  # and the journal has dropped some of it meanwhile
     scene.write(119)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")} == before
@@ -348,7 +348,7 @@ def test_sequence_numbers_without_a_record_are_counted(tmp_path: Path) -> None:
 
 def test_another_journal_is_written_from_its_beginning(tmp_path: Path) -> None:
     scene = Scene(tmp_path, every_minute(1, 61))
-    scene.journal.cursors["parquet"] = 5000
+    scene.journal.set("parquet", 5000, force=True)
     scene.write(59)
     assert scene.sql("SELECT count(*) FROM FILES") == [(59,)]
 

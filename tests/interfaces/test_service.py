@@ -15,6 +15,7 @@ from typing import IO, Any
 
 import pytest
 
+from bessai.history import Keep
 from bessai.interfaces.envelope import Envelope
 from bessai.interfaces.service import Service, report
 from bessai.interfaces.settings import PubSubSettings, ServiceSettings
@@ -109,8 +110,9 @@ def test_settings_from_the_environment() -> None:
     assert settings == ServiceSettings(
         site="plant-1", data_dir=Path("data"),
         otlp_endpoint="http://otel-collector:4317", service_name="bessai-edge-gateway", log_level="INFO",
-        socket=None,
+        socket=None, history=Keep(),
     )  # fmt: skip
+    assert ServiceSettings.from_environment({"SITE_ID": "s", "HISTORY_MAX_MB": "0"}).history is None
     assert (
         ServiceSettings.from_environment({"SITE_ID": "s", "OTEL_EXPORTER_OTLP_ENDPOINT": ""}).otlp_endpoint
         is None
@@ -187,7 +189,8 @@ def process(environment: dict[str, str]) -> Iterator[Process]:
 
 
 def local(data_dir: Path, **more: str) -> dict[str, str]:
-    return {"SITE_ID": "plant-1", "DATA_DIR": str(data_dir), "OTEL_EXPORTER_OTLP_ENDPOINT": ""} | more
+    environment = {"SITE_ID": "plant-1", "DATA_DIR": str(data_dir), "OTEL_EXPORTER_OTLP_ENDPOINT": ""}
+    return environment | {"HISTORY_MAX_MB": "0"} | more
 
 
 def test_without_a_site_it_says_what_is_missing() -> None:

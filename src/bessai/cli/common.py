@@ -7,9 +7,12 @@ import re
 import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
+
+if TYPE_CHECKING:
+    from bessai.core.settings import Settings
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 OK, NOT_HEALTHY, WRONG_INPUT, NOT_RUNNING = 0, 1, 2, 3
@@ -40,6 +43,17 @@ def fail(*problems: object, code: int = WRONG_INPUT) -> NoReturn:
     for problem in problems:
         typer.echo(f"error: {problem}", err=True)
     raise typer.Exit(code)
+
+
+def check_destinations(settings: Settings) -> None:
+    """Let the service plane look at its settings. Raises SettingsError."""
+    from bessai.core.settings import SettingsError
+    from bessai.interfaces.settings import ServiceSettings
+
+    try:
+        ServiceSettings.from_environment(settings.environment())
+    except ValueError as error:
+        raise SettingsError(str(error).splitlines()) from None
 
 
 def duration(option: str, text: str) -> float:

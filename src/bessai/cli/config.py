@@ -6,7 +6,7 @@ from collections import Counter
 
 import typer
 
-from bessai.cli.common import fail, print_json
+from bessai.cli.common import check_destinations, fail, print_json
 
 
 def register(app: typer.Typer) -> None:
@@ -26,6 +26,7 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
 
     try:
         settings, site, limits = checked()
+        check_destinations(settings)
     except SettingsError as error:
         if as_json:
             print_json({"valid": False, "problems": error.problems})

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from bessai.cli.common import fail
+from bessai.cli.common import check_destinations, fail
 
 
 def register(app: typer.Typer) -> None:
@@ -27,7 +27,8 @@ def run() -> None:
     from bessai.core.start import checked
 
     try:
-        checked()
+        settings, _, _ = checked()
+        check_destinations(settings)
     except SettingsError as error:
         fail(*error.problems)
     sys.stdout.flush()

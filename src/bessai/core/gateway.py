@@ -78,6 +78,7 @@ class Gateway:
             settings.data_dir,
             layout=site.layout,
             device={"profile": profile.id, "manufacturer": profile.manufacturer, "model": profile.model},
+            window=settings.journal_window,
             max_bytes=settings.journal_max_mb << 20,
             queue=max(4, min(QUEUE, _QUEUED_BYTES // (_BYTES_PER_COLUMN * max(1, len(site.layout))))),
         )

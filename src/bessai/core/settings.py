@@ -17,14 +17,18 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from bessai.core.destinations import Destinations
 
 ENV_FILE = Path("config/.env")
+
+_SECRET = ("_password", "_token")
 
 _HOST_LABEL = re.compile(r"^(?!-)[A-Za-z0-9_-]{1,63}(?<!-)$")
 
 
-class Settings(BaseSettings):
+class Settings(Destinations):
     """Every setting is one environment variable of the same name in capitals."""
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, frozen=True)
@@ -109,9 +113,6 @@ class Settings(BaseSettings):
         default=None,
         description="Which points leave the site when (YAML); unset: every point in every record.",
     )
-    publish_format: Literal["records", "batch"] = Field(
-        default="records", description="records: a message a record. batch: many in one, for slow links."
-    )
     schedule_file: Path | None = Field(default=None, description="Schedule of power (CSV or JSON).")
     black_box_before: float = Field(
         default=120.0, ge=10, le=3600, description="Seconds kept before an event, at full rate."
@@ -122,6 +123,12 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(default=Path("data"), description="Journal and state.")
     journal_max_mb: int = Field(default=1024, ge=16, description="Largest size of the journal in MB.")
+    journal_window: float = Field(
+        default=2.0,
+        ge=0.1,
+        le=60,
+        description="Seconds of telemetry that a power cut may cost; longer spares the disk. Events never wait.",
+    )
     gcp_project_id: str | None = Field(default=None, description="Google Cloud project of the topic.")
     gcp_pubsub_topic: str | None = Field(default=None, description="Pub/Sub topic, its short name.")
     google_application_credentials: Path | None = Field(
@@ -211,12 +218,18 @@ class Settings(BaseSettings):
         shown: dict[str, Any] = {}
         for name, value in self.model_dump(mode="json").items():
             text = re.sub(r"//[^/@\s]*@", "//***@", value) if isinstance(value, str) else value
+            if name.endswith(_SECRET) and value is not None:
+                text = "***"
             shown[name.upper()] = text
         return shown
 
     def environment(self) -> dict[str, str]:
         """All set values as environment variables, to hand to the service plane."""
-        values = {n.upper(): str(v) for n, v in self.model_dump(mode="json").items() if v is not None}
+        values = {
+            name.upper(): str(value).lower() if isinstance(value, bool) else str(value)
+            for name, value in self.model_dump(mode="json").items()
+            if value is not None
+        }
         if self.otel_sdk_disabled:
             values["OTEL_EXPORTER_OTLP_ENDPOINT"] = ""
         return values

@@ -5,11 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bessai.interfaces.dead_letter import DeadLetters
 from bessai.interfaces.settings import ServiceSettings
-from bessai.interfaces.sink import CursorStore, Off, Reader, Sink, SinkStatus
+from bessai.interfaces.sink import CursorStore, Off, Sink, SinkStatus
+
+if TYPE_CHECKING:
+    from bessai.interfaces.courier import Courier, Lane, Message
+    from bessai.interfaces.messages import Encoder
+    from bessai.interfaces.track import Choose
+    from bessai.journal import JournalReader
+    from bessai.journal.entry import Entry
 
 _log = logging.getLogger(__name__)
 
@@ -22,7 +29,7 @@ class Parts:
     sinks: list[Sink] = field(default_factory=list)
     """All of them, once they are built."""
 
-    def open_reader(self) -> Reader:
+    def open_reader(self) -> JournalReader:
         """A reader of the journal, for one thread."""
         from bessai.journal import JournalReader  # noqa: PLC0415  needs its native library only here
 
@@ -37,6 +44,44 @@ class Parts:
     def dead_letters(self, name: str) -> DeadLetters:
         """The file of what the sink's far end refuses for its content."""
         return DeadLetters(self.settings.data_dir / "dead-letter" / f"{name}.jsonl")
+
+    def encoder(self, *, one_each: bool = False) -> Encoder:
+        """Makes the messages that the settings ask for; a message a record when `one_each`."""
+        from bessai.interfaces.messages import RecordEncoder  # noqa: PLC0415  as above
+
+        site, publish = self.settings.site, self.settings.publish
+        if one_each or not self.settings.batch:
+            return RecordEncoder(site, publish)
+        from bessai.interfaces.batch_message import encode_batch  # noqa: PLC0415  as above
+
+        def encode(entries: Sequence[Entry], *, lane: Lane, previous: int) -> Sequence[Message]:
+            return encode_batch(entries, site, lane, previous, publish)
+
+        return encode
+
+    def filters(self, name: str) -> Callable[[], Choose] | None:
+        """Makes what applies the site's report rules to a lane of a sink; None without rules."""
+        if self.settings.report is None:
+            return None
+        from bessai.interfaces.reporting import Reporter  # noqa: PLC0415  as above
+        from bessai.site import ReportFile  # noqa: PLC0415  as above
+
+        rules, publish = ReportFile.model_validate_json(self.settings.report), self.settings.publish
+        return lambda: Reporter(rules, name, publish).choose
+
+    def deliver(self, name: str, courier: Courier, *, one_each: bool = False) -> Sink:
+        """A sink that delivers with a courier."""
+        from bessai.interfaces.delivery import Delivery  # noqa: PLC0415  as above
+
+        return Delivery(
+            name,
+            courier,
+            encode=self.encoder(one_each=one_each),
+            open_reader=self.open_reader,
+            open_cursors=self.open_cursors,
+            dead_letters=self.dead_letters(name),
+            filters=self.filters(name),
+        )
 
     def statuses(self) -> list[SinkStatus]:
         """What every sink says about itself."""
@@ -71,10 +116,79 @@ def _pubsub(parts: Parts) -> Sink:
         emulator_host=settings.emulator_host,
         compression=settings.compression,
         pace=Pace(records_per_second=settings.records_per_second, bytes_per_second=settings.bytes_per_second),
-        publish=parts.settings.publish,
         open_reader=parts.open_reader,
         open_cursors=parts.open_cursors,
         dead_letters=parts.dead_letters(CONSUMER),
+        encode=parts.encoder(),
+        filters=parts.filters(CONSUMER),
+    )
+
+
+def _mqtt(parts: Parts) -> Sink | None:
+    settings = parts.settings.mqtt
+    if settings is None:
+        return None
+    from bessai.interfaces.mqtt.courier import MqttCourier  # noqa: PLC0415  as above
+    from bessai.interfaces.schedule.requester import socket_ask  # noqa: PLC0415  as above
+
+    socket = parts.settings.socket
+    ask = socket_ask(socket) if socket is not None else None
+    return parts.deliver("mqtt", MqttCourier(settings, parts.settings.site, ask), one_each=True)
+
+
+def _sparkplug(parts: Parts) -> Sink | None:
+    settings = parts.settings.mqtt
+    if settings is None or settings.sparkplug_group is None:
+        return None
+    from bessai.interfaces.mqtt.sparkplug import SparkplugCourier  # noqa: PLC0415  as above
+
+    courier = SparkplugCourier(settings, parts.settings.site, parts.settings.publish)
+    return parts.deliver("sparkplug", courier, one_each=True)
+
+
+def _kafka(parts: Parts) -> Sink | None:
+    settings = parts.settings.kafka
+    if settings is None:
+        return None
+    from bessai.interfaces.kafka import KafkaCourier  # noqa: PLC0415  as above
+
+    return parts.deliver("kafka", KafkaCourier(settings, parts.settings.site))
+
+
+def _nats(parts: Parts) -> Sink | None:
+    settings = parts.settings.nats
+    if settings is None:
+        return None
+    from bessai.interfaces.nats import NatsCourier  # noqa: PLC0415  as above
+
+    return parts.deliver("nats", NatsCourier(settings, parts.settings.site))
+
+
+def _parquet(parts: Parts) -> Sink | None:
+    settings = parts.settings.parquet
+    if settings is None:
+        return None
+    from bessai.interfaces.files import ParquetFiles  # noqa: PLC0415  as above
+
+    return ParquetFiles(
+        settings,
+        site=parts.settings.site,
+        open_reader=parts.open_reader,
+        open_cursors=parts.open_cursors,
+        publish=parts.settings.publish,
+    )
+
+
+def _history(parts: Parts) -> Sink | None:
+    if parts.settings.history is None:
+        return None
+    from bessai.interfaces.history_sink import HistorySink  # noqa: PLC0415  as above
+
+    return HistorySink(
+        directory=parts.settings.data_dir,
+        open_reader=parts.open_reader,
+        open_cursors=parts.open_cursors,
+        keep=parts.settings.history,
     )
 
 
@@ -103,5 +217,7 @@ def _schedule(parts: Parts) -> Sink | None:
     return ScheduleRequester(settings.schedule, socket_ask(settings.socket))
 
 
-BUILDERS: Final[Sequence[Callable[[Parts], Sink | None]]] = (_pubsub, _telemetry, _schedule)
+BUILDERS: Final[Sequence[Callable[[Parts], Sink | None]]] = (
+    _pubsub, _mqtt, _sparkplug, _kafka, _nats, _parquet, _history, _telemetry, _schedule,
+)  # fmt: skip
 """In the order in which the status shows them."""

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from bessai.history.levels import Keep
+from bessai.interfaces.broker_settings import KafkaSettings, NatsSettings
+from bessai.interfaces.mqtt.settings import MqttSettings
+from bessai.interfaces.parquet_settings import ParquetSettings
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PubSubSettings:
@@ -67,6 +72,12 @@ class ServiceSettings:
     """Where the control plane listens for the status and for requests."""
     schedule: Path | None = None
     """A schedule file, when there is one."""
+    mqtt: MqttSettings | None = None
+    kafka: KafkaSettings | None = None
+    nats: NatsSettings | None = None
+    parquet: ParquetSettings | None = None
+    history: Keep | None = None
+    """None: no history is kept."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> ServiceSettings:
@@ -92,6 +103,11 @@ class ServiceSettings:
             batch=get("PUBLISH_FORMAT") == "batch",
             socket=Path(socket) if socket else None,
             schedule=Path(schedule) if schedule else None,
+            mqtt=MqttSettings.from_environment(environment),
+            kafka=KafkaSettings.from_environment(environment),
+            nats=NatsSettings.from_environment(environment, site),
+            parquet=ParquetSettings.from_environment(environment),
+            history=None if get("HISTORY_MAX_MB") == "0" else Keep.from_environment(environment),
         )
 
 

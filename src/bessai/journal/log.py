@@ -351,6 +351,7 @@ class Log:
         """Drop what is oldest until `incoming` bytes fit: telemetry first, records with events last. Raises OSError."""
         while self.size_bytes() + incoming + 2 * self._segment_bytes > self._max_bytes:
             before = self.totals
+            self.shelf.cut_kept(before.floor)  # an attempt that failed may have left something
             gone = self.shelf.oldest_cold() or self.shelf.oldest_kept()
             if gone is None:
                 if self.shelf.active is None or not self.shelf.active.last:

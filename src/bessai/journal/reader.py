@@ -36,7 +36,7 @@ class JournalReader:
         self._disk: Disk = disk or RealDisk()
         self._view = View(self._disk, self.path)
         self._layouts = Layouts(self._disk, self.path)
-        self._last: tuple[Place, Block] | None = None
+        self._last: tuple[int, Block] | None = None
         self._damaged: dict[int, int] = {}
 
     def read(self, after: int, limit: int) -> list[Entry]:
@@ -122,8 +122,11 @@ class JournalReader:
 
     def _next(self, after: int, span: Span) -> Block | None:
         """The first sound block with records above `after` that touches a span of time."""
-        if self._last is not None and self._last[1].first_sequence <= after < self._last[1].last_sequence:
-            return self._last[1]
+        if self._last is not None:
+            identity, block = self._last
+            covers = block.first_sequence <= after < block.last_sequence
+            if covers and self._stable(lambda: self._view.identity) == identity:
+                return block
         while True:
             found = self._stable(lambda start=after: self._look(start, span))  # type: ignore[misc]
             if found is None:
@@ -146,7 +149,7 @@ class JournalReader:
                 continue
             if place.kind != KEPT:
                 block = block.since(self._view.floor)
-            self._last = (place, block)
+            self._last = (self._view.identity, block)
             return block
 
     def _look(self, after: int, span: Span) -> tuple[Place, bytes | None] | None:

@@ -211,6 +211,11 @@ class Shelf:
 
     def cut_kept(self, floor: int) -> None:
         """Take away kept records whose cold segment is still there, and go on with the newest. Raises OSError."""
+        if self._kept is not None:
+            first, index = self._kept.first, self._kept.index
+            self._kept.close()
+            self._kept = None
+            self._summaries[KEPT, first] = index.summary(index.end)
         for first in reversed(self.sealed(KEPT)):
             if first >= floor:
                 self.remove(KEPT, first)

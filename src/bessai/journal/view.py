@@ -44,7 +44,8 @@ class View:
         self._wal_frames: list[Frame] = []
         self._wal_seen = 0
         self._state: Commit | None = None
-        self._identity = 0
+        self.identity = 0
+        """Of the directory, as of the last look: a journal that replaces it has another."""
         self._sized = (-math.inf, 0)
         self._names: tuple[int, list[int], list[int]] | None = None
         self._files: dict[tuple[str, int], File] = {}
@@ -59,9 +60,9 @@ class View:
             self.forget()
             self._state = None
             return (0, 0, 0)
-        if identity != self._identity:
+        if identity != self.identity:
             self.forget()
-            self._identity = identity
+            self.identity = identity
         state = self._read_commit()
         if state is None:
             state = self._guess()

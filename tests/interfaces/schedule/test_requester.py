@@ -207,8 +207,12 @@ def test_what_the_gateway_refuses_is_said(scene: Scene) -> None:
 def test_the_service_plane_runs_it_when_there_is_a_file(tmp_path: Path) -> None:
     environment = {"SITE_ID": "s", "OTEL_EXPORTER_OTLP_ENDPOINT": "", "DATA_DIR": str(tmp_path)}
     with_both = {**environment, "SCHEDULE_FILE": "s.csv", "BESSAI_SOCKET": str(tmp_path / "g.sock")}
-    assert [s.name for s in build_sinks(ServiceSettings.from_environment(environment))] == ["pubsub", "otel"]
-    (sink,) = build_sinks(ServiceSettings.from_environment(with_both))[2:]
+    assert [s.name for s in build_sinks(ServiceSettings.from_environment(environment))] == [
+        "pubsub",
+        "history",
+        "otel",
+    ]
+    (sink,) = build_sinks(ServiceSettings.from_environment(with_both))[3:]
     assert (sink.name, sink.state) == ("schedule", "ok")
 
 
