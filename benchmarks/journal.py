@@ -122,6 +122,7 @@ def build(directory: Path, count: int) -> None:
 _OPEN = """
 import json, resource, sys, time
 from pathlib import Path
+from bessai.journal import Cursors, JournalReader
 from bessai.journal.disk import RealDisk
 from bessai.journal.log import Log
 
