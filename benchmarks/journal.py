@@ -9,24 +9,21 @@ records, opened by a process of its own. wide: CPU of 300,000 points a second. e
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 import json
 import math
 import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.device_writes import writes
 from benchmarks.harness import Row, machine, median, parser, report
-from benchmarks.loop_device import LoopDevice, missing, mounted
+from benchmarks.loop_device import missing
 from benchmarks.outbox import Outbox
-from bessai.journal import Cursors, Journal, JournalReader
 from bessai.journal.block import pack
 from bessai.journal.disk import RealDisk
 from bessai.journal.frame import Frame, Totals
@@ -43,87 +40,11 @@ from simulation.scenario import Scenario
 from simulation.world import World
 from support.plant_records import plant_layout, plant_records
 
-DAY = 86_400
-MONTH = 30 * DAY
+MONTH = 30 * 86_400
 DEVICE = {"profile": "bench"}
 _SEGMENT = 8 << 20
 
 Found = dict[str, float | None]
-
-
-# --- writes
-
-
-def _journal(path: Path, records: Iterator[CycleRecord], window: float, end: Callable[[], bool]) -> None:
-    journal = Journal.open(path / "data", layout=plant_layout(), device=DEVICE, window=window)
-    reader, cursors = JournalReader(path / "data"), Cursors(path / "data")
-    due = time.monotonic()
-    while not end():
-        journal.append(next(records))
-        entries = reader.read(cursors.get("bench"), 1000)
-        if entries:
-            cursors.set("bench", entries[-1].sequence)
-        due += 1.0
-        time.sleep(max(0.0, due - time.monotonic()))
-    journal.close(10.0)
-    reader.close()
-    cursors.close()
-
-
-def _outbox(
-    path: Path, records: Iterator[CycleRecord], window: float, end: Callable[[], bool], synchronous: str
-) -> None:
-    outbox = Outbox(path / "outbox.db", synchronous)
-    due = time.monotonic()
-    while not end():
-        outbox.put(list(itertools.islice(records, int(window))))
-        rows = outbox.take(1000)
-        outbox.done(rows[-1][0])
-        due += window
-        time.sleep(max(0.0, due - time.monotonic()))
-    outbox.close()
-
-
-VARIANTS: dict[str, Callable[[Path, Iterator[CycleRecord], Callable[[], bool]], None]] = {
-    "journal, window 2 s": lambda p, r, e: _journal(p, r, 2.0, e),
-    "journal, window 10 s": lambda p, r, e: _journal(p, r, 10.0, e),
-    "outbox NORMAL, commits every 2 s": lambda p, r, e: _outbox(p, r, 2.0, e, "NORMAL"),
-    "outbox FULL, commits every 2 s": lambda p, r, e: _outbox(p, r, 2.0, e, "FULL"),
-    "outbox NORMAL, commits every 10 s": lambda p, r, e: _outbox(p, r, 10.0, e, "NORMAL"),
-    "outbox FULL, commits every 10 s": lambda p, r, e: _outbox(p, r, 10.0, e, "FULL"),
-}
-
-
-def writes(directory: Path, *, quick: bool) -> Found:
-    """MB a day that reach the device."""
-    warm, seconds = (12.0, 6.0) if quick else (30.0, 300.0)
-    records = plant_records(int(warm + seconds) + 60)
-    with contextlib.ExitStack() as stack:
-        devices = {
-            name: stack.enter_context(mounted(directory, f"device_{n}")) for n, name in enumerate(VARIANTS)
-        }
-        stop = threading.Event()
-        threads = [
-            threading.Thread(target=run, args=(devices[name].path, iter(records), stop.is_set))
-            for name, run in VARIANTS.items()
-        ]
-        for thread in threads:
-            thread.start()
-        time.sleep(warm)
-        before = {name: _settled(device) for name, device in devices.items()}
-        begin = time.monotonic()
-        time.sleep(seconds)
-        found = {name: _settled(device) for name, device in devices.items()}
-        took = time.monotonic() - begin
-        stop.set()
-        for thread in threads:
-            thread.join()
-    return {name: round((found[name] - before[name]) / took * DAY / 1e6, 1) for name in VARIANTS}
-
-
-def _settled(device: LoopDevice) -> int:
-    device.sync()
-    return device.written()
 
 
 # --- kept
@@ -147,7 +68,7 @@ def simulated(profile: str, seconds: float) -> list[CycleRecord]:
 
 def kept(directory: Path, *, quick: bool) -> Found:
     """Bytes a record on the disk, the write-ahead log left out, and what a month of them is."""
-    count = 1024 if quick else 7200
+    count = 512 if quick else 7200
     found: Found = {}
     sources = {"random walks": plant_records(count)}
     for profile in PROFILES:
@@ -201,7 +122,7 @@ def build(directory: Path, count: int) -> None:
 _OPEN = """
 import json, resource, sys, time
 from pathlib import Path
-from bessai.journal import Cursors, Journal, JournalReader
+from bessai.journal import Cursors, JournalReader
 from bessai.journal.disk import RealDisk
 from bessai.journal.log import Log
 

@@ -129,7 +129,7 @@ def cost(directory: Path, *, quick: bool) -> dict[str, float | None]:
 
 
 def _cost(directory: Path, server: ServerProcess, *, quick: bool) -> dict[str, float | None]:
-    rounds, count, alone = (2, 2_000, 100) if quick else (7, 10_000, 1_000)
+    rounds, count, alone = (1, 1_000, 50) if quick else (7, 10_000, 1_000)
     records = plant_records(count)
     found: dict[str, list[float]] = {}
 
@@ -158,7 +158,7 @@ def _cost(directory: Path, server: ServerProcess, *, quick: bool) -> dict[str, f
 def catch_up(directory: Path, *, quick: bool) -> dict[str, float | None]:
     """How fast a backlog drains, in seconds of records a second, and how late live records are meanwhile."""
     found: dict[str, float | None] = {}
-    waiting = 3_000 if quick else 3_600 * 8
+    waiting = 1_500 if quick else 3_600 * 8
     records = plant_records(waiting)
     for name, more in FORMATS.items():
         if "not compressed" not in name:
@@ -182,7 +182,7 @@ def _caught_up(
     reached: float | None = None
     begin = time.monotonic()
     with publishing(folder, server, Pace(), **more) as publisher:
-        while reached is None or len(appended) < 6:
+        while reached is None or len(appended) < 4:
             journal.append(_now(next(live)))
             appended.append(time.monotonic())
             while time.monotonic() < appended[-1] + 1.0:
