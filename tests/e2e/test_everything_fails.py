@@ -14,6 +14,7 @@ from bessai.registry import load_profile
 from bessai.twin import TwinServer
 from support.fake_pubsub import FakePubSub
 from support.gateway import GatewayProcess, power
+from support.memory_courier import check_chains
 
 TOPIC = "projects/test/topics/telemetry"
 
@@ -68,12 +69,15 @@ async def _scenario(tmp_path: Path) -> None:
             assert await asyncio.to_thread(gateway.end) == 0
     await twin.stop()
 
-    received = [int(message.attributes["sequence"]) for message in cloud.messages]
-    first_seen = list(dict.fromkeys(received))
-    assert first_seen == list(range(1, len(first_seen) + 1)), "in order, none missing"
-    assert len(first_seen) >= last
-    assert all(m.attributes["id"] == f"site-1/{m.attributes['sequence']}" for m in cloud.messages)
-    assert {m.ordering_key for m in cloud.messages} == {"site-1"}
+    received = sorted({int(message.attributes["sequence"]) for message in cloud.messages})
+    assert received == list(range(1, len(received) + 1)), "none missing"
+    assert len(received) >= last
+    check_chains(cloud.messages)
+    assert all(
+        m.attributes["id"] == f"site-1/{m.attributes['epoch']}/{m.attributes['sequence']}"
+        for m in cloud.messages
+    )
+    assert {m.ordering_key for m in cloud.messages} == {"site-1", "site-1/backlog"}
     contents: dict[str, bytes] = {}
     for message in cloud.messages:
         assert contents.setdefault(message.attributes["id"], message.data) == message.data
@@ -99,7 +103,7 @@ def _last_sequence(data: Path) -> int:
 
 def _published(cloud: FakePubSub, last: int) -> None:
     for _ in range(600):
-        if any(int(message.attributes["sequence"]) >= last for message in cloud.messages):
+        if set(range(1, last + 1)) <= set(cloud.sequences()):
             return
         cloud.wait_for(len(cloud.messages) + 1)
-    raise AssertionError(f"sequence {last} never arrived")
+    raise AssertionError(f"not all up to {last} arrived")

@@ -10,12 +10,13 @@ import pytest
 
 from bessai.history import History, HistoryError, HistoryWriter, Keep, query
 from bessai.history.plan import RAW, buckets, make_plan, nice_step
-from bessai.journal import JournalReader
+from bessai.journal import Journal, JournalReader
+from bessai.journal.log import MIN_BYTES
 from bessai.model import Layout
 from history.conftest import Fill, course
 from support.history_oracle import SECOND, check
 from support.history_oracle import buckets as brute_force
-from support.records import START_NS
+from support.records import DEVICE, START_NS, WIDE, make_event, wait_until, wide_record
 
 Open = Callable[..., HistoryWriter]
 DAY = 86400 * SECOND
@@ -138,3 +139,28 @@ def test_beyond_the_journal_rollups_still_have_the_extremes(
         row = int(np.nanargmax(series.maximum))
         spike = START_NS + 3 * DAY + 43_210 * SECOND
         assert series.times[row] <= spike < series.times[row] + series.step_ns
+
+
+def test_what_the_journal_has_dropped_is_not_taken_for_a_gap(
+    tmp_path: Path, reader: JournalReader, history: History, open_writer: Open
+) -> None:
+    """Records with events outlive their neighbours in the journal: they must not be taken for all there was."""
+    journal = Journal.open(tmp_path, layout=WIDE, device=DEVICE, max_bytes=MIN_BYTES)
+    writer, n = open_writer(), 0
+    while reader.stats().dropped_space == 0 or n % 500:
+        journal.append(wide_record(n, events=(make_event(n),) if n == 3 else ()))
+        n += 1
+        if n % 500 == 0:
+            wait_until(lambda: journal.stats().queued == 0)
+            while blocks := reader.blocks(writer.folded, 500):
+                writer.fold_blocks(blocks)
+            writer.flush()
+    assert journal.close(60)
+    assert [entry.sequence for entry in reader.read(0, 1)] == [4], "the one with an event is still there"
+    start = START_NS + 2 * SECOND
+    (series,) = query(history, reader, ["point_0"], start, start + 60 * SECOND, step=1)
+    assert (series.resolution, series.step_ns, series.start_ns) == ("10s", 10 * SECOND, START_NS)
+    assert series.count.tolist() == [10] * 7
+    end = START_NS + n * SECOND
+    (series,) = query(history, reader, ["point_0"], end - 30 * SECOND, end, step=1)
+    assert (series.resolution, series.count.tolist()) == ("raw", [1] * 30)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import apsw
@@ -12,7 +13,7 @@ from bessai.history.database import MIGRATIONS, open_for_writing, version_of
 from bessai.journal import JournalReader
 from bessai.model import Layout
 from history.conftest import Fill, course
-from support.history_oracle import SECOND, buckets, check
+from support.history_oracle import SECOND, buckets, check, few
 from support.records import START_NS
 
 Open = Callable[..., HistoryWriter]
@@ -36,6 +37,47 @@ def fold_days(
 
 def size(directory: Path) -> int:
     return sum(file.stat().st_size for file in directory.glob("history*.db*") if "-shm" not in file.name)
+
+
+def test_a_block_that_is_folded_in_part_counts_once(
+    fill: Fill, open_writer: Open, reader: JournalReader, history: History
+) -> None:
+    records = course(40)
+    fill(records)
+    writer = open_writer()
+    for most in (1, 7, 7, 25):
+        writer.fold_blocks(few(reader.blocks(writer.folded, most), writer.folded, most))
+        writer.flush()
+    assert (writer.stored, writer.waiting) == (40, 0)
+    start, end = START_NS, START_NS + 40 * SECOND
+    (series,) = query(history, reader, ["soc"], start, end, step=10)
+    check(series, buckets(records, "soc", "%", start, end, 10 * SECOND))
+
+
+def test_a_late_sample_is_last_only_within_its_ten_seconds(
+    fill: Fill, open_writer: Open, reader: JournalReader, history: History
+) -> None:
+    """The clock steps back: by 5 s, so that the late one is the newest of its slot, or by 15 s, so that it is not."""
+    now = START_NS + 3600 * SECOND
+    steps = (now + 19 * SECOND, now + 14 * SECOND, now + 4 * SECOND)
+    records = [course(1, start_ns=time, seed=seed)[0] for seed, time in enumerate(steps)]
+    records = [
+        replace(
+            record,
+            image=replace(record.image, values=np.array([n, n, n], float), quality=np.zeros(3, np.uint8)),
+        )
+        for n, record in enumerate(records)
+    ]
+    fill(records)
+    writer = open_writer()
+    for n in range(3):
+        writer.fold_blocks(few(reader.blocks(n, 1), n, 1))
+        writer.flush()
+        writer.compact(everything=True)
+        for step in (10, 60):
+            (series,) = query(history, reader, ["soc"], now, now + 60 * SECOND, step=step)
+            check(series, buckets(records, "soc", "%", now, now + 60 * SECOND, step * SECOND))
+    assert series.last.tolist() == [1.0]
 
 
 def test_a_damaged_database_is_set_aside_and_made_again(
@@ -155,6 +197,19 @@ def test_it_stays_below_its_bound(tmp_path: Path, open_writer: Open, history: Hi
     assert levels["10s"].first_ns > START_NS, "the finest went first"
     assert levels["15min"].first_ns is not None
     assert levels["15min"].first_ns <= START_NS, "coarser ones are still there"
+
+
+def test_a_large_plant_is_stored_before_memory_is_full(open_writer: Open) -> None:
+    columns, rows = 4000, 110
+    layout = Layout(tuple(f"p{n}" for n in range(columns)), (None,) * columns)
+    writer = open_writer()
+    assert not writer.full()
+    wall = START_NS + np.arange(rows) * 10 * SECOND
+    writer.fold(layout, rows, wall, np.ones((rows, columns)), np.zeros((rows, columns), np.uint8))
+    assert writer.full()
+    writer.flush()
+    assert not writer.full()
+    assert writer.stored == rows
 
 
 def test_what_is_older_than_is_kept_goes(

@@ -251,3 +251,20 @@ def test_the_lag_and_what_waits_are_told(caplog: pytest.LogCaptureFixture) -> No
     check_chains(courier.accepted)
     assert sink.status().rate > 0
     assert sink.status().cursor == 91
+
+
+def test_a_filter_withholds_what_need_not_be_sent() -> None:
+    journal, courier = journal_of(100), MemoryCourier()
+    sink = Delivery(
+        "far", courier, encode=RecordEncoder("plant-1"), open_reader=lambda: journal,
+        open_cursors=lambda: journal, pace=ONE_LANE,
+        filters=lambda: lambda entry: entry if entry.sequence % 10 == 1 else None,
+    )  # fmt: skip
+    with running(sink):
+        wait_until(lambda: sink.status().backlog == 0, "all is done")
+        journal.append(cycle_entry(101))
+        wait_until(lambda: journal.progress("far") == Progress(101), "what was withheld is done with")
+        wait_until(lambda: sink.status().withheld == 90, "it is counted")
+    assert courier.sequences() == list(range(1, 102, 10))
+    check_chains(courier.accepted)
+    assert sink.status().missed == 0

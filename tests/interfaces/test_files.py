@@ -194,6 +194,22 @@ def test_what_is_read_back_is_what_was_recorded(tmp_path: Path) -> None:
     assert schema.metadata[b"site"] == b"plant 1"
 
 
+def test_the_queries_of_the_page(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "parquet.md").read_text(encoding="utf-8")
+    scene = Scene(tmp_path, [at(n, 30 * 86400 + 7 * HOUR + n * 60) for n in range(1, 59)] + [event_entry(59)])
+    scene.seconds = 31 * 86400
+    scene.write(59)
+    sql = page.split("```sql")[1].split("```")[0].replace("PARQUET_DIR", str(tmp_path))
+    with duckdb.connect() as connection:
+        quarters, events = (connection.execute(one).fetchall() for one in sql.split(";")[:2])
+    assert [row[1] for row in quarters] == [-1.5] * 4
+    assert [row[0] for row in events] == ["evidence_lost"]
+    found: dict[str, Any] = {}
+    python = page.split("```python")[1].split("```")[0].replace("PARQUET_DIR", str(tmp_path))
+    exec(python, found)
+    assert len(found["frame"]) == 58
+
+
 def test_a_clock_that_is_set_back_overwrites_nothing(tmp_path: Path) -> None:
     entries = [
         *(at(n, 3000 + n) for n in range(1, 11)),
@@ -258,6 +274,19 @@ def test_a_file_whose_cursor_was_not_saved_is_not_written_again(tmp_path: Path) 
     scene.journal.entries = scene.journal.entries[80:]  # and the journal has dropped some of it meanwhile
     scene.write(119)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")} == before
+
+
+def test_a_restored_backup_goes_on_in_another_epoch(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, every_minute(1, 61, epoch=1))
+    scene.write(59)
+    again = [at(n, n * 40, epoch=2) for n in range(51, 91)]  # the backup ended at 50
+    scene.journal.entries = [*every_minute(1, 50, epoch=1), *again]
+    scene.journal.set("parquet", 20, force=True)
+    scene.write(89)
+    assert [name.rpartition("records-")[2] for name in scene.files()] == [
+        "e1-1-59.parquet",
+        "e2-51-89.parquet",
+    ]
 
 
 def test_killed_at_random_moments_every_record_is_in_exactly_one_file(tmp_path: Path) -> None:

@@ -70,22 +70,23 @@ class KafkaBroker(ServerProcess):
         """All that a topic holds: partition after partition, each in its order."""
 
         async def main() -> list[Any]:
-            consumer = AIOKafkaConsumer(**self.access)
+            consumer = AIOKafkaConsumer(auto_offset_reset="earliest", **self.access)
             await consumer.start()
+            found: list[Any] = []
             try:
                 partitions = [
                     TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic) or ())
                 ]
-                consumer.assign(partitions)
                 ends = await consumer.end_offsets(partitions)
-                await consumer.seek_to_beginning()
-                found: list[Any] = []
-                while len(found) < sum(ends.values()):
-                    for some in (await consumer.getmany(timeout_ms=1000)).values():
-                        found += some
-                return sorted(found, key=lambda record: (record.partition, record.offset))
+                for partition in partitions:
+                    consumer.assign([partition])
+                    consumer.seek(partition, 0)
+                    wanted = len(found) + ends[partition]
+                    while len(found) < wanted:
+                        found += (await consumer.getmany(timeout_ms=1000)).get(partition, [])
             finally:
                 await consumer.stop()
+            return found
 
         return asyncio.run(main())
 

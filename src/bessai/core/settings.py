@@ -113,6 +113,12 @@ class Settings(Destinations):
         default=None,
         description="Which points leave the site when (YAML); unset: every point in every record.",
     )
+    publish_every: float = Field(
+        default=0.2,
+        ge=0.05,
+        le=3600,
+        description="Seconds between messages: a batch holds what came meanwhile.",
+    )
     schedule_file: Path | None = Field(default=None, description="Schedule of power (CSV or JSON).")
     black_box_before: float = Field(
         default=120.0, ge=10, le=3600, description="Seconds kept before an event, at full rate."

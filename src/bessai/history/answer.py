@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -96,7 +95,8 @@ def query(
     points = list(dict.fromkeys(points))
     with history.snapshot() as stored:
         held = journal.stats()
-        plan = _plan(stored, held, start_ns, end_ns, max_points, step, len(points))
+        raw_from = history.telemetry_from(journal, held)
+        plan = _plan(stored, held, raw_from, start_ns, end_ns, max_points, step, len(points))
         single = step is None and plan.level == RAW
         pending = max(0, held.last_sequence - stored.sequence - TAIL) if plan.rolled else 0
         found = _samples(stored, journal, plan, points)
@@ -160,12 +160,11 @@ def _on_grid(plan: Plan, parts: list[tuple[Ints, Cells]]) -> tuple[Ints, Cells]:
 
 
 def _plan(
-    stored: Snapshot, held: ReaderStats, start: int, end: int, most: int, step: float | None, points: int
-) -> Plan:
-    span = held.last_wall_ns - held.first_wall_ns
+    stored: Snapshot, held: ReaderStats, raw_from: float, start: int, end: int, most: int, step: float | None,
+    points: int,
+) -> Plan:  # fmt: skip
+    span = held.last_wall_ns - max(held.first_wall_ns, raw_from)
     expected = held.records * (min(1, (end - start) / span) if span > 0 else 1)
-    whole = held.records > 0 and held.first_sequence <= 1
-    raw_from = -math.inf if whole else held.first_wall_ns if held.records else math.inf
     plan = make_plan(
         start, end, nice_step(start, end, most) if step is None else round(step * SECOND),
         kept_from=stored.kept_from, raw_from=raw_from,

@@ -85,7 +85,8 @@ def _section(keys: Ints, level: int, cells: Cells) -> bytes:
     ]
     apart = high > low
     low, high, middle = low[apart], high[apart], middle[apart]
-    share = (middle / 2 - low / 2) / (high / 2 - low / 2)  # halves, because a difference may overflow
+    with np.errstate(invalid="ignore"):  # halves, because a difference may overflow
+        share = (middle / 2 - low / 2) / (high / 2 - low / 2)
     parts.append(_bytes_apart(np.nan_to_num(share).astype("<f4")))
     return b"".join(parts)
 

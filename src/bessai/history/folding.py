@@ -14,6 +14,8 @@ from bessai.model import Layout
 _MOST_CELLS = 200_000
 """Samples that are folded at once, which bounds memory."""
 _MOST_TABLES = 16
+MOST_HELD = 400_000
+"""Buckets times points that memory should hold at most: some 25 MB."""
 
 
 @dataclass(slots=True)
@@ -37,6 +39,10 @@ class Folding:
 
     def __init__(self) -> None:
         self.runs: list[Run] = []
+
+    def full(self) -> bool:
+        """Whether what is here should be stored, whatever its age."""
+        return sum(cells.count.size for run in self.runs for _, cells in run.tables) >= MOST_HELD
 
     def add(
         self, layout: Layout, sequence: int, wall_ns: Ints, values: Floats, quality: NDArray[np.uint8]

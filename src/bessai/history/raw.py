@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -23,6 +24,10 @@ BATCH = 512
 
 class JournalSource(Protocol):
     """What is needed of `bessai.journal.JournalReader`."""
+
+    def read(self, after: int, limit: int) -> list[Entry]:
+        """Up to `limit` entries with a sequence above `after`, in order; fewer only at the end."""
+        ...
 
     def blocks(self, after: int, limit: int) -> list[Block]:
         """Blocks with records above `after`, in order, until they hold `limit` records or the end is reached."""
@@ -116,3 +121,27 @@ def tail(journal: JournalSource, after: int, limit: int, points: Sequence[str]) 
                         if (i := layout.index.get(name)) is not None
                     },
                 )
+
+
+def telemetry_from(journal: JournalSource, held: ReaderStats) -> float:
+    """UTC nanoseconds from which on the journal has every record; infinite when it has none.
+
+    Of what it dropped for want of space, the journal keeps records with events. The first one without is where
+    the rest begins.
+    """
+    if not held.records:
+        return math.inf
+    if not held.dropped_space:
+        return -math.inf
+    begin, low, high = math.inf, held.first_sequence, held.last_sequence
+    while low <= high:
+        middle = (low + high) // 2
+        entries = journal.read(middle - 1, 64)
+        plain = next((entry for entry in entries if not entry.events), None)
+        if plain is not None:
+            begin, high = plain.wall_ns, middle - 1
+        elif entries:
+            low = entries[-1].sequence + 1
+        else:
+            high = middle - 1
+    return begin

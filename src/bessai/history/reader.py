@@ -16,8 +16,10 @@ from bessai.history.codec import unpack
 from bessai.history.database import DAMAGE, NAME, number, open_for_reading
 from bessai.history.errors import DamagedChunkError, HistoryError
 from bessai.history.levels import CHUNK, LEVELS
+from bessai.history.raw import JournalSource, telemetry_from
 from bessai.history.room import starts
 from bessai.history.writer import PART
+from bessai.journal.stats import ReaderStats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +111,13 @@ class History:
         self.path = directory / NAME
         self._connection: apsw.Connection | None = None
         self._inode = 0
+        self._begin: tuple[int, float] | None = None
+
+    def telemetry_from(self, journal: JournalSource, held: ReaderStats) -> float:
+        """See `raw.telemetry_from`; looked for anew only after the journal has dropped something."""
+        if self._begin is None or self._begin[0] != held.dropped_space or not held.dropped_space:
+            self._begin = (held.dropped_space, telemetry_from(journal, held))
+        return self._begin[1]
 
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:

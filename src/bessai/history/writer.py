@@ -91,6 +91,10 @@ class HistoryWriter:
             connection.close()
             raise
 
+    def full(self) -> bool:
+        """Whether it is time to flush, so that memory stays small."""
+        return self._folding.full()
+
     def fold_blocks(self, blocks: Sequence[Block]) -> None:
         """Fold blocks of the journal, in order and none left out, into memory; records up to `folded` are skipped."""
         for block in blocks:

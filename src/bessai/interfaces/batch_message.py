@@ -8,7 +8,7 @@ value that stays the same.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -187,66 +187,65 @@ def _blocks(
 ) -> Iterator[dict[str, Any]]:
     """The points: a block for those that stand in the same records."""
     records = [i for i, cycle in enumerate(cycles) if cycle]
+    layouts = {id(entries[i].layout): entries[i].layout for i in records}
+    known = {number: _columns(layout, publish) for number, layout in layouts.items()}
+    coded = {key: layouts[n] for n, (_, keys) in known.items() for key in keys if len(key) > 2}
+    rows = [(entries[i], *known[id(entries[i].layout)]) for i in records]
+    values = [entry.values[columns] for entry, columns, _ in rows]
+    quality = [entry.quality[columns] for entry, columns, _ in rows]
+    ages = [entry.ages[columns] for entry, columns, _ in rows]
+    if len(known) == 1:  # the usual case, and the quick one
+        keys = rows[0][2]
+        if keys:
+            yield _block(keys, coded, *(np.array(column).T for column in (values, quality, ages)))
+        return
     places: dict[_Key, int] = {}
-    layouts: dict[_Key, Layout] = {}
-    known: dict[int, tuple[Any, NDArray[np.intp]]] = {}  # by layout: its columns, and the place of each
-    for i in records:
-        layout = entries[i].layout
-        if id(layout) not in known:
-            columns, keys = _columns(layout, publish)
-            known[id(layout)] = (
-                columns,
-                np.array([places.setdefault(key, len(places)) for key in keys], np.intp),
-            )
-            for key in keys:
-                layouts.setdefault(key, layout)
+    placed = {
+        number: np.array([places.setdefault(key, len(places)) for key in keys], np.intp)
+        for number, (_, keys) in known.items()
+    }
     if not places:
         return
-    rows = [(entries[i], *known[id(entries[i].layout)]) for i in records]
-    place = np.concatenate([places for _, _, places in rows])
+    place = np.concatenate([placed[id(entry.layout)] for entry, _, _ in rows])
     order = np.argsort(place.astype(np.uint16) if len(places) < 1 << 16 else place, kind="stable")
-    values = np.concatenate([entry.values[columns] for entry, columns, _ in rows])
-    quality = np.concatenate([entry.quality[columns] for entry, columns, _ in rows])
-    ages = np.concatenate([entry.ages[columns] for entry, columns, _ in rows])
-    record = np.repeat(np.array(records), [len(places) for _, _, places in rows])[order]
+    record = np.repeat(np.array(records), [len(keys) for _, _, keys in rows])[order]
     ends = np.cumsum(np.bincount(place, minlength=len(places)))
     starts = np.concatenate([[0], ends[:-1]])
     together: dict[bytes, list[int]] = {}
     for n, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
         together.setdefault(record[start:end].tobytes(), []).append(n)
-    names = [*places]
+    every_key = [*places]
+    flat = [np.concatenate(column) for column in (values, quality, ages)]
     for members in together.values():
         start, end = int(starts[members[0]]), int(ends[members[0]])
         cells = order[starts[members][:, None] + np.arange(end - start)]
         where = record[start:end].tolist()
         block = {} if where == records else {"records": where}
-        keys = [names[n] for n in members]
-        yield block | _block(keys, [layouts[key] for key in keys], values[cells], quality[cells], ages[cells])
+        yield block | _block([every_key[n] for n in members], coded, *(column[cells] for column in flat))
 
 
 def _block(
     keys: Sequence[_Key],
-    layouts: Sequence[Layout],
+    coded: Mapping[_Key, Layout],
     values: NDArray[np.float64],
     quality: NDArray[np.uint8],
     ages: NDArray[np.float32],
 ) -> dict[str, Any]:
-    """One row a point, one column a record."""
-    names = [key[0] for key in keys]
+    """One row a point, one column a record. `coded` has the layouts of states and bits."""
     rows = _rows(values)
     meanings = {
-        name: said
-        for name, layout, row in zip(names, layouts, rows, strict=True)
-        if name in layout.states or name in layout.bits
-        if (said := _meanings(layout, name, row if isinstance(row, list) else [row]))
+        key[0]: said
+        for key, row in zip(keys, rows, strict=True)
+        if len(key) > 2
+        if (said := _meanings(coded[key], key[0], row if isinstance(row, list) else [row]))
     }
     of, distinct = _distinct(ages)
     block = {
-        "names": names,
+        "names": [key[0] for key in keys],
         "units": [key[1] for key in keys],
         "values": rows,
         "quality": {
-            names[i]: _once([LABELS[number] for number in quality[i].tolist()])
+            keys[i][0]: _once([LABELS[number] for number in quality[i].tolist()])
             for i in np.flatnonzero(quality.any(axis=1)).tolist()
         },
         "ages": distinct,

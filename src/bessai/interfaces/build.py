@@ -13,6 +13,7 @@ from bessai.interfaces.sink import CursorStore, Off, Sink, SinkStatus
 
 if TYPE_CHECKING:
     from bessai.interfaces.courier import Courier, Lane, Message
+    from bessai.interfaces.delivery import Pace
     from bessai.interfaces.messages import Encoder
     from bessai.interfaces.track import Choose
     from bessai.journal import JournalReader
@@ -81,6 +82,19 @@ class Parts:
             open_cursors=self.open_cursors,
             dead_letters=self.dead_letters(name),
             filters=self.filters(name),
+            pace=self.pace(),
+        )
+
+    def pace(self, records_per_second: float | None = None, bytes_per_second: float | None = None) -> Pace:
+        """How often to send, and how much; whoever sends seldom is not behind for that."""
+        from bessai.interfaces.delivery import Pace  # noqa: PLC0415  as above
+
+        every = self.settings.publish_every
+        return Pace(
+            poll=every,
+            split_after=max(Pace().split_after, 3 * every),
+            records_per_second=records_per_second,
+            bytes_per_second=bytes_per_second,
         )
 
     def statuses(self) -> list[SinkStatus]:
@@ -106,7 +120,6 @@ def _pubsub(parts: Parts) -> Sink:
             "publishing is off: everything stays local (set GCP_PROJECT_ID and GCP_PUBSUB_TOPIC to publish)"
         )
         return Off("pubsub")
-    from bessai.interfaces.delivery import Pace  # noqa: PLC0415  as above
     from bessai.interfaces.pubsub import CONSUMER, PubSubPublisher  # noqa: PLC0415  48 MB
 
     return PubSubPublisher(
@@ -115,7 +128,7 @@ def _pubsub(parts: Parts) -> Sink:
         topic=settings.topic,
         emulator_host=settings.emulator_host,
         compression=settings.compression,
-        pace=Pace(records_per_second=settings.records_per_second, bytes_per_second=settings.bytes_per_second),
+        pace=parts.pace(settings.records_per_second, settings.bytes_per_second),
         open_reader=parts.open_reader,
         open_cursors=parts.open_cursors,
         dead_letters=parts.dead_letters(CONSUMER),
@@ -161,7 +174,8 @@ def _nats(parts: Parts) -> Sink | None:
         return None
     from bessai.interfaces.nats import NatsCourier  # noqa: PLC0415  as above
 
-    return parts.deliver("nats", NatsCourier(settings, parts.settings.site))
+    # The stream knows a repeated record by its id, so every message must hold the same records each time.
+    return parts.deliver("nats", NatsCourier(settings, parts.settings.site), one_each=True)
 
 
 def _parquet(parts: Parts) -> Sink | None:

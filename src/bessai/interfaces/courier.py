@@ -28,8 +28,9 @@ class Message:
     """One record, ready to be sent."""
 
     id: str
-    """`<site>/<epoch>/<sequence>`: the same whenever the record is sent."""
+    """`<site>/<epoch>/<sequence>`, the same whenever the record is sent; of a batch `<site>/<epoch>/<first>-<last>`."""
     sequence: int
+    """Of a batch: the first."""
     data: bytes
     """UTF-8 JSON, see `envelope`."""
     attributes: Mapping[str, str]

@@ -152,7 +152,8 @@ class Delivery(Sink):
             if self._ahead_for_good(lanes, reader):
                 cursors.set(self.name, 0, force=True)
                 lanes = self._lanes(saved := Progress())
-            stop.wait(max(self._records_rate.wait(), self._bytes_rate.wait()))
+            if stop.wait(max(self._records_rate.wait(), self._bytes_rate.wait())):
+                return
             track = lanes.next(reader)
             self._look(lanes, reader)
             well, pause = True, 0.0 if lanes.scanning else self._pace.poll
@@ -171,10 +172,10 @@ class Delivery(Sink):
 
     def _take_turn(self, lanes: Lanes, track: Track, stop: threading.Event) -> tuple[bool, float]:
         """Send the next batch of a lane. Returns whether it was delivered, and the seconds to pause."""
+        started = time.monotonic()
         batch, size = self._batch(track)
         lanes.tried(track)
         self._breaker.attempt()
-        started = time.monotonic()
         try:
             self._courier.send(batch, self._pace.attempt_timeout)
         except Exception as error:  # noqa: BLE001  every error is explained, counted and tried again

@@ -57,7 +57,7 @@ class FilePace:
     """Pause between looks at the journal."""
     cells: int = 100_000
     """Values that are in memory as records, at most (or one record)."""
-    group_cells: int = 1_000_000
+    group_cells: int = 2_000_000
     """Values of one row group."""
     retry_first: float = 1.0
     retry_last: float = 60.0
@@ -127,7 +127,7 @@ class ParquetFiles(Sink):
         if first is None or not self._over(first.wall_ns, reader):
             return False
         home = self._hour_directory(first.wall_ns)
-        last = _written(home, first)
+        last = self._written(home, first, reader)
         if last is None:
             run = _Run(first, self._pace.cells)
             temporary = self._home / _UNFINISHED
@@ -170,6 +170,19 @@ class ParquetFiles(Sink):
             if writer is not None:
                 writer.abandon()
 
+    def _written(self, home: Path, first: Entry, reader: Reader) -> int | None:
+        """How far the file goes that has this record already; None when there is none.
+
+        After a backup was restored, the file may go further than the journal's records of the same epoch do.
+        """
+        for match in filter(None, map(_NAME.fullmatch, RealDisk().names(home))):
+            epoch, low, high = map(int, match.groups())
+            if epoch == first.epoch and low <= first.sequence <= high:
+                run = _Run(first, self._pace.cells)
+                own = (entry.sequence for entries in run.read(reader) for entry in entries)
+                return max((sequence for sequence in own if sequence <= high), default=None)
+        return None
+
     def _over(self, wall_ns: int, reader: Reader) -> bool:
         """True when no record can follow that belongs to the same run."""
         hour = wall_ns // _HOUR
@@ -200,7 +213,8 @@ class ParquetFiles(Sink):
         for day in days[: -self._keep_days]:
             if day != today:
                 for path in [*day.glob("hour=*/records-*.parquet"), *day.glob("hour=*"), day]:
-                    _remove(path)
+                    with contextlib.suppress(OSError):  # a directory with files of others stays
+                        path.rmdir() if path.is_dir() else path.unlink()
 
     def _check_cursor(self, reader: Reader, cursors: CursorStore) -> None:
         """A journal that is another one than before is written from its beginning."""
@@ -274,23 +288,5 @@ class _Run:
         return len(entries)
 
 
-def _written(home: Path, first: Entry) -> int | None:
-    """Last sequence of the file that has this record already; None when there is none."""
-    names = RealDisk().names(home)
-    for match in filter(None, map(_NAME.fullmatch, names)):
-        epoch, low, high = map(int, match.groups())
-        if epoch == first.epoch and low <= first.sequence <= high:
-            return high
-    return None
-
-
 def _same_columns(one: Layout, other: Layout) -> bool:
     return one is other or (one.names == other.names and one.units == other.units)
-
-
-def _remove(path: Path) -> None:
-    """A file, or a directory that is empty; what somebody else put there stays."""
-    try:
-        path.rmdir() if path.is_dir() else path.unlink()
-    except OSError as error:
-        _log.debug("parquet: %s stays: %s", path, error.strerror)

@@ -81,7 +81,8 @@ class HistorySink(Sink):
             due = time.monotonic() + self._period
             while not stop.is_set():
                 self._fold(reader, writer)
-                if writer.waiting >= self._most or (writer.waiting and time.monotonic() >= due):
+                due_now = writer.waiting and time.monotonic() >= due
+                if due_now or writer.waiting >= self._most or writer.full():
                     self._store(writer, cursors)
                     writer.compact(stop=stop.is_set)
                     due = time.monotonic() + self._period
@@ -94,7 +95,7 @@ class HistorySink(Sink):
         held = reader.stats()
         if held.epoch > writer.epoch > 0:
             self._follow(held, reader, writer)
-        for block in reader.blocks(writer.folded, 512):
+        for block in reader.blocks(writer.folded, 256):
             if writer.folded:
                 self.missed += max(0, block.first_sequence - writer.folded - 1)
             writer.fold_blocks([block])

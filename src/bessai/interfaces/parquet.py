@@ -14,10 +14,14 @@ from typing import Any, BinaryIO, Final
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pyarrow.parquet import ParquetWriter
 
 from bessai.journal.entry import Entry
 from bessai.model import Event, Layout, Quality
+
+Values = NDArray[np.float64]
+Codes = NDArray[np.int8]
 
 LABELS: Final = [quality.label for quality in sorted(Quality)]
 
@@ -52,6 +56,8 @@ _FIRST: Final = [
     pa.field("verified", pa.bool_()),
 ]
 _LAST: Final = pa.field("events", pa.list_(_EVENT))
+_FACTS: Final = pa.schema([*_FIRST, _LAST])
+_GROUP_ROWS: Final = 36_000
 _PARTITIONS: Final = ("site", "date", "hour")
 """Names that the directories give to columns."""
 
@@ -70,14 +76,17 @@ class Columns:
         device: Mapping[str, str] | None = None,
         publish: Sequence[str] | None = None,
     ) -> None:
-        self._picked = [
-            i
-            for i, name in enumerate(layout.names)
-            if publish is None or "." not in name or name.partition(".")[0] in publish
-        ]
+        self.picked = np.array(
+            [
+                i
+                for i, name in enumerate(layout.names)
+                if publish is None or "." not in name or name.partition(".")[0] in publish
+            ],
+            dtype=np.intp,
+        )
         taken = {field.name for field in (*_FIRST, _LAST)} | set(_PARTITIONS)
         points: list[pa.Field] = []
-        for i in self._picked:
+        for i in self.picked.tolist():
             name = layout.names[i]
             column = free_name(name, taken)
             points.append(pa.field(column, pa.float64(), metadata=_metadata(layout, name, layout.units[i])))
@@ -87,33 +96,31 @@ class Columns:
             metadata={"site": site, "device": json.dumps(dict(device or {}), ensure_ascii=False)},
         )
 
-    def batch(self, entries: Sequence[Entry]) -> pa.RecordBatch:
-        """Rows of entries of this layout, with events among them."""
-        rows = len(entries)
-        values = np.full((len(self._picked), rows), np.nan)
-        quality = np.zeros((len(self._picked), rows), np.int8)
-        absent = np.array([entry.kind != "cycle" for entry in entries])
-        for row, entry in enumerate(entries):
-            if entry.kind == "cycle":
-                values[:, row] = entry.values[self._picked]
-                quality[:, row] = entry.quality[self._picked]
-        points: list[pa.Array] = []
+    def table(self, facts: Sequence[pa.RecordBatch], values: Values, quality: Codes) -> pa.Table:
+        """Rows: what `facts_of` made of them, and a row of values and of qualities for each."""
+        fixed = pa.Table.from_batches(facts).combine_chunks()
         labels = pa.array(LABELS)
-        for column in range(len(self._picked)):
-            points.append(pa.array(values[column], from_pandas=True))
-            codes = pa.array(quality[column], mask=absent | (quality[column] >= len(LABELS)))
-            points.append(pa.DictionaryArray.from_arrays(codes, labels))
-        events = pa.array([[_event(event) for event in entry.events] for entry in entries], _LAST.type)
-        return pa.RecordBatch.from_arrays([*_first(entries), *points, events], schema=self.schema)
+        points: list[pa.Array] = []
+        for column, codes in zip(
+            np.ascontiguousarray(values.T), np.ascontiguousarray(quality.T), strict=True
+        ):
+            points.append(pa.array(column, from_pandas=True))
+            known = pa.array(codes, mask=(codes < 0) | (codes >= len(LABELS)))
+            points.append(pa.DictionaryArray.from_arrays(known, labels))
+        *first, events = fixed.columns
+        return pa.Table.from_arrays([*first, *points, events], schema=self.schema)
 
 
 class Writer:
-    """Writes rows into an open file, which stays open."""
+    """Writes rows into an open file, which stays open. Values wait in one buffer until a row group is complete."""
 
     def __init__(self, file: BinaryIO, columns: Columns, group_cells: int) -> None:
         self._columns = columns
-        self._group_rows = max(1, group_cells // len(columns.schema))
-        self._batches: list[pa.RecordBatch] = []
+        points = len(columns.picked)
+        self._most_rows = max(1, min(_GROUP_ROWS, group_cells // max(1, points)))
+        self._values = np.empty((self._most_rows, points))
+        self._quality = np.empty((self._most_rows, points), np.int8)
+        self._facts: list[pa.RecordBatch] = []
         self._rows = 0
         counters = ("sequence", "time", "cycle")
         self._writer = ParquetWriter(
@@ -125,15 +132,23 @@ class Writer:
         )
 
     def write(self, entries: Sequence[Entry]) -> None:
-        """Add rows. They are in memory until a row group is complete."""
-        self._batches.append(self._columns.batch(entries))
-        self._rows += len(entries)
-        if self._rows >= self._group_rows:
-            self._write_group()
+        """Add rows of the columns' layout, with events among them."""
+        while entries:
+            some, entries = entries[: self._most_rows - self._rows], entries[self._most_rows - self._rows :]
+            for row, entry in enumerate(some, self._rows):
+                if entry.kind == "cycle":
+                    self._values[row] = entry.values[self._columns.picked]
+                    self._quality[row] = entry.quality[self._columns.picked]
+                else:
+                    self._values[row], self._quality[row] = np.nan, -1
+            self._facts.append(facts_of(some))
+            self._rows += len(some)
+            if self._rows == self._most_rows:
+                self._write_group()
 
     def finish(self) -> None:
         """Write what is left, and the file's end."""
-        if self._batches:
+        if self._rows:
             self._write_group()
         self._writer.close()
 
@@ -142,9 +157,9 @@ class Writer:
         self._writer.is_open = False
 
     def _write_group(self) -> None:
-        table = pa.Table.from_batches(self._batches)
+        table = self._columns.table(self._facts, self._values[: self._rows], self._quality[: self._rows])
         self._writer.write_table(table, row_group_size=table.num_rows)
-        self._batches.clear()
+        self._facts.clear()
         self._rows = 0
 
 
@@ -156,8 +171,8 @@ def free_name(name: str, taken: set[str]) -> str:
     return name
 
 
-def _first(entries: Sequence[Entry]) -> list[pa.Array]:
-    """The arrays of `_FIRST`."""
+def facts_of(entries: Sequence[Entry]) -> pa.RecordBatch:
+    """All that does not depend on the layout: `_FIRST` and the events."""
     cycles = [entry.kind == "cycle" for entry in entries]
     decisions = [entry.decision for entry in entries]
     columns: list[list[Any]] = [
@@ -170,8 +185,10 @@ def _first(entries: Sequence[Entry]) -> list[pa.Array]:
         *([_number(decision.get(name)) for decision in decisions] for name in _NUMBERS),
         *([[str(item) for item in decision.get(name) or ()] for decision in decisions] for name in _LISTS),
         [entry.verified if cycle else None for entry, cycle in zip(entries, cycles, strict=True)],
+        [[_event(event) for event in entry.events] for entry in entries],
     ]
-    return [pa.array(column, field.type) for column, field in zip(columns, _FIRST, strict=True)]
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, _FACTS, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=_FACTS)
 
 
 def _metadata(layout: Layout, name: str, unit: str | None) -> dict[str, str] | None:

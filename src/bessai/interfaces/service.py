@@ -8,6 +8,7 @@ what was not acknowledged is sent again after the next start.
 from __future__ import annotations
 
 import faulthandler
+import gc
 import json
 import logging
 import os
@@ -106,6 +107,7 @@ def main() -> int:
         _log.debug("running %d sinks", len(service.status()["sinks"]))
         _log.info("ending: %s", ending.wait())
         service.stop()
+    gc.freeze()  # nothing of what the libraries hold is worth looking through once more at the end
     return 0
 
 
@@ -153,7 +155,7 @@ def _set_up_logging(level: str) -> None:
     handler.setFormatter(OneLine("%(asctime)s %(levelname)-7s %(name)s %(message)s"))
     logging.basicConfig(level=level, handlers=[handler])
     # What these libraries warn of on every attempt, the sinks say once, in a sentence.
-    for chatty in ("google", "grpc", "urllib3"):
+    for chatty in ("google", "grpc", "urllib3", "aiokafka", "nats"):
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
 
 

@@ -68,6 +68,8 @@ class ServiceSettings:
     """Report rules as JSON, see `bessai.site.ReportFile`; None: every point in every record."""
     batch: bool = False
     """True to publish `bessai.batch/1` instead of a message a record."""
+    publish_every: float = 0.2
+    """Seconds between looks for new records: a batch holds what came meanwhile."""
     socket: Path | None
     """Where the control plane listens for the status and for requests."""
     schedule: Path | None = None
@@ -101,6 +103,7 @@ class ServiceSettings:
             publish=_publish(get("BESSAI_PUBLISH") or "all"),
             report=get("BESSAI_REPORT") or None,
             batch=get("PUBLISH_FORMAT") == "batch",
+            publish_every=rate(environment, "PUBLISH_EVERY") or 0.2,
             socket=Path(socket) if socket else None,
             schedule=Path(schedule) if schedule else None,
             mqtt=MqttSettings.from_environment(environment),

@@ -36,7 +36,7 @@ MIN_BYTES = 1 << 20
 BLOCK_ROWS = 128
 """Records in one block of a segment, and lost when it is damaged."""
 _BLOCK_CELLS = 1 << 17
-_FRAME_ROWS, _FRAME_CELLS = 512, 1 << 22
+_FRAME_CELLS = 1 << 22
 
 
 class Log:
@@ -130,7 +130,7 @@ class Log:
         """
         key = self.layouts.key(layout, device)
         cells = max((row.cells for row in rows), default=0)
-        step = max(1, min(_FRAME_ROWS, _FRAME_CELLS // max(1, cells)))
+        step = max(1, min(BLOCK_ROWS, _FRAME_CELLS // max(1, cells)))
         chunks = [rows[start : start + step] for start in range(0, len(rows), step)]
         bodies = [pack(chunk) for chunk in chunks]
         need = sum(align(HEAD + len(body), BLOCK) for body in bodies)
@@ -148,8 +148,8 @@ class Log:
             return self.last_sequence
         frames = self._frames(chunks, key, totals)
         written = self._write(list(zip(frames, bodies, strict=True)), totals)
-        for frame, chunk in zip(written, chunks, strict=True):
-            self._feed(frame, chunk)
+        for frame, chunk, body in zip(written, chunks, bodies, strict=True):
+            self._feed(frame, chunk, body)
         self.tidy()
         return self.last_sequence
 
@@ -261,20 +261,21 @@ class Log:
 
     # --- compaction
 
-    def _feed(self, frame: Frame, rows: Sequence[Row]) -> None:
+    def _feed(self, frame: Frame, rows: Sequence[Row], body: bytes) -> None:
         if self._unread:
             self._unread.append(frame)
             return
-        run = self._run
-        if rows and (run is None or not run.takes(frame)):
-            try:
+        try:
+            if self._run is not None and not self._run.takes(frame):
                 self._flush()
-            except OSError as error:
-                self._failed(error)
-                return
-            run = self._run = _Run(frame)
-        if run is not None and rows:
-            run.rows += rows
+            if len(rows) < BLOCK_ROWS // 2 or (self._run is not None and self._run.rows):
+                self._run = self._run or _Run(frame)
+                self._run.rows += rows
+            else:
+                self._run = None
+                self._put(frame, body)  # it is a block already
+        except OSError as error:
+            self._failed(error)
 
     def tidy(self) -> None:
         """Move what is full to segments; `trouble` says when that failed."""
@@ -334,18 +335,20 @@ class Log:
             if whole and len(run.rows) < limit:
                 return
             rows = run.rows[:limit]
-            body = pack(rows, level=6)
             walls = [row.wall_ns for row in rows]
             frame = Frame(
                 home=0, commit=run.first, first=run.first, count=len(rows), events=sum(r.events for r in rows),
                 epoch=run.epoch, wall_min=min(walls), wall_max=max(walls), layout=run.layout, totals=self.totals,
             )  # fmt: skip
-            self._fit(HEAD + len(body))
-            self._cold(run.first).append(frame, body)
+            self._put(frame, pack(rows))
             run.first += len(rows)
             del run.rows[:limit]
         if not whole:
             self._run = None
+
+    def _put(self, frame: Frame, body: bytes) -> None:
+        self._fit(HEAD + len(body))
+        self._cold(frame.first).append(replace(frame, commit=frame.first, totals=self.totals), body)
 
     def _cold(self, first: int) -> SegmentWriter:
         if self.shelf.active is not None and self.shelf.active.size >= self._segment_bytes:

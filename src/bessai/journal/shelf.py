@@ -249,7 +249,7 @@ class Shelf:
                 home=0, commit=first, first=first, count=len(rows), events=sum(row.events for row in rows),
                 epoch=frame.epoch, wall_min=min(walls), wall_max=max(walls), layout=frame.layout, totals=totals,
             ),
-            pack(rows, level=6),
+            pack(rows),
         )  # fmt: skip
 
     def _kept_last(self) -> int:
