@@ -75,6 +75,7 @@ class Child:
         self._end, told = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
+            os.close(self._end)  # so that it ends when nobody listens any more
             _live(told, work)
         os.close(told)
         self._rest = b""
