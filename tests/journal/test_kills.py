@@ -60,6 +60,7 @@ def nothing_lost(place: Path, count: int, part: int) -> None:
         done += some
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("part", range(4))
 def test_nothing_acknowledged_is_lost_and_at_most_a_batch_comes_twice(place: Path, part: int) -> None:
     nothing_lost(place, 500, part * 10**6)

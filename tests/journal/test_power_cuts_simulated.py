@@ -135,6 +135,7 @@ def simulate(base: int, states: int, *, honest: bool = True) -> Counter[str]:
     return counts
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("part", range(4))
 def test_nothing_acknowledged_or_seen_is_lost(part: int) -> None:
     counts = simulate(base_seed() + part * 10**6, 5_000)

@@ -11,10 +11,12 @@ killed, compares the journal with the reports. It prints what it counted, or end
 from __future__ import annotations
 
 import errno
+import faulthandler
 import fcntl
 import json
 import os
 import random
+import select
 import signal
 import struct
 import subprocess
@@ -31,7 +33,7 @@ from bessai.journal import Cursors, Journal, JournalReader
 from bessai.journal.disk import RealDisk, RealFile
 from bessai.journal.log import Log
 from bessai.journal.row import row_of
-from support.journal_oracle import content, content_of, numbered, require
+from support.journal_oracle import Violation, content, content_of, numbered, require
 from support.records import DEVICE, LAYOUT
 
 EXT4_IOC_SHUTDOWN = 0x8004587D
@@ -73,6 +75,7 @@ class Child:
         self._end, told = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
+            os.close(self._end)  # so that it ends when nobody listens any more
             _live(told, work)
         os.close(told)
         self._rest = b""
@@ -80,12 +83,16 @@ class Child:
     def next(self) -> Report | None:
         """Wait for one report; None when the child has ended."""
         while len(self._rest) < _REPORT.size:
+            if not select.select([self._end], [], [], 60)[0]:
+                os.kill(self.pid, signal.SIGUSR1)
+                time.sleep(1)
+                raise Violation("a child has said nothing for a minute, see its traceback")
             data = os.read(self._end, 1 << 16)
             if not data:
                 return None
             self._rest += data
         report, self._rest = self._rest[: _REPORT.size], self._rest[_REPORT.size :]
-        return _REPORT.unpack(report)  # type: ignore[return-value]
+        return _REPORT.unpack(report)
 
     def kill(self, *, may_have_ended: bool = False) -> list[Report]:
         """SIGKILL; everything that was reported and not read yet."""
@@ -100,8 +107,13 @@ class Child:
 
 
 def _live(told: int, work: Callable[[Tell], None]) -> NoReturn:
+    faulthandler.register(signal.SIGUSR1)
+
+    def tell(kind: int, one: int, other: int) -> None:
+        os.write(told, _REPORT.pack(kind, one, other))
+
     try:
-        work(lambda *report: os.write(told, _REPORT.pack(*report)) and None)
+        work(tell)
     except BaseException as error:  # noqa: BLE001
         if os.strerror(errno.EIO) not in str(error):  # that is what a disk without power says
             traceback.print_exc()
@@ -183,7 +195,10 @@ class Rounds:
 
     def warm(self, place: Path) -> None:
         """Do once what every child will do, so that the children need not load and compile it."""
-        log, items = Log.open(self.disk, place, **self.sizes), [numbered(n) for n in range(1, 40)]
+        log, items = (
+            Log.open(self.disk, place, wall_ns=time.time_ns, **self.sizes),
+            [numbered(n) for n in range(1, 40)],
+        )
         log.append([row_of(item) for item in items], LAYOUT, DEVICE)
         log.close()
         cursors = Cursors(place, disk=self.disk)
