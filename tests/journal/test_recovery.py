@@ -120,3 +120,28 @@ def test_a_damaged_segment_is_found_and_mended_while_running(open_journal: Open,
     missing = sorted(set(range(1, 1500)) - {e.sequence for e in entries})
     assert missing == list(range(missing[0], missing[0] + lost))
     assert f"records {missing[0]} to {missing[-1]} are lost" in entries[-1].events[0].message
+
+
+@pytest.mark.parametrize("growing", [False, True], ids=["sealed", "growing"])
+def test_a_segment_that_is_gone_is_told(open_journal: Open, tmp_path: Path, growing: bool) -> None:
+    options = {"max_bytes": 1 << 21}
+    journal = open_journal(**options)
+    for n in range(1, 1500):
+        journal.append(wide_record(n))
+        if n % 100 == 0:
+            wait_until(lambda: journal.stats().queued == 0)
+    assert journal.close(30)
+    segments = sorted((tmp_path / "journal").glob("cold-*.seg"))
+    segments[-1 if growing else 1].unlink()
+    journal = open_journal(**options)
+    lost = journal.stats().lost
+    entries = JournalReader(tmp_path).read(0, 10_000)
+    missing = sorted(set(range(1, 1500)) - {e.sequence for e in entries})
+    assert len(missing) == lost
+    assert JournalReader(tmp_path).stats().lost == lost
+    if missing:  # what grows is made again from the write-ahead log, as far as it reaches
+        told = f"records {missing[0]} to {missing[-1]} are lost"
+        assert any(told in event.message for event in journal.events_on_open)
+    else:
+        assert growing
+        assert journal.events_on_open == []

@@ -100,6 +100,8 @@ class Log:
         self._show()
         if found.harmed:
             self._roll()
+        elif found.counted != self.totals.held:
+            self._note(self._with())  # readers count with what stands on the disk
 
     @property
     def damaged(self) -> int:

@@ -35,6 +35,8 @@ class Recovered:
     """The last sequence ever given, as far as anybody can know."""
     identity: int
     findings: list[Finding]
+    counted: int
+    """How many records the newest totals on the disk say are held."""
     harmed: bool
     """The write-ahead log is damaged: it should be rolled, because segments hold what it lacks."""
 
@@ -66,6 +68,9 @@ def recover(disk: Disk, directory: Path, *, wal_bytes: int, now_ms: int) -> Reco
         harmed = bool(wal.broken) or bool(wal.frames and seen and seen.last > wal.frames[-1].last)
         findings = _settle_segments(wal, shelf, harmed=harmed)
         held = shelf.records + _beyond(wal, max(shelf.cold_last + 1, totals.floor))
+        counted = totals.held
+        if counted - held > sum(finding.count for finding in findings):
+            findings += shelf.holes(max(totals.floor, totals.skipped + 1))
         found = max(wal.frames[-1].last if wal.frames else 0, shelf.last)
         last = max([found, seen.last if seen else 0, *(note.last for note in wal.notes())])
         if seen is None or seen.identity != identity:  # readers may know more than what is left here
@@ -82,7 +87,7 @@ def recover(disk: Disk, directory: Path, *, wal_bytes: int, now_ms: int) -> Reco
         return Recovered(
             wal=wal, shelf=shelf, layouts=_layouts(disk, path, wal, shelf), commit=CommitFile.create(disk, path),
             totals=replace(totals, held=held), epoch=epoch, last=last, identity=identity, findings=findings,
-            harmed=harmed,
+            harmed=harmed, counted=counted,
         )  # fmt: skip
     except BaseException:
         wal.close()

@@ -13,6 +13,7 @@ from bessai.journal.disk import Disk, File
 from bessai.journal.errors import DamagedRecordError
 from bessai.journal.frame import Frame, Totals
 from bessai.journal.layouts import Layouts
+from bessai.journal.ranges import Range, holes, merged
 from bessai.journal.row import Row
 from bessai.journal.segment import (
     COLD,
@@ -303,6 +304,20 @@ class Shelf:
         self._disk.sync_directory(self._directory)
         self._summaries[kind, first] = summary
         return lost
+
+    def holes(self, low: int) -> list[Finding]:
+        """What the cold segments lack between `low` and their last record. Raises OSError."""
+        there: list[Range] = []
+        for first in self.sealed(COLD):
+            summary = self._summaries[COLD, first]
+            if summary.sealed:
+                there.append((summary.first, summary.last))
+            else:
+                there += [(frame.first, frame.last) for frame in self.index(COLD, first).frames]
+        if self.active is not None:
+            there += [(frame.first, frame.last) for frame in self.active.index.frames]
+        what = "a part of the segments is missing or damaged"
+        return [Finding(a, b, what) for a, b in holes(merged(there), low, self.cold_last)]
 
     def _checked(self, kind: str, first: int) -> Iterator[tuple[Frame, bool]]:
         with self._file(kind, first) as file:
