@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -215,10 +217,10 @@ def test_a_cursor_that_cannot_be_saved_stops_nothing_and_is_said(caplog: pytest.
     class FullDisk(MemoryJournal):
         full = True
 
-        def save(self, consumer: str, progress: Progress) -> None:
+        def save(self, consumer: str, progress: Progress, *, durable: bool = True) -> None:
             if self.full:
                 raise OSError(28, "No space left on device")
-            super().save(consumer, progress)
+            super().save(consumer, progress, durable=durable)
 
     journal, courier = FullDisk([cycle_entry(i) for i in range(1, 41)]), MemoryCourier()
     sink = delivery(journal, courier)
@@ -268,3 +270,24 @@ def test_a_filter_withholds_what_need_not_be_sent() -> None:
     assert courier.sequences() == list(range(1, 102, 10))
     check_chains(courier.accepted)
     assert sink.status().missed == 0
+
+
+def test_the_cursor_is_synced_by_the_batch_and_not_by_the_record() -> None:
+    class Counting(MemoryJournal):
+        synced: ClassVar[list[int]] = []
+        passing: ClassVar[list[int]] = []
+
+        def save(self, consumer: str, progress: Progress, *, durable: bool = True) -> None:
+            (self.synced if durable else self.passing).append(progress.floor)
+            super().save(consumer, progress)
+
+    journal, courier = Counting([cycle_entry(1)]), MemoryCourier()
+    with running(delivery(journal, courier, pace=Pace(poll=0.01, batch_records=20))):
+        for sequence in range(2, 62):
+            journal.append(cycle_entry(sequence))
+            wait_until(lambda s=sequence: journal.get("far") == s, "one by one")  # type: ignore[misc]
+    assert journal.passing
+    assert journal.synced[0] == 1, "the first at once"
+    for before, after in itertools.pairwise(journal.synced):
+        assert after - before >= 20
+    assert 61 - journal.synced[-1] < 20, "at most a batch comes twice after a power cut"

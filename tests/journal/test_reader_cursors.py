@@ -161,6 +161,24 @@ def test_gaps_are_kept(tmp_path: Path) -> None:
     assert Cursors(tmp_path).progress("pubsub") == Progress(30, ((41, 50),))
 
 
+def test_what_is_not_durable_leaves_the_last_that_is(tmp_path: Path) -> None:
+    cursors = Cursors(tmp_path)
+    for sequence in (5, 6):
+        cursors.save("pubsub", Progress(sequence))
+    for sequence in (7, 8, 9):
+        cursors.save("pubsub", Progress(sequence), durable=False)
+    assert read_cursors(tmp_path)["pubsub"] == 9, "it survives the process"
+    path = tmp_path / "cursors" / "pubsub.cur"
+    whole = path.read_bytes()
+    for place in (0, 4096):
+        path.write_bytes(whole[:place] + bytes(300) + whole[place + 300 :])
+        assert read_cursors(tmp_path)["pubsub"] in {6, 9}, "a power cut costs one place at most"
+    path.write_bytes(whole)
+    cursors.save("pubsub", Progress(10))
+    cursors.save("pubsub", Progress(11), durable=False)
+    assert read_cursors(tmp_path)["pubsub"] == 11
+
+
 @pytest.mark.skipif(os.geteuid() != 0 and not Path("/proc/self").is_dir(), reason="needs /proc")
 def test_cursors_that_cannot_be_kept(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match=r"pubsub\.cur cannot be written"):

@@ -131,7 +131,7 @@ class MemoryJournal:
     def progress(self, consumer: str) -> Progress:
         return self.saved.get(consumer, Progress())
 
-    def save(self, consumer: str, progress: Progress) -> None:
+    def save(self, consumer: str, progress: Progress, *, durable: bool = True) -> None:
         self.saved[consumer] = progress
 
     def close(self) -> None:

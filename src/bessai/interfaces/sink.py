@@ -54,8 +54,8 @@ class CursorStore(Protocol):
         """What the consumer has finished with: the cursor, and ranges beyond it."""
         ...
 
-    def save(self, consumer: str, progress: Progress) -> None:
-        """Returns when it is on disk."""
+    def save(self, consumer: str, progress: Progress, *, durable: bool = True) -> None:
+        """Returns when it is on disk; without `durable`, when it survives the death of the process."""
         ...
 
     def close(self) -> None:

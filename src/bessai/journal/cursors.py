@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
 from bessai.journal.disk import Disk, File, RealDisk
@@ -22,6 +23,17 @@ _HEAD = struct.Struct("<4sQQI")
 _MAGIC = b"BJp1"
 
 
+@dataclass(slots=True)
+class _Held:
+    """An open cursor."""
+
+    file: File
+    durable: int
+    """The place of the last state that was synced, as far as is known."""
+    counter: int
+    progress: Progress
+
+
 class Cursors:
     """The cursors of one data directory. Use it from one thread at a time, and each consumer from one place."""
 
@@ -29,7 +41,7 @@ class Cursors:
         """The cursors in `directory/cursors`. Nothing is opened before it is needed."""
         self.path = directory / DIRECTORY
         self._disk: Disk = disk or RealDisk()
-        self._open: dict[str, tuple[File, int, Progress]] = {}
+        self._open: dict[str, _Held] = {}
 
     def get(self, consumer: str) -> int:
         """The sequence up to which the consumer is done with everything, 0 when it is unknown."""
@@ -38,7 +50,7 @@ class Cursors:
     def progress(self, consumer: str) -> Progress:
         """All that the consumer is done with. Raises JournalError when it cannot be read."""
         if consumer in self._open:
-            return self._open[consumer][2]
+            return self._open[consumer].progress
         return self._read(consumer)
 
     def set(self, consumer: str, sequence: int, *, force: bool = False) -> None:
@@ -54,8 +66,11 @@ class Cursors:
         if new != old or consumer not in self._open:
             self.save(consumer, new)
 
-    def save(self, consumer: str, progress: Progress) -> None:
-        """Record, durably, what the consumer is done with.
+    def save(self, consumer: str, progress: Progress, *, durable: bool = True) -> None:
+        """Record what the consumer is done with.
+
+        Without `durable` it survives the death of the process and not a power cut, after which the last state that
+        was saved durably stands. That spares the disk.
 
         Raises:
             JournalError: it could not be written; the old state stands.
@@ -65,18 +80,20 @@ class Cursors:
                 f"{consumer!r} is no name for a consumer: use lower-case letters, digits, - and _"
             )
         try:
-            if consumer not in self._open:
-                self._open[consumer] = self._create(consumer)
-            file, counter, _ = self._open[consumer]
-            body = _pack(counter + 1, progress)
-            file.write((counter + 1) % 2 * _PLACE, body)
-            file.sync()
+            held = self._open.get(consumer) or self._create(consumer)
+            self._open[consumer] = held
+            # Only one place is written to until it is synced; the other one is the last that was.
+            held.file.write((1 - held.durable) * _PLACE, _pack(held.counter + 1, progress))
+            if durable:
+                held.file.sync()
         except OSError as error:
             raise JournalError(
                 f"{self._path(consumer)} cannot be written ({error.strerror or error}): "
                 "check the free space and the permissions"
             ) from error
-        self._open[consumer] = (file, counter + 1, progress)
+        held.counter, held.progress = held.counter + 1, progress
+        if durable:
+            held.durable = 1 - held.durable
 
     def all(self) -> dict[str, int]:
         """Every consumer's cursor."""
@@ -108,11 +125,11 @@ class Cursors:
                 f"{self._path(consumer)} cannot be read ({error.strerror or error})"
             ) from error
         try:
-            return _newest(file)[1]
+            return _newest(file)[2]
         finally:
             file.close()
 
-    def _create(self, consumer: str) -> tuple[File, int, Progress]:
+    def _create(self, consumer: str) -> _Held:
         self._disk.make_directory(self.path)
         file = self._disk.open(self._path(consumer), write=True, create=True)
         try:
@@ -121,14 +138,16 @@ class Cursors:
                 file.sync()
                 self._disk.sync_directory(self.path)
                 self._disk.sync_directory(self.path.parent)
-            return file, *_newest(file)
+            file.sync()  # what a killed process left is from here on durable
+            place, counter, progress = _newest(file)
+            return _Held(file, place, counter, progress)
         except BaseException:
             file.close()
             raise
 
     def _forget(self, consumer: str) -> None:
         if (held := self._open.pop(consumer, None)) is not None:
-            held[0].close()
+            held.file.close()
 
 
 def file_of(consumer: str, progress: Progress) -> tuple[str, bytes]:
@@ -149,7 +168,7 @@ def damaged_cursors(directory: Path, disk: Disk) -> list[str]:
         if name.endswith(_SUFFIX):
             file = disk.open(directory / DIRECTORY / name)
             try:
-                if not _newest(file)[0] and any(file.read(0, 2 * _PLACE)):
+                if not _newest(file)[1] and any(file.read(0, 2 * _PLACE)):
                     damaged.append(name)
             finally:
                 file.close()
@@ -181,11 +200,11 @@ def _pack(counter: int, progress: Progress) -> bytes:
     return body + zlib.crc32(body).to_bytes(4, "little")
 
 
-def _newest(file: File) -> tuple[int, Progress]:
-    """The counter and the state of the newest place that is whole; zero when there is none."""
-    best = (0, Progress())
-    for place in (0, _PLACE):
-        data = file.read(place, _PLACE)
+def _newest(file: File) -> tuple[int, int, Progress]:
+    """The newest place that is whole, its counter and its state; the counter is zero when there is none."""
+    best = (0, 0, Progress())
+    for place in (0, 1):
+        data = file.read(place * _PLACE, _PLACE)
         if len(data) < _HEAD.size or data[:4] != _MAGIC:
             continue
         _, counter, floor, count = _HEAD.unpack_from(data)
@@ -193,6 +212,6 @@ def _newest(file: File) -> tuple[int, Progress]:
         if count > MOST_RANGES or zlib.crc32(data[:end]).to_bytes(4, "little") != data[end : end + 4]:
             continue
         numbers = struct.unpack_from(f"<{2 * count}Q", data, _HEAD.size)
-        if counter > best[0]:
-            best = (counter, Progress(floor, tuple(zip(numbers[::2], numbers[1::2], strict=True))))
+        if counter > best[1]:
+            best = (place, counter, Progress(floor, tuple(zip(numbers[::2], numbers[1::2], strict=True))))
     return best
