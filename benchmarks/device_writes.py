@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.loop_device import LoopDevice, mounted
 from benchmarks.outbox import Outbox
-from bessai.journal import Cursors, Journal, JournalReader
+from bessai.journal import Cursors, Journal, JournalReader, Progress
 from bessai.model import CycleRecord
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -29,12 +29,15 @@ DEVICE = {"profile": "bench"}
 def _journal(path: Path, records: Iterator[CycleRecord], window: float, end: Callable[[], bool]) -> None:
     journal = Journal.open(path / "data", layout=plant_layout(), device=DEVICE, window=window)
     reader, cursors = JournalReader(path / "data"), Cursors(path / "data")
-    due = time.monotonic()
+    due = synced = time.monotonic()
     while not end():
         journal.append(next(records))
         entries = reader.read(cursors.get("bench"), 1000)
         if entries:
-            cursors.set("bench", entries[-1].sequence)
+            # As `interfaces.delivery` does it.
+            durable = time.monotonic() - synced >= 10.0
+            synced = time.monotonic() if durable else synced
+            cursors.save("bench", Progress(entries[-1].sequence), durable=durable)
         due += 1.0
         time.sleep(max(0.0, due - time.monotonic()))
     journal.close(10.0)
