@@ -1,4 +1,4 @@
-"""Takes over the journal of versions up to 0.4: a SQLite database, `journal.db`, and its cursors, `cursors.db`.
+"""Takes over the journal of earlier versions: a SQLite database, `journal.db`, and its cursors, `cursors.db`.
 
 The records keep their sequences. Moving them can be interrupted at any point and goes on at the next start; the old
 files go when everything in them is durable in the new journal.
