@@ -37,6 +37,8 @@ BLOCK_ROWS = 128
 """Records in one block of a segment, and lost when it is damaged."""
 _BLOCK_CELLS = 1 << 17
 _FRAME_CELLS = 1 << 22
+_UNREAD_AT_ONCE = 32
+"""Frames of an earlier life that are unpacked after one commit: all at once would take a second from the others."""
 
 
 class Log:
@@ -312,7 +314,9 @@ class Log:
         self._unread = [f for f in self._wal.frames if f.count and f.last >= start]
 
     def _compact(self, *, force: bool) -> None:
-        while self._unread:
+        left = len(self._unread) if force else _UNREAD_AT_ONCE
+        while self._unread and left > 0:
+            left -= 1
             frame = self._unread[0]
             rows = self._load(frame)
             if rows and (self._run is None or not self._run.takes(frame)):
