@@ -126,7 +126,7 @@ def import_jsonl(
         OSError: the disk is full or failing; what was imported so far is durable.
     """
     size = source.stat().st_size
-    tell = tick or (lambda done, total: None)
+    progressed = tick or (lambda done, total: None)
     book, first, last, largest = LayoutBook(), 0, 0, 0
     for number, (line, offset) in enumerate(_lines(source), 1):
         if line.sequence <= last:
@@ -144,7 +144,7 @@ def import_jsonl(
         if len(line.points) > _MANY:
             largest = max(largest, len(pack([row])))
         first, last = first or line.sequence, line.sequence
-        tell(offset, 2 * size)
+        progressed(offset, 2 * size)
     lock = lock_directory(directory)
     try:
         if is_needed(directory):
@@ -164,7 +164,7 @@ def import_jsonl(
                     f"{source} has a record of {largest} bytes, a commit takes {log.most_bytes}: raise JOURNAL_MAX_MB"
                 )
             before = log.totals
-            records = _write(log, book, _runs(source, book, after), lambda done: tell(size + done, 2 * size))
+            records = _write(log, book, _runs(source, book, after), lambda done: progressed(size + done, 2 * size))
             return Imported(
                 records=records, first=first, last=last, skipped=log.totals.skipped - before.skipped,
                 layouts=len(book.layouts), dropped=log.totals.space - before.space,
@@ -203,7 +203,7 @@ def _runs(source: Path, book: LayoutBook, after: int) -> Iterator[_Run]:
         yield run
 
 
-def _write(log: Log, book: LayoutBook, runs: Iterable[_Run], tell: Callable[[int], None]) -> int:
+def _write(log: Log, book: LayoutBook, runs: Iterable[_Run], progressed: Callable[[int], None]) -> int:
     """Append the records, then begin an epoch above all of theirs; how many records."""
     own, records, layouts = log.epoch, 0, book.layouts
     for run in runs:
@@ -220,7 +220,7 @@ def _write(log: Log, book: LayoutBook, runs: Iterable[_Run], tell: Callable[[int
                 count = max(1, count // 2)
         records += len(run.rows)
         own = max(own, run.epoch)
-        tell(run.end)
+        progressed(run.end)
     log.epoch = own
     if records:
         log.renew(time.time_ns() // 10**6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -97,7 +98,7 @@ class JournalReader:
 
     def last_sequence(self) -> int:
         """Sequence of the newest durable record, 0 when there is none."""
-        return self._stable(self._view.last)
+        return self._stable(self._view.last, lambda _: True)
 
     def stats(self) -> ReaderStats:
         """What the journal holds and has dropped. Cheap: nothing is counted for it."""
@@ -135,7 +136,7 @@ class JournalReader:
             if covers and self._stable(lambda: self._view.identity) == identity:
                 return block
         while True:
-            found = self._stable(lambda start=after: self._look(start, span))  # type: ignore[misc]
+            found = self._stable(lambda start=after: self._look(start, span), _read)  # type: ignore[misc]
             if found is None:
                 return None
             place, body = found
@@ -163,13 +164,14 @@ class JournalReader:
         place = self._view.find(after + 1, span)
         return None if place is None else (place, self._view.body(place))
 
-    def _stable(self, look: Callable[[], _T]) -> _T:
-        """What `look` finds once no file was renamed or removed under it."""
-        for _ in range(_ATTEMPTS):
+    def _stable(self, look: Callable[[], _T], sound: Callable[[_T], bool] = lambda _: False) -> _T:
+        """What `look` finds once no file changed its name under it; what is sound may be outrun by the log alone."""
+        for attempt in range(_ATTEMPTS):
             try:
                 before = self._view.refresh()
                 found = look()
-                if self._view.refresh() == before:
+                after = self._view.refresh()
+                if after == before or (after[1:] == before[1:] and sound(found)):
                     return found
             except FileNotFoundError:
                 self._view.forget()
@@ -177,4 +179,9 @@ class JournalReader:
                 raise JournalError(
                     f"{self.path} cannot be read ({error.strerror or error}): check its permissions"
                 ) from error
+            time.sleep(0.001 * attempt)
         raise JournalError(f"{self.path} changes faster than it can be read")
+
+
+def _read(found: tuple[Place, bytes | None] | None) -> bool:
+    return found is not None and found[1] is not None

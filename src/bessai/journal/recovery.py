@@ -65,7 +65,9 @@ def recover(disk: Disk, directory: Path, *, wal_bytes: int, now_ms: int) -> Reco
         if seen is not None and seen.identity == identity and seen.floor > totals.floor:
             totals = _dropped_since(shelf, totals, seen.floor)
         _drop_what_was_dropped(shelf, totals)
-        harmed = bool(wal.broken) or bool(wal.frames and seen and seen.last > wal.frames[-1].last)
+        harmed = (
+            bool(wal.broken) or wal.shortened or bool(wal.frames and seen and seen.last > wal.frames[-1].last)
+        )
         findings = _settle_segments(wal, shelf, harmed=harmed)
         held = shelf.records + _beyond(wal, max(shelf.cold_last + 1, totals.floor))
         counted = totals.held
@@ -101,7 +103,7 @@ def _settle_segments(wal: Wal, shelf: Shelf, *, harmed: bool) -> list[Finding]:
     for first in sealed[:-1]:
         if not shelf.summary(COLD, first).sealed:
             findings += shelf.repair(COLD, first) or ()
-    if wal.frames and not harmed and not wal.shortened:
+    if wal.frames and not harmed:
         shelf.cut(wal.frames[0].first)
         return findings
     # The copies beyond the start of a damaged log may be all that is left of its records.
