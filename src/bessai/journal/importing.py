@@ -164,7 +164,9 @@ def import_jsonl(
                     f"{source} has a record of {largest} bytes, a commit takes {log.most_bytes}: raise JOURNAL_MAX_MB"
                 )
             before = log.totals
-            records = _write(log, book, _runs(source, book, after), lambda done: progressed(size + done, 2 * size))
+            records = _write(
+                log, book, _runs(source, book, after), lambda done: progressed(size + done, 2 * size)
+            )
             return Imported(
                 records=records, first=first, last=last, skipped=log.totals.skipped - before.skipped,
                 layouts=len(book.layouts), dropped=log.totals.space - before.space,
