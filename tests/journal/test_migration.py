@@ -122,7 +122,7 @@ def test_a_damaged_record_is_left_out_and_a_damaged_file_is_kept(open_journal: O
     (tmp_path / "journal.db").write_bytes(b"garbage" * 1000)
     journal = open_journal()
     journal.append_event(make_event(1))
-    wait_until(lambda: journal.stats().committed == 20)
+    wait_until(lambda: journal.stats().committed == 78)  # above the cursor, which knows of more
     assert (tmp_path / "journal.db.damaged").is_file()
 
 

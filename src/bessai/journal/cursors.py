@@ -135,10 +135,9 @@ class Cursors:
         try:
             if (size := file.size()) < 2 * _PLACE:
                 file.write(size, bytes(2 * _PLACE - size))
-                file.sync()
-                self._disk.sync_directory(self.path)
-                self._disk.sync_directory(self.path.parent)
             file.sync()  # what a killed process left is from here on durable
+            self._disk.sync_directory(self.path)
+            self._disk.sync_directory(self.path.parent)
             place, counter, progress = _newest(file)
             return _Held(file, place, counter, progress)
         except BaseException:

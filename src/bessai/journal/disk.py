@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Protocol
+
+_SECTOR = 4096
 
 
 class File(Protocol):
@@ -74,15 +77,26 @@ class RealFile:
         self._handle = handle
 
     def read(self, offset: int, length: int) -> bytes:  # noqa: D102
-        data = os.pread(self._handle, length, offset)
-        if len(data) == length or not data:
-            return data
-        parts = [data]
-        got = len(data)
-        while got < length and (more := os.pread(self._handle, length - got, offset + got)):
-            parts.append(more)
-            got += len(more)
-        return b"".join(parts)
+        parts, got = [], 0
+        while got < length and (data := self._some(offset + got, length - got)):
+            parts.append(data)
+            got += len(data)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _some(self, offset: int, length: int) -> bytes:
+        """What one call gives. A sector that cannot be read gives zeros: the checks find it like other damage."""
+        try:
+            return os.pread(self._handle, length, offset)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+        length = min(length, _SECTOR - offset % _SECTOR)
+        try:
+            return os.pread(self._handle, length, offset)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            return bytes(min(length, max(0, self.size() - offset)))
 
     def write(self, offset: int, data: bytes) -> None:  # noqa: D102
         view = memoryview(data)

@@ -28,6 +28,8 @@ class Layouts:
     def __init__(self, disk: Disk, directory: Path) -> None:
         self._disk, self._directory = disk, directory
         self._known: dict[bytes, Described] = {}
+        self._durable: set[str] = set()
+        """Files that this process has synced."""
         self._recent: dict[Layout, bytes] = {}
         """By identity: describing a layout of a large plant takes a tenth of a second."""
         self._total: int | None = None
@@ -86,20 +88,22 @@ class Layouts:
         return total
 
     def _complete(self, key: bytes, text: bytes) -> None:
-        written = False
+        """Both copies, durably. One whose sync failed may read as whole and not be on the disk."""
         for copy in _COPIES:
-            if self._read(key, copy) is None:
-                path = self._directory / self._name(key, copy)
-                file = self._disk.open(path, write=True, create=True)
-                try:
+            name = self._name(key, copy)
+            if name in self._durable and self._read(key, copy) is not None:
+                continue
+            whole = self._read(key, copy) is not None
+            file = self._disk.open(self._directory / name, write=True, create=True)
+            try:
+                if not whole:
                     file.truncate(0)
-                    file.write(0, text)
-                    file.sync()
-                finally:
-                    file.close()
-                written = True
-        if written:
+                file.write(0, text)
+                file.sync()
+            finally:
+                file.close()
             self._disk.sync_directory(self._directory)
+            self._durable.add(name)
             self._total = None
 
     def _read(self, key: bytes, copy: str) -> bytes | None:

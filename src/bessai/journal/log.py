@@ -96,14 +96,28 @@ class Log:
         self._doubt = False
         """The newest totals on the disk may be some that were given up."""
         self._run: _Run | None = None
-        self.trouble: OSError | None = None
+        self.trouble: Exception | None = None
         """Why records could not be moved to segments; they are safe in the write-ahead log."""
-        self._compact_anew()
-        self._show()
-        if found.harmed:
+        self._harmed = found.harmed
+        """Segments hold what the write-ahead log lacks: nothing is cut from them before it rolls."""
+        self._cut_due = False
+        self._given_up: set[int] = set()
+        try:
+            self._compact_anew()
+            self._show()
+            if found.harmed:
+                self._roll_if_possible()
+            elif found.counted != self.totals.held:
+                self._note(self._with())  # readers count with what stands on the disk
+        except BaseException:
+            self.close()
+            raise
+
+    def _roll_if_possible(self) -> None:
+        try:
             self._roll()
-        elif found.counted != self.totals.held:
-            self._note(self._with())  # readers count with what stands on the disk
+        except OSError as error:  # it goes on behind the damage
+            self._failed(error)
 
     @property
     def damaged(self) -> int:
@@ -165,9 +179,14 @@ class Log:
     def skip(self, sequence: int) -> None:
         """Leave out every number up to `sequence`: the next record gets the one after. Raises OSError."""
         if sequence > self.last_sequence:
-            totals = self._with(skipped=self.totals.skipped + sequence - self.last_sequence)
+            before = self.last_sequence
+            totals = self._with(skipped=self.totals.skipped + sequence - before)
             self.last_sequence = sequence
-            self._note(totals)
+            try:
+                self._note(totals)
+            except OSError:
+                self.last_sequence = before
+                raise
 
     def renew(self, epoch: int) -> None:
         """Begin a new epoch, at least `epoch` and above every one so far, durably. Raises OSError."""
@@ -191,7 +210,8 @@ class Log:
         if (lost := self.shelf.repair(kind, first)) is None:
             return
         self.findings += lost
-        self._note(self._with(held=self.totals.held + self.shelf.records - before))
+        self.totals = replace(self.totals, held=self.totals.held + self.shelf.records - before)
+        self._note(self._with())
 
     def in_place(self) -> bool:
         """False when the directory or the write-ahead log was removed or replaced."""
@@ -268,13 +288,21 @@ class Log:
         """Bring all of the write-ahead log into segments, durably, and begin it anew. Raises OSError."""
         try:
             self._compact(force=True)
+        except OSError:
+            self._compact_anew()
+            raise
+        try:
             self.shelf.sync()
-            self._note(self._with())  # the totals outlive the frames that carry them
         except OSError:
             self._rewind()
             raise
-        self._wal.roll()
-        self._show()
+        self._note(self._with())  # the totals outlive the frames that carry them
+        try:
+            self._wal.roll()
+        finally:
+            self._show()
+        self._harmed = False
+        self._given_up.clear()
         self.layouts.keep(self.shelf.layouts)
 
     # --- compaction
@@ -292,7 +320,7 @@ class Log:
             else:
                 self._run = None
                 self._put(frame, body)  # it is a block already
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001  the records are durable: whatever fails here fails later again
             self._failed(error)
 
     def tidy(self) -> None:
@@ -300,10 +328,10 @@ class Log:
         try:
             self._compact(force=False)
             self.trouble = None
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001  as above
             self._failed(error)
 
-    def _failed(self, error: OSError) -> None:
+    def _failed(self, error: Exception) -> None:
         self.trouble = error
         self._compact_anew()
 
@@ -314,6 +342,8 @@ class Log:
         self._unread = [f for f in self._wal.frames if f.count and f.last >= start]
 
     def _compact(self, *, force: bool) -> None:
+        if self._cut_due:
+            self._rewind()
         left = len(self._unread) if force else _UNREAD_AT_ONCE
         while self._unread and left > 0:
             left -= 1
@@ -331,6 +361,8 @@ class Log:
         self._flush(whole=not force)
 
     def _load(self, frame: Frame) -> list[Row]:
+        if frame.first in self._given_up:
+            return []
         body = self._wal.body(frame)
         try:
             if body is None:
@@ -343,6 +375,7 @@ class Log:
             self.findings.append(
                 Finding(frame.first, frame.last, f"a damaged part of the write-ahead log: {error}")
             )
+            self._given_up.add(frame.first)
             self.totals = replace(self.totals, held=self.totals.held - frame.count)
             return []
 
@@ -354,15 +387,15 @@ class Log:
             limit = max(1, min(BLOCK_ROWS, _BLOCK_CELLS // max(1, cells)))
             if whole and len(run.rows) < limit:
                 return
-            rows = run.rows[:limit]
+            rows, body = _packed(run.rows[:limit])
             walls = [row.wall_ns for row in rows]
             frame = Frame(
                 home=0, commit=run.first, first=run.first, count=len(rows), events=sum(r.events for r in rows),
                 epoch=run.epoch, wall_min=min(walls), wall_max=max(walls), layout=run.layout, totals=self.totals,
             )  # fmt: skip
-            self._put(frame, pack(rows))
+            self._put(frame, body)
             run.first += len(rows)
-            del run.rows[:limit]
+            del run.rows[: len(rows)]
         if not whole:
             self._run = None
 
@@ -384,8 +417,10 @@ class Log:
 
     def _rewind(self) -> None:
         """A sync failed: nothing in segments beyond the start of the write-ahead log can be relied on."""
-        if self._wal.frames:
+        if self._wal.frames and not self._harmed:
+            self._cut_due = True
             self.shelf.cut(self._wal.frames[0].first)
+        self._cut_due = False
         self._compact_anew()
 
     # --- room
@@ -413,6 +448,17 @@ class Log:
                 new = self._with(kept_floor=held.last + 1, events=before.events + held.events)
             self._note(replace(new, space=before.space + dropped, held=before.held - dropped))
             self.shelf.remove(kind, first)
+
+
+def _packed(rows: list[Row]) -> tuple[list[Row], bytes]:
+    """As many of the first rows as one block takes, and the block."""
+    while True:
+        try:
+            return rows, pack(rows)
+        except ValueError:
+            if len(rows) == 1:
+                raise
+            rows = rows[: len(rows) // 2]
 
 
 class _Run:

@@ -6,6 +6,7 @@ files go when everything in them is durable in the new journal.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import sqlite3
@@ -32,6 +33,10 @@ _LOG = logging.getLogger(__name__)
 NAME, CURSORS = "journal.db", "cursors.db"
 _HEAD = struct.Struct("<BBIQ")
 _BATCH = 256
+_PASSING = {
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+}  # fmt: skip
 _Record = tuple[int, int, int, bytes]
 """Sequence, UTC nanoseconds, layout, body."""
 
@@ -41,13 +46,16 @@ def is_needed(directory: Path) -> bool:
     return (directory / NAME).is_file()
 
 
-def migrate(directory: Path, log: Log, stop: Callable[[], bool] = lambda: False) -> bool:
+def migrate(
+    directory: Path, log: Log, stop: Callable[[], bool] = lambda: False, *, patient: bool = True
+) -> bool:
     """Move the old journal into the new one; False when `stop` ended it before all was moved.
 
     Raises:
-        OSError: the disk is full or failing; call it again.
+        OSError: the disk is full or failing; call it again. Not `patient`, what cannot be read is given up: the
+            old files stay, under another name.
     """
-    _move_cursors(directory)
+    _move_cursors(directory, patient=patient)
     moved = 0
     try:
         with closing(_connect(directory / NAME)) as database:
@@ -60,17 +68,26 @@ def migrate(directory: Path, log: Log, stop: Callable[[], bool] = lambda: False)
                 moved += _take_over(log, chunk, *layouts[chunk[0][2]])
             ((last,),) = database.execute("SELECT sequence FROM state").fetchall()
             log.skip(last)
-    except (sqlite3.DatabaseError, DamagedRecordError, LookupError, ValueError) as error:
+    except (sqlite3.DatabaseError, DamagedRecordError, LookupError) as error:
+        if patient and _may_pass(error):
+            raise OSError(errno.EIO, f"{directory / NAME} cannot be read now: {error}") from error
         _LOG.warning(
             "%s cannot be read to its end (%s); %d records were taken over", directory / NAME, error, moved
         )
-        (directory / NAME).rename(directory / f"{NAME}.damaged")
+        for suffix in ("-wal", "-shm", ""):
+            if (directory / f"{NAME}{suffix}").exists():
+                (directory / f"{NAME}{suffix}").rename(directory / f"{NAME}.damaged{suffix}")
     _LOG.info("%d records of %s were taken over", moved, directory / NAME)
     for name in (NAME, CURSORS):
         for suffix in ("", "-wal", "-shm"):
             (directory / f"{name}{suffix}").unlink(missing_ok=True)
     (directory / "journal.sequence").unlink(missing_ok=True)
     return True
+
+
+def _may_pass(error: Exception) -> bool:
+    """True for what a busy or failing disk says, False for what a damaged database says."""
+    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -88,7 +105,11 @@ def _chunks(database: sqlite3.Connection, after: int) -> Iterator[list[_Record]]
 
 def _take_over(log: Log, chunk: list[_Record], layout: Layout, device: Mapping[str, str]) -> int:
     """Append records under their own numbers; how many. What is damaged, or too large, is left out."""
-    rows = [(record[0], row) for record in chunk if (row := _row(record)) is not None]
+    rows = [
+        (record[0], row)
+        for record in chunk
+        if (row := _row(record)) is not None and row.cells in {0, len(layout)}
+    ]
     moved = len(rows)
     for _, group in groupby(enumerate(rows), key=lambda pair: pair[1][0] - pair[0]):
         part = [pair for _, pair in group]
@@ -137,7 +158,7 @@ def _row(record: _Record) -> Row | None:
     )
 
 
-def _move_cursors(directory: Path) -> None:
+def _move_cursors(directory: Path, *, patient: bool) -> None:
     path = directory / CURSORS
     if not path.is_file():
         return
@@ -145,9 +166,10 @@ def _move_cursors(directory: Path) -> None:
         with closing(_connect(path)) as database:
             held = dict(database.execute("SELECT consumer, sequence FROM cursor").fetchall())
     except sqlite3.DatabaseError as error:
+        if patient and _may_pass(error):
+            raise OSError(errno.EIO, f"{path} cannot be read now: {error}") from error
         _LOG.warning("%s cannot be read (%s): its consumers begin anew", path, error)
         return
-    cursors = Cursors(directory)
-    for consumer, sequence in held.items():
-        cursors.set(consumer, sequence)
-    cursors.close()
+    with closing(Cursors(directory)) as cursors:
+        for consumer, sequence in held.items():
+            cursors.set(consumer, sequence)

@@ -140,6 +140,15 @@ class JournalReader:
             if found is None:
                 return None
             place, body = found
+            if body is None:  # or what was known of the files is old
+                self._view.forget()
+                again = self._stable(lambda start=after: self._look(start, span), _read)  # type: ignore[misc]
+                following = place.frame.last + 1 if again is None else again[0].frame.first
+                if following > place.frame.last:
+                    self._damaged[place.frame.first] = following - place.frame.first
+                if again is None:
+                    return None
+                place, body = again
             try:
                 if body is None:
                     raise DamagedRecordError("its check fails")

@@ -6,6 +6,7 @@ It always opens. What is torn was never acknowledged and goes; what was acknowle
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,9 @@ from bessai.journal.layouts import Layouts
 from bessai.journal.segment import COLD, KEPT, firsts
 from bessai.journal.shelf import Finding, Shelf
 from bessai.journal.wal import Wal, generations
+
+_CREDIBLE = 1 << 20
+"""Records that a cursor may be ahead of a journal that has lost its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +60,7 @@ def recover(disk: Disk, directory: Path, *, wal_bytes: int, now_ms: int) -> Reco
     seen = read_commit(disk, path)
     identity = disk.identity(path)
     wal = Wal(disk, path, wal_bytes)
+    shelf: Shelf | None = None
     try:
         wal.settle()
         shelf = Shelf(disk, path)
@@ -75,8 +80,10 @@ def recover(disk: Disk, directory: Path, *, wal_bytes: int, now_ms: int) -> Reco
             findings += shelf.holes(max(totals.floor, totals.skipped + 1))
         found = max(wal.frames[-1].last if wal.frames else 0, shelf.last)
         last = max([found, seen.last if seen else 0, *(note.last for note in wal.notes())])
-        if seen is None or seen.identity != identity:  # readers may know more than what is left here
-            last = max(last, highest_cursor(directory, disk))
+        # Readers may know more than what is left here; one that is far ahead was set by hand.
+        cursor = highest_cursor(directory, disk)
+        if seen is None or seen.identity != identity or cursor - last <= _CREDIBLE:
+            last = max(last, cursor)
         if new:
             totals = replace(totals, skipped=last)
         elif last > found and last - held - totals.space - totals.skipped >= last - found:
@@ -93,6 +100,8 @@ def recover(disk: Disk, directory: Path, *, wal_bytes: int, now_ms: int) -> Reco
         )  # fmt: skip
     except BaseException:
         wal.close()
+        if shelf is not None:
+            shelf.close()
         raise
 
 
@@ -156,5 +165,6 @@ def _beyond(wal: Wal, start: int) -> int:
 
 def _layouts(disk: Disk, path: Path, wal: Wal, shelf: Shelf) -> Layouts:
     layouts = Layouts(disk, path)
-    layouts.keep(shelf.layouts | {frame.layout for frame in wal.frames if frame.count})
+    with contextlib.suppress(OSError):  # a copy that cannot be made whole now is made so when the log rolls
+        layouts.keep(shelf.layouts | {frame.layout for frame in wal.frames if frame.count})
     return layouts

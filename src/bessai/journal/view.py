@@ -22,6 +22,7 @@ from bessai.journal.wal import BLOCK, generations, name_of_generation, read_note
 Span = tuple[int, int]
 """UTC nanoseconds, both ends inclusive."""
 WAL = "wal"
+_Names = tuple[tuple[int, int, int], list[int], list[int]]
 _INDEXES = 4
 
 
@@ -47,7 +48,7 @@ class View:
         self.identity = 0
         """Of the directory, as of the last look: a journal that replaces it has another."""
         self._sized = (-math.inf, 0)
-        self._names: tuple[int, list[int], list[int]] | None = None
+        self._names: _Names | None = None
         self._files: dict[tuple[str, int], File] = {}
         self._indexes: dict[tuple[str, int], tuple[int, Index]] = {}
         self._summaries: dict[tuple[str, int], Summary] = {}
@@ -69,7 +70,14 @@ class View:
         if self._state is not None and state.generation != self._state.generation:
             self._close_wal()
         self._state = state
-        self._read_wal(state)
+        try:
+            self._read_wal(state)
+        except FileNotFoundError:
+            # After a power cut what the writer showed last may be older than the log.
+            found = generations(self._disk.names(self._directory))
+            if not found or found[-1] <= state.generation:
+                raise
+            self._state = state = self._guess()
         return (state.generation, state.floor, identity)
 
     def last(self) -> int:
@@ -216,12 +224,13 @@ class View:
 
     # --- segments
 
-    def _list(self, *, anew: bool = False) -> tuple[int, list[int], list[int]]:
-        """The last sequence when it was made, and the first sequences of cold and of kept segments."""
-        last = self.last()
-        if anew or self._names is None or self._names[0] != last:
+    def _list(self, *, anew: bool = False) -> _Names:
+        """When it was made (last sequence, floor, generation), and the firsts of cold and of kept segments."""
+        state = self._state
+        made = (state.last, state.floor, state.generation) if state is not None else (0, 0, 0)
+        if anew or self._names is None or self._names[0] != made:
             names = self._disk.names(self._directory)
-            self._names = (last, firsts(names, COLD), firsts(names, KEPT))
+            self._names = (made, firsts(names, COLD), firsts(names, KEPT))
             there = {(COLD, f) for f in self._names[1]} | {(KEPT, f) for f in self._names[2]}
             for gone in self._files.keys() - there:
                 self._files.pop(gone).close()
@@ -247,9 +256,9 @@ class View:
         return None
 
     def _may_hold(self, kind: str, first: int, start: int, span: Span) -> bool:
-        summary = self._summaries.get((kind, first))
-        if summary is None:
-            summary = read_summary(self._open(kind, first), first)
+        summary, file = self._summaries.get((kind, first)), self._open(kind, first)
+        if summary is None or summary.size != file.size():  # after a restart it may have grown again
+            summary = read_summary(file, first)
             if not summary.sealed:
                 return True
             self._summaries[kind, first] = summary
@@ -260,8 +269,8 @@ class View:
         size = file.size()
         known = self._indexes.pop((kind, first), None)
         if known is None or known[0] != size:
-            grows = known is not None and not known[1].sealed
-            known = (size, read_index(file, first, known[1] if known is not None and grows else None))
+            grown = known[1] if known is not None and _still(file, first, known[1]) else None
+            known = (size, read_index(file, first, grown))
         self._indexes[kind, first] = known  # the last used is the last to go
         while len(self._indexes) > _INDEXES:
             self._indexes.pop(next(iter(self._indexes)))
@@ -281,6 +290,15 @@ class View:
                 self._files.pop(next(iter(self._files))).close()
             self._files[kind, first] = self._disk.open(self._directory / name_of(kind, first))
         return self._files[kind, first]
+
+
+def _still(file: File, first: int, index: Index) -> bool:
+    """True when a segment that grows still holds what was seen of it: a restart may have written it anew."""
+    if index.sealed or not index.frames:
+        return False
+    last = index.frames[-1]
+    found = frames.read(file, last.offset, file.size(), first)
+    return found is not None and (found[0].first, found[0].count) == (last.first, last.count)
 
 
 def _touches(frame: Frame, span: Span) -> bool:

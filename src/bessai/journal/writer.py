@@ -14,7 +14,7 @@ from typing import Self
 
 from bessai.journal.backlog import Backlog, Ticket
 from bessai.journal.disk import Disk, RealDisk
-from bessai.journal.errors import JournalError, TooLargeError
+from bessai.journal.errors import JournalError
 from bessai.journal.lock import lock_directory
 from bessai.journal.log import MIN_BYTES, Log
 from bessai.journal.migration import is_needed, migrate
@@ -31,6 +31,8 @@ QUEUE = 4096
 BATCH = 512
 RETRY = 1.0
 """Longest pause in seconds between attempts while the disk fails."""
+_PATIENCE = 60
+"""Failed attempts after which an older journal that cannot be read is given up, so that the new one can begin."""
 _SCRUB_EVERY = 10.0
 """Seconds between looks at one segment each, in search of damage."""
 
@@ -185,7 +187,8 @@ class Journal:
         try:
             log = self._current()
             if is_needed(self.directory):
-                if not migrate(self.directory, log, self._stop.is_set):
+                patient = self._errors < _PATIENCE
+                if not migrate(self.directory, log, self._stop.is_set, patient=patient):
                     return  # what is new must not come before what is old
                 self._show(log)
             self._drain(log)
@@ -204,10 +207,10 @@ class Journal:
                 _LOG.info("the journal in %s writes again", self.directory)
 
     def _failed(self, error: Exception) -> None:
+        first, self._last_error = self._last_error is None, f"{type(error).__name__}: {error}"
         self._errors += 1
-        if self._last_error is None:
+        if first:
             _LOG.warning("the journal in %s cannot write: %s", self.directory, error)
-        self._last_error = f"{type(error).__name__}: {error}"
 
     def _drain(self, log: Log) -> None:
         while tickets := self._backlog.take(BATCH):
@@ -255,7 +258,7 @@ class Journal:
         while True:
             try:
                 self._commit(log, pairs[:count])
-            except TooLargeError as error:
+            except ValueError as error:  # among them TooLargeError
                 if count > 1:
                     count //= 2
                     continue

@@ -494,7 +494,10 @@ def test_a_disk_that_hangs_costs_calls_not_the_loop(tmp_path: Path, monkeypatch:
     scene = Recorded(tmp_path, threaded=True)
     scene.cycles(5)
     scene.box.notice([alarm()], scene.now)
-    scene.cycles(60)
+    for _ in range(20):  # until the thread has begun with what hangs
+        scene.cycles(60)
+        if list(scene.box.conditions()):
+            break
     assert [c.code for c in scene.box.conditions()] == ["black_box_failed"]
     assert scene.box.status()["calls_dropped"] > 0
     hangs.set()
