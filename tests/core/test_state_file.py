@@ -8,7 +8,6 @@ import itertools
 import json
 import os
 import random
-import shutil
 import subprocess
 import sys
 import threading
@@ -25,6 +24,7 @@ from bessai.core.latch import Latch, to_state
 from bessai.core.sealed_file import sealed
 from bessai.core.state_file import COPIES, JOURNALS, DiskState, MemoryState, StateFile, StateLost
 from bessai.model import Trip
+from support.small_disk import occupy, small_disk_of
 
 TESTS = Path(__file__).parents[1]
 TRIP = Trip(
@@ -404,32 +404,8 @@ def test_whatever_fails_the_thread_goes_on(
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MB."""
-    mount, umount = shutil.which("mount"), shutil.which("umount")
-    if mount is None or umount is None:
-        pytest.skip("needs mount and umount")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    done = subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        pytest.skip(f"needs the right to mount a tmpfs: {done.stderr.strip()}")
-    yield disk
-    subprocess.run([umount, "-l", str(disk)], check=False)
-
-
-def occupy(path: Path) -> None:
-    """Fill what is left of the disk."""
-    with path.open("wb", buffering=0) as file:
-        for size in (65536, 4096, 1):
-            try:
-                while file.write(bytes(size)) == size:
-                    pass
-            except OSError:
-                continue
+    with small_disk_of(1, tmp_path) as disk:
+        yield disk
 
 
 def test_a_full_disk_keeps_no_trip_from_the_record(small_disk: Path, opened: Open) -> None:

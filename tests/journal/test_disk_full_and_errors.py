@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import shutil
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from simulation.seeds import base_seed, replay
 from support.journal_oracle import Decoder, Oracle, decoding_once, numbered, require
 from support.records import DEVICE, LAYOUT, wait_until, wide_record
 from support.simulated_disk import SimDisk
+from support.small_disk import occupy, small_disk_of
 
 Open = Callable[..., Journal]
 DATA = Path("/data")
@@ -30,32 +30,8 @@ STRIDE = 16
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 32 MB."""
-    mount, umount = shutil.which("mount"), shutil.which("umount")
-    if mount is None or umount is None:
-        pytest.skip("needs mount and umount")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    done = subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(disk)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        pytest.skip(f"needs the right to mount a tmpfs: {done.stderr.strip()}")
-    yield disk
-    subprocess.run([umount, "-l", str(disk)], check=True)
-
-
-def occupy(path: Path) -> None:
-    """Fill what is left of the disk, down to the last byte."""
-    with path.open("wb", buffering=0) as file:
-        for size in (1 << 20, 65536, 4096, 512, 1):
-            try:
-                while file.write(bytes(size)) == size:
-                    pass
-            except OSError:
-                continue
+    with small_disk_of(32, tmp_path) as disk:
+        yield disk
 
 
 def test_a_full_disk_costs_nothing_that_was_accepted(open_journal: Open, small_disk: Path) -> None:

@@ -6,7 +6,6 @@ import errno
 import os
 import random
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import pytest
 from bessai.journal import Journal, JournalReader
 from bessai.journal.disk import RealDisk, RealFile
 from support.records import wait_until, wide_record
+from support.small_disk import occupy, small_disk_of
 
 Open = Callable[..., Journal]
 TESTS = Path(__file__).parents[1]
@@ -87,33 +87,9 @@ def test_negative_control_a_writer_that_promises_too_early_is_caught(tmp_path: P
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 3 MB."""
-    mount, umount = shutil.which("mount"), shutil.which("umount")
-    if mount is None or umount is None:
-        pytest.skip("needs mount and umount")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    done = subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(disk)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        pytest.skip(f"needs the right to mount a tmpfs: {done.stderr.strip()}")
-    yield disk
-    subprocess.run([umount, "-l", str(disk)], check=False)
-
-
-def occupy(path: Path) -> None:
-    """Fill what is left of the disk, down to the last byte."""
-    with path.open("wb", buffering=0) as file:
-        for size in (65536, 4096, 512, 1):
-            try:
-                while file.write(bytes(size)) == size:
-                    pass
-            except OSError:
-                continue
+    """A file system of 12 MB."""
+    with small_disk_of(12, tmp_path) as disk:
+        yield disk
 
 
 def test_full_disk_is_survived_without_a_loss(open_journal: Open, small_disk: Path) -> None:

@@ -23,6 +23,7 @@ from bessai.journal.errors import DamagedRecordError, TooLargeError
 from bessai.journal.frame import HEAD, Frame, Totals, align
 from bessai.journal.recovery import Recovered, recover
 from bessai.journal.row import Row
+from bessai.journal.run import Run, packed
 from bessai.journal.segment import COLD, KEPT, SegmentWriter
 from bessai.journal.shelf import Finding, Shelf
 from bessai.journal.wal import BLOCK, Wal
@@ -95,7 +96,7 @@ class Log:
         self._unread: list[Frame] = []
         self._doubt = False
         """The newest totals on the disk may be some that were given up."""
-        self._run: _Run | None = None
+        self._run: Run | None = None
         self.trouble: Exception | None = None
         """Why records could not be moved to segments; they are safe in the write-ahead log."""
         self._harmed = found.harmed
@@ -315,7 +316,7 @@ class Log:
             if self._run is not None and not self._run.takes(frame):
                 self._flush()
             if len(rows) < BLOCK_ROWS // 2 or (self._run is not None and self._run.rows):
-                self._run = self._run or _Run(frame)
+                self._run = self._run or Run(frame)
                 self._run.rows += rows
             else:
                 self._run = None
@@ -352,7 +353,7 @@ class Log:
             if rows and (self._run is None or not self._run.takes(frame)):
                 self._flush()
                 skip = max(0, self.shelf.cold_last + 1 - frame.first, self.totals.floor - frame.first)
-                self._run = _Run(replace(frame, first=frame.first + skip))
+                self._run = Run(replace(frame, first=frame.first + skip))
                 rows = rows[skip:]
             if self._run is not None:
                 self._run.rows += rows
@@ -387,7 +388,7 @@ class Log:
             limit = max(1, min(BLOCK_ROWS, _BLOCK_CELLS // max(1, cells)))
             if whole and len(run.rows) < limit:
                 return
-            rows, body = _packed(run.rows[:limit])
+            rows, body = packed(run.rows[:limit])
             walls = [row.wall_ns for row in rows]
             frame = Frame(
                 home=0, commit=run.first, first=run.first, count=len(rows), events=sum(r.events for r in rows),
@@ -448,30 +449,3 @@ class Log:
                 new = self._with(kept_floor=held.last + 1, events=before.events + held.events)
             self._note(replace(new, space=before.space + dropped, held=before.held - dropped))
             self.shelf.remove(kind, first)
-
-
-def _packed(rows: list[Row]) -> tuple[list[Row], bytes]:
-    """As many of the first rows as one block takes, and the block."""
-    while True:
-        try:
-            return rows, pack(rows)
-        except ValueError:
-            if len(rows) == 1:
-                raise
-            rows = rows[: len(rows) // 2]
-
-
-class _Run:
-    """Rows on their way to a segment: one layout, one epoch, no gap."""
-
-    def __init__(self, frame: Frame) -> None:
-        self.layout, self.epoch, self.first = frame.layout, frame.epoch, frame.first
-        self.rows: list[Row] = []
-
-    def takes(self, frame: Frame) -> bool:
-        """True when the rows of a frame may follow."""
-        return (self.layout, self.epoch, self.first + len(self.rows)) == (
-            frame.layout,
-            frame.epoch,
-            frame.first,
-        )
