@@ -16,8 +16,7 @@ from bessai.core.alarm_list import SETTLE, SHELVE_MAX
 from bessai.core.alarm_memory import AlarmMemory
 from bessai.core.alarm_messages import handle_alarm
 from bessai.core.alarms import CHATTER, STEADY, AlarmBook
-from bessai.core.conditions import Condition
-from bessai.model import Event, Severity
+from bessai.model import Condition, Event, Severity
 from bessai.model.catalogue import CatalogueEntry
 
 INFO, WARNING, ALARM = Severity.INFO, Severity.WARNING, Severity.ALARM

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bessai.core.alarms import AlarmBook
-from bessai.core.conditions import Condition
 from bessai.core.deadman import DeadMan
 from bessai.core.guard import SafetyGuard
 from bessai.core.limits import Limits
@@ -22,6 +21,7 @@ from bessai.core.unit_memory import SAFE_STATES
 from bessai.model import (
     Bounds,
     Command,
+    Condition,
     Decision,
     Event,
     GuardState,

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bessai.core.conditions import Condition
 from bessai.core.heartbeat import OUTSIDE, Notifier, earns_heartbeat
-from bessai.model import Severity
+from bessai.model import Condition, Severity
 
 
 @pytest.fixture(params=["path", "abstract"])

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from bessai.core import plant as plant_module
-from bessai.core.conditions import Condition
 from bessai.core.cycle import ControlCycle
 from bessai.core.deadman import DeadMan
 from bessai.core.guard import SafetyGuard
@@ -21,7 +20,7 @@ from bessai.core.limits import Limits
 from bessai.core.plant import Plant
 from bessai.core.requests import RequestBook
 from bessai.core.unit import Unit
-from bessai.model import CycleRecord, Event, GuardState, Priority, Quality, Request, SystemClock
+from bessai.model import Condition, CycleRecord, Event, GuardState, Priority, Quality, Request, SystemClock
 from bessai.registry import NO_DEVICE
 from bessai.site import load_site
 from support.modbus_device import ScriptedDevice, frame

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from bessai.core.conditions import Condition
 from bessai.core.cycle import ControlCycle
 from bessai.core.deadman import DeadMan
 from bessai.core.guard import SafetyGuard
@@ -19,7 +18,17 @@ from bessai.core.plant import Plant as RealPlant
 from bessai.core.pulse import Pulse
 from bessai.core.requests import RequestBook
 from bessai.core.unit import Unit
-from bessai.model import CycleRecord, Endpoint, GuardState, Operation, Priority, Request, Role, SystemClock
+from bessai.model import (
+    Condition,
+    CycleRecord,
+    Endpoint,
+    GuardState,
+    Operation,
+    Priority,
+    Request,
+    Role,
+    SystemClock,
+)
 from bessai.site import single_device_site
 from support.modbus_device import ScriptedDevice
 from support.notify import NotifySocket

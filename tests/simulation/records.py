@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
-from bessai.core.conditions import Condition
-from bessai.model import CycleRecord, Severity
+from bessai.model import Condition, CycleRecord, Severity
 from simulation.assembly import Config
 from simulation.oracle import TOLERANCE
 

@@ -18,8 +18,7 @@ from collections.abc import Iterable, Mapping
 
 from bessai.core.alarm_list import AlarmList, about, unshelve
 from bessai.core.alarm_memory import AlarmMark
-from bessai.core.conditions import Condition
-from bessai.model import Event, Severity
+from bessai.model import Condition, Event, Severity
 from bessai.model.catalogue import CatalogueEntry, catalogue
 
 CHATTER = 3

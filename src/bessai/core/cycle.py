@@ -16,7 +16,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from bessai.core.black_box import BlackBox, RecordedGuard
-from bessai.core.conditions import Condition
 from bessai.core.guard import SafetyGuard
 from bessai.core.hand import Done, Hand
 from bessai.core.heartbeat import Notifier
@@ -27,6 +26,7 @@ from bessai.core.requests import RequestBook
 from bessai.core.state_file import MemoryState
 from bessai.model import (
     Clock,
+    Condition,
     CycleRecord,
     CycleTiming,
     Decision,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bessai.core.conditions import Condition
-from bessai.model import Bounds, ProcessImage, Severity
+from bessai.model import Bounds, Condition, ProcessImage, Severity
 from bessai.registry.commands import Control
 
 _FLOOR = 0.5

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from bessai.core.conditions import Condition
 from bessai.core.limits import LimitCheck, Limits
 from bessai.core.limits import Memory as LimitMemory
-from bessai.model import Bounds, ProcessImage, Quality, Severity, Trip
+from bessai.model import Bounds, Condition, ProcessImage, Quality, Severity, Trip
 from bessai.registry import CompiledProfile
 from bessai.registry.commands import Control
 

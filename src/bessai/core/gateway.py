@@ -17,7 +17,6 @@ import numpy as np
 from bessai import __version__
 from bessai.core.assembly import control_plane, describe
 from bessai.core.black_box import BlackBox
-from bessai.core.conditions import Condition
 from bessai.core.front import Front
 from bessai.core.heartbeat import Notifier
 from bessai.core.keeping import take_up
@@ -31,7 +30,7 @@ from bessai.core.status import control_status, maintenance_status, unit_status
 from bessai.core.supervisor import Supervisor
 from bessai.journal import Journal
 from bessai.journal.writer import QUEUE
-from bessai.model import Event, Quality, Severity, SystemClock
+from bessai.model import Condition, Event, Quality, Severity, SystemClock
 from bessai.registry import NO_DEVICE, CompiledProfile
 from bessai.site import Device, Site
 

@@ -13,7 +13,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from bessai.core.conditions import Condition
 from bessai.core.dynamics import Dynamics, RampLimits
 from bessai.core.facts import facts_of
 from bessai.core.granting import Granting, GrantingMemory
@@ -27,6 +26,7 @@ from bessai.core.unit_memory import Memory as UnitMemory
 from bessai.model import (
     Bounds,
     Command,
+    Condition,
     Decision,
     Event,
     GuardState,

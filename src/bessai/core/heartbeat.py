@@ -16,8 +16,7 @@ import os
 import socket
 from collections.abc import Iterable, Mapping, MutableMapping
 
-from bessai.core.conditions import Condition
-from bessai.model import Severity
+from bessai.model import Condition, Severity
 
 OUTSIDE = frozenset(
     {

@@ -15,10 +15,9 @@ from typing import Any
 
 from bessai.core.alarm_memory import AlarmMemory
 from bessai.core.alarms import AlarmBook
-from bessai.core.conditions import Condition
 from bessai.core.latch import Latch, from_state, to_state
 from bessai.core.state_file import StateFile, StateLost
-from bessai.model import Clock, Role, Severity, Trip
+from bessai.model import Clock, Condition, Role, Severity, Trip
 
 log = logging.getLogger("bessai.state")
 

@@ -15,11 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from bessai.core.conditions import Condition
 from bessai.core.images import Images
 from bessai.drivers import Arrays, Link, Pace, UniversalDriver
 from bessai.drivers.universal import manners_of
-from bessai.model import Clock, Endpoint, Quality, Severity
+from bessai.model import Clock, Condition, Endpoint, Quality, Severity
 from bessai.site import Device, Site
 
 log = logging.getLogger("bessai.plant")

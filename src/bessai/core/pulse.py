@@ -12,9 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bessai.core.conditions import Condition
 from bessai.core.heartbeat import Notifier, earns_heartbeat
-from bessai.model import CycleRecord, Severity
+from bessai.model import Condition, CycleRecord, Severity
 
 
 class Pulse:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from bessai.core.conditions import Condition
 from bessai.core.latch import Maintenance
 from bessai.core.unit import Look, Unit
-from bessai.model import Severity, Trip
+from bessai.model import Condition, Severity, Trip
 
 
 def conditions_of(

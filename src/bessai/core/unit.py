@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass
 
-from bessai.core.conditions import Condition
 from bessai.core.deadman import DeadMan
 from bessai.core.effect import Effect, EffectCheck
 from bessai.core.envelope import Envelope, EnvelopeCheck
@@ -24,7 +23,7 @@ from bessai.core.unit_memory import (
     waits_for_first_values,
 )
 from bessai.core.write_limit import WriteLimit
-from bessai.model import GuardState, ProcessImage, Severity, Trip, Write, WriteOutcome
+from bessai.model import Condition, GuardState, ProcessImage, Severity, Trip, Write, WriteOutcome
 from bessai.registry import CompiledProfile
 from bessai.registry.commands import WriteStep
 from bessai.registry.sequences import NotKnownError, fill

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass, field
 
-from bessai.core.conditions import Condition
 from bessai.core.deadman import Memory as DeadManMemory
 from bessai.core.effect import Effect
 from bessai.core.effect import Memory as EffectMemory
 from bessai.core.envelope import Envelope
 from bessai.core.envelope import Memory as EnvelopeMemory
 from bessai.core.write_limit import WriteLimitMemory
-from bessai.model import GuardState, ProcessImage, Quality, Severity, Trip
+from bessai.model import Condition, GuardState, ProcessImage, Quality, Severity, Trip
 
 START_GRACE = 10.0
 """Seconds after the start in which a value that was never read yet is waited for, not alarmed."""

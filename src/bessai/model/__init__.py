@@ -14,6 +14,7 @@ power, `Operation` is what a person does to the gateway itself, `Decision` says 
 
 from bessai.model.clock import Clock, SystemClock
 from bessai.model.command import Command, Write, WriteOutcome
+from bessai.model.condition import Condition
 from bessai.model.control import (
     Bounds,
     Considered,
@@ -39,6 +40,7 @@ __all__ = [
     "Bounds",
     "Clock",
     "Command",
+    "Condition",
     "Considered",
     "CycleRecord",
     "CycleTiming",

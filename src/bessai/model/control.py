@@ -72,6 +72,12 @@ class Request:
     """Preferred reactive power in kvar, + = export; None for no wish."""
     reactive_bounds: Bounds = field(default_factory=Bounds)
     """In kvar, what everybody of lower priority must keep to."""
+    offset: float | None = None
+    """KW added to whatever power is preferred, for instance by a frequency response. Ramps and dwell times of the
+    preferred power do not slow it; bounds of its own priority and of higher ones limit the sum, lower ones do not."""
+    ramp: float | None = None
+    """Share of the rated power per second by which the preferred power may change, on top of the plant's own ramps;
+    0 holds it where it is. Safety is never slowed."""
     soc_target: float | None = None
     """State of charge in % at which this request wants to arrive: `power` is then the highest power on the way
     there (its magnitude; None: as much as the plant may), and its direction follows from the state of charge."""
@@ -166,6 +172,8 @@ class Decision:
     request_id: str | None = None
     reason: str = ""
     """Why the winner asked, in its own words."""
+    offset: float | None = None
+    """kW of the setpoint that answer the grid, on top of what was preferred; None when nobody offers any."""
     target: float | None = None
     """kW inside the bounds, before ramps and dwell times; the setpoint is on its way there."""
     reactive: float | None = None

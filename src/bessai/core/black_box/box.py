@@ -19,9 +19,8 @@ from bessai.core.black_box.calls import Noted
 from bessai.core.black_box.keeper import Keeper
 from bessai.core.black_box.reading import Trigger
 from bessai.core.black_box.triggers import Effect, Triggers
-from bessai.core.conditions import Condition
 from bessai.core.memory import to_plain
-from bessai.model import Event, Severity, Trip
+from bessai.model import Condition, Event, Severity, Trip
 
 log = logging.getLogger("bessai.black_box")
 

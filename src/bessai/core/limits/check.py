@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bessai.core.conditions import Condition
 from bessai.core.limits.battery import CURRENT_POINTS, SOC_POINTS, Limits
 from bessai.core.limits.currents import Currents
 from bessai.core.limits.judge import FlagJudge, Judge, LevelJudge, Verdict
 from bessai.core.limits.level import Curve
 from bessai.core.limits.report import LimitReport, Memory
-from bessai.model import Layout, ProcessImage, Quality, Severity
+from bessai.model import Condition, Layout, ProcessImage, Quality, Severity
 
 _TAPER_END = 0.1
 """Share at the edge of the state of charge (judgement): a straight line to 0 would never arrive."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from bessai.core.conditions import Condition
 from bessai.core.limits.level import Curve, Directions, Flag, Limit
 from bessai.core.limits.report import Memory
-from bessai.model import Role, Severity, Trip
+from bessai.model import Condition, Role, Severity, Trip
 
 _ROUNDING = 1e-9
 """Seconds: monotonic times of a fixed cycle do not add up exactly."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bessai.core.conditions import Condition
-from bessai.model import Trip
+from bessai.model import Condition, Trip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bessai.model import Severity
+from bessai.model.event import Severity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
