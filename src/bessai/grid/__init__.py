@@ -10,6 +10,7 @@ from bessai.grid.config import GridConfig, GridPoints
 from bessai.grid.functions import GridFunctions
 from bessai.grid.loading import GridError, load_grid
 from bessai.grid.parameters import NONE, PARAMETERS, Parameter, Value
+from bessai.grid.schema import grid_json_schema
 from bessai.grid.signals import TestSignal
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "Parameter",
     "TestSignal",
     "Value",
+    "grid_json_schema",
     "load_grid",
 ]

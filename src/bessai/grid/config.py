@@ -10,6 +10,17 @@ from typing import Any, Literal
 
 from bessai.grid.parameters import NONE, PARAMETERS, Parameter, Value
 
+_NEEDS: Mapping[tuple[str, Value], str] = {
+    ("frequency.enabled", True): "frequency",
+    ("voltage.mode", "voltage"): "voltage",
+    ("voltage.mode", "voltage_droop"): "voltage",
+    ("voltage.mode", "ieee1547_volt_var"): "voltage",
+    ("voltage.mode", "power_factor"): "active_power",
+    ("voltage.mode", "ieee1547_watt_var"): "active_power",
+    ("active.volt_watt", True): "voltage",
+}
+"""What a function measures with."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GridPoints:
@@ -99,9 +110,9 @@ class GridConfig:
         if parameter.type == "switch":
             if not isinstance(value, bool):
                 raise ValueError("give true or false")
-            return value
+            return self._measurable(name, value)
         if isinstance(value, str) and value in parameter.choices:
-            return value
+            return self._measurable(name, value)
         if parameter.type == "choice":
             raise ValueError(f"give one of {', '.join(parameter.choices)}")
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
@@ -113,6 +124,25 @@ class GridConfig:
         if not limits[0] <= value <= limits[1] or abs(value) < (parameter.least or 0.0):
             raise ValueError(f"give {self.range_text(name)}")
         return float(value) + 0.0
+
+    def contradictions(self, values: Mapping[str, Value]) -> list[tuple[str, str]]:
+        """What is wrong between sound values: parameter and mend. A sound set has none."""
+        found = []
+        room = _as_number(values["frequency.soc_high"]) - _as_number(values["frequency.soc_low"])
+        taper = _as_number(values["frequency.soc_taper"])
+        if room < 2 * taper:
+            mend = f"soc_low and soc_high must be {2 * taper:g} % apart, twice soc_taper"
+            found.append(("frequency.soc_high", mend))
+        if str(values["frequency.curve"]).startswith("uk_") and self.nominal_frequency != 50.0:
+            found.append(("frequency.curve", "is defined for 50 Hz only; use droop or ieee1547_freq_watt"))
+        return found
+
+    def _measurable(self, name: str, value: Value) -> Value:
+        """The value, when the plant has the points that it needs."""
+        needs = _NEEDS.get((name, value), "")
+        if needs and getattr(self.points, needs) is None:
+            raise ValueError(f"needs a point for {needs}; name it under `points` of the grid file")
+        return value
 
     def range_text(self, name: str) -> str:
         """What may stand, in words, with the clause."""
@@ -132,6 +162,11 @@ class GridConfig:
     def _clip(self, name: str, value: float) -> float:
         limits = self.limits(name)
         return value if limits is None else min(max(value, limits[0]), limits[1])
+
+
+def _as_number(value: Value) -> float:
+    assert isinstance(value, float)  # noqa: S101 - sound values
+    return value
 
 
 def _basis(parameter: Parameter) -> str:
