@@ -1,27 +1,17 @@
 """IEC 60870-5-104: the ASDUs, the link layer and a small controlling station.
 
-`asdu` and `link` do no I/O. Read `asdu` first, then `link`.
+`codec` and `link` do no I/O. Read `asdu` first, then `codec`, `link` and `client`.
 """
 
 from __future__ import annotations
 
-from bessai.iec104.asdu import (
-    MAX_SIZE,
-    SIZES,
-    Asdu,
-    Header,
-    InfoObject,
-    Sizes,
-    decode,
-    encode,
-    mirrored,
-    pack,
-)
+from bessai.iec104.asdu import MAX_SIZE, SIZES, Asdu, Header, InfoObject, Sizes
+from bessai.iec104.codec import decode, encode, mirrored, pack, read_header
 from bessai.iec104.errors import AsduError, LinkError, Reason
-from bessai.iec104.link import (
+from bessai.iec104.link import Link
+from bessai.iec104.link_events import (
     Acknowledged,
     Failed,
-    Link,
     LinkEvent,
     LinkSettings,
     Received,
@@ -29,11 +19,13 @@ from bessai.iec104.link import (
     Stopped,
 )
 from bessai.iec104.time_tag import TimeMark, decode_time, encode_time
-from bessai.iec104.types import Cause, CounterBit, Double, QualityBit, Step, TypeId
+from bessai.iec104.types import COUNTERS, STATION, Cause, CounterBit, Double, QualityBit, Step, TypeId
 
 __all__ = [
+    "COUNTERS",
     "MAX_SIZE",
     "SIZES",
+    "STATION",
     "Acknowledged",
     "Asdu",
     "AsduError",
@@ -62,4 +54,5 @@ __all__ = [
     "encode_time",
     "mirrored",
     "pack",
+    "read_header",
 ]

@@ -1,15 +1,8 @@
-"""The application service data unit of IEC 60870-5-101 and -104: dataclasses, `encode`, `decode`, `pack`.
-
-data = encode(Asdu(type=TypeId.C_IC_NA_1, cause=Cause.ACTIVATION, address=1, objects=(InfoObject(value=STATION),)))
-asdu = decode(data)                       # AsduError when it is none; its `header` serves a negative answer
-for data, count in pack(TypeId.M_ME_TF_1, Cause.SPONTANEOUS, 1, objects):   # as few ASDUs as fit, in order
-    ...
-"""
+"""The application service data unit (ASDU) of IEC 60870-5-101 and -104, as data. `codec` writes and reads it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bessai.iec104.elements import Value
 from bessai.iec104.types import TypeId
@@ -28,6 +21,20 @@ class Sizes:
     """Common address: 1 or 2."""
     object: int = 3
     """Information object address: 1 to 3."""
+
+    def __post_init__(self) -> None:
+        for name, size, high in (
+            ("cause", self.cause, 2),
+            ("address", self.address, 2),
+            ("object", self.object, 3),
+        ):
+            if not 1 <= size <= high:
+                raise ValueError(f"The size of `{name}` is {size}, not 1 to {high} bytes.")
+
+    @property
+    def header(self) -> int:
+        """Bytes before the first object."""
+        return 2 + self.cause + self.address
 
 
 SIZES = Sizes()
@@ -100,51 +107,4 @@ class Asdu:
 
     def reply(self, cause: int, *, negative: bool = False) -> Asdu:
         """The same with another cause, as confirmations and terminations are."""
-        raise NotImplementedError
-
-
-def encode(asdu: Asdu, sizes: Sizes = SIZES) -> bytes:
-    """The bytes of an ASDU.
-
-    Raises:
-        AsduError: something does not fit its field, or the whole is too long.
-    """
-    raise NotImplementedError
-
-
-def decode(data: bytes, sizes: Sizes = SIZES) -> Asdu:
-    """The ASDU of these bytes, all of them.
-
-    Raises:
-        AsduError: it is none; with its `header` unless it is shorter than that.
-    """
-    raise NotImplementedError
-
-
-def mirrored(data: bytes, cause: int, sizes: Sizes = SIZES, *, negative: bool = True) -> bytes:
-    """The same bytes with another cause: the answer to an ASDU that is not understood (causes 44 to 47).
-
-    Raises:
-        AsduError: it is shorter than a header.
-    """
-    raise NotImplementedError
-
-
-def pack(
-    type_id: TypeId,
-    cause: int,
-    address: int,
-    objects: Sequence[InfoObject],
-    *,
-    originator: int = 0,
-    test: bool = False,
-    sizes: Sizes = SIZES,
-) -> list[tuple[bytes, int]]:
-    """Many objects in as few ASDUs as fit, in their order: the bytes of each, and how many objects it carries.
-
-    Runs of consecutive addresses are sent as sequences (SQ = 1) where the type allows it and it saves an ASDU.
-
-    Raises:
-        AsduError: something does not fit its field.
-    """
-    raise NotImplementedError
+        return replace(self, cause=cause, negative=negative)
