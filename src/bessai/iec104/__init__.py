@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 from bessai.iec104.asdu import MAX_SIZE, SIZES, Asdu, Header, InfoObject, Sizes
+from bessai.iec104.client import Client, Refused
 from bessai.iec104.codec import decode, encode, mirrored, pack, read_header
+from bessai.iec104.connection import Connection
 from bessai.iec104.errors import AsduError, LinkError, Reason
 from bessai.iec104.link import Link
 from bessai.iec104.link_events import (
@@ -30,6 +32,8 @@ __all__ = [
     "Asdu",
     "AsduError",
     "Cause",
+    "Client",
+    "Connection",
     "CounterBit",
     "Double",
     "Failed",
@@ -42,6 +46,7 @@ __all__ = [
     "QualityBit",
     "Reason",
     "Received",
+    "Refused",
     "Sizes",
     "Started",
     "Step",

@@ -235,7 +235,7 @@ def read_nothing(_data: bytes, _start: int) -> Decoded:
 
 def _number(item: InfoObject) -> float:
     value = item.value
-    if not isinstance(value, int | float):
+    if not isinstance(value, (int, float)):
         raise _misfit(item, "a number")
     try:
         return float(value)
@@ -245,7 +245,7 @@ def _number(item: InfoObject) -> float:
 
 def _whole(item: InfoObject, low: int, high: int) -> int:
     value = item.value
-    if isinstance(value, int | float) and low <= value <= high and value == int(value):
+    if isinstance(value, (int, float)) and low <= value <= high and value == int(value):
         return int(value)
     raise _misfit(item, f"a whole number from {low} to {high}")
 

@@ -94,6 +94,11 @@ class Link:
         return len(self._sent)
 
     @property
+    def asking(self) -> bool:
+        """True while an activation waits for its confirmation."""
+        return bool(self._awaited)
+
+    @property
     def failure(self) -> str | None:
         """Why the link failed, None while it works."""
         return self._failure

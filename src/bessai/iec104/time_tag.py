@@ -35,17 +35,20 @@ class TimeMark(IntFlag):
     """SU: the tag tells daylight saving time. It is an hour ahead; the decoded instant is already corrected."""
 
 
+_INVALID, _SUBSTITUTED, _SUMMER = int(TimeMark.INVALID), int(TimeMark.SUBSTITUTED), int(TimeMark.SUMMER)
+
+
 def encode_time(ns: int | None, marks: int = 0) -> bytes:
     """The tag of an instant in UTC nanoseconds, cut to milliseconds.
 
     No instant at all, or one that the tag cannot tell, is marked invalid.
     """
     if ns is None:
-        return bytes((0, 0, TimeMark.INVALID | marks & TimeMark.SUBSTITUTED, marks << 7 & 0x80, 0, 0, 0))
-    if marks & TimeMark.SUMMER:
+        return bytes((0, 0, _INVALID | marks & _SUBSTITUTED, (marks & _SUMMER) << 7, 0, 0, 0))
+    if marks & _SUMMER:
         ns += _HOUR
     if not FIRST_NS <= ns < LAST_NS + _MILLISECOND:
-        ns, marks = (FIRST_NS if ns < FIRST_NS else LAST_NS), marks | TimeMark.INVALID
+        ns, marks = (FIRST_NS if ns < FIRST_NS else LAST_NS), marks | _INVALID
     minute, rest = divmod(ns, _MINUTE)
     return _MILLISECONDS.pack(rest // _MILLISECOND) + _upper(minute, marks)
 
@@ -56,8 +59,8 @@ def _upper(minute: int, marks: int) -> bytes:
     date = datetime.fromtimestamp(minute * 60, UTC)
     return bytes(
         (
-            date.minute | marks & (TimeMark.INVALID | TimeMark.SUBSTITUTED),
-            date.hour | (marks & TimeMark.SUMMER) << 7,
+            date.minute | marks & (_INVALID | _SUBSTITUTED),
+            date.hour | (marks & _SUMMER) << 7,
             date.day | date.isoweekday() << 5,
             date.month,
             date.year - 2000,
@@ -71,19 +74,22 @@ def decode_time(data: bytes, start: int = 0) -> tuple[int | None, int]:
     The day of the week is not looked at: many stations send none.
     """
     millisecond, minute, hour, day, month, year = _MINUTES.unpack_from(data, start)
-    marks = minute & (TimeMark.INVALID | TimeMark.SUBSTITUTED) | hour >> 7
-    base = _minute_ns(minute & 0x3F, hour & 0x1F, day & 0x1F, month & 0x0F, year & 0x7F)
+    base, marks = _minute(minute, hour, day, month, year)
     if base is None or millisecond > 59_999:
-        return None, int(marks | TimeMark.INVALID)
-    return base + millisecond * _MILLISECOND - (_HOUR if marks & TimeMark.SUMMER else 0), int(marks)
+        return None, marks | _INVALID
+    return base + millisecond * _MILLISECOND, marks
 
 
 @lru_cache(256)
-def _minute_ns(minute: int, hour: int, day: int, month: int, year: int) -> int | None:
-    if year > 99:
-        return None
+def _minute(minute: int, hour: int, day: int, month: int, year: int) -> tuple[int | None, int]:
+    """The instant at which the minute of these five bytes begins, and the marks in them."""
+    marks = minute & (_INVALID | _SUBSTITUTED) | hour >> 7
+    if year & 0x7F > 99:
+        return None, marks
     try:
-        date = datetime(2000 + year, month, day, hour, minute, tzinfo=UTC)
+        date = datetime(
+            2000 + (year & 0x7F), month & 0x0F, day & 0x1F, hour & 0x1F, minute & 0x3F, tzinfo=UTC
+        )
     except ValueError:
-        return None
-    return int(date.timestamp()) * 10**9
+        return None, marks
+    return int(date.timestamp()) * 10**9 - _HOUR * (marks & _SUMMER), marks
