@@ -211,12 +211,12 @@ def test_commands(desk: ChangeDesk, name: str, value: Any, who: dict[str, str]) 
     ("change", "problem"),
     [
         ({"name": "frequency.droop", "value": 3}, "frequency.droop changes only with an authorisation"),
-        ({"value": 5000}, "active.maximum = 5000: give -1000 … 1000 kW or none"),
+        ({"value": 5000}, "active.maximum = 5000: give 0 … 1000 kW or none"),
         ({"role": "visitor"}, "role='visitor': grid_command takes the role operator or engineer or grid_operator"),
         ({"role": None}, "role=None"),
         ({"user": None}, "user is empty"),
         ({"reason": None}, "reason is empty"),
-        ({"source": "modbus"}, "source='modbus': use iec104 or dnp3"),
+        ({"source": "modbus"}, "source='modbus': use agc or dnp3 or iec104"),
         ({"authorisation": "x"}, "authorisation: grid_command has no such field"),
     ],
 )  # fmt: skip
@@ -267,6 +267,43 @@ def test_an_old_set_point_of_a_system_is_not_taken_up(open_desk: Desks) -> None:
     desk = open_desk()
     assert desk.functions.values["active.setpoint"] == "none"
     assert desk.functions.values["active.agc"] is True
+
+
+def test_what_the_functions_change_by_themselves_is_kept(open_desk: Desks) -> None:
+    desk = open_desk()
+    ask(desk, {"op": "grid_command", "name": "active.agc", "value": True, **OPERATOR})
+    ask(desk, {"op": "grid_command", "name": "active.setpoint", "value": 250, **OPERATOR})
+    ask(desk, {"op": "grid_command", "name": "active.agc", "value": False, **OPERATOR})
+    desk.propose(image({"soc": 50.0}))
+    assert desk.functions.values["active.setpoint"] == "none"
+    ask(desk, DROOP)
+    assert open_desk().functions.values["active.setpoint"] == "none"
+
+
+def test_a_persons_set_point_without_agc_is_taken_up_beside_a_file_with_agc(open_desk: Desks) -> None:
+    desk = open_desk(values={"active.agc": True})
+    ask(desk, {"op": "grid_command", "name": "active.agc", "value": False, **OPERATOR})
+    ask(desk, {"op": "grid_command", "name": "active.setpoint", "value": 250, **OPERATOR})
+    assert open_desk(values={"active.agc": True}).functions.values["active.setpoint"] == 250.0
+
+
+def test_kept_values_that_contradict_each_other_are_lost(open_desk: Desks) -> None:
+    low = {"op": "grid_set", "name": "frequency.soc_low", "value": 75, **ENGINEER, **LETTER}
+    ask(open_desk(), low)
+    desk = open_desk(values={"frequency.soc_high": 80.0}, bounds={"frequency.soc_high": (50.0, 80.0)})
+    assert "kept values contradict: frequency.soc_high" in desk.status()["lost"]
+    assert desk.functions.values["frequency.soc_low"] == 10.0
+    assert "grid_parameters_lost" in standing(desk)
+
+
+def test_values_that_only_fit_together_are_adopted_together(open_desk: Desks) -> None:
+    open_desk()
+    file = {"frequency.soc_low": 1.0, "frequency.soc_high": 15.0}
+    desk = open_desk(values=file)
+    adopt = {"op": "grid_adopt", **ENGINEER, **LETTER}
+    assert "must be 10 % apart" in refused(desk, adopt | {"names": ["frequency.soc_high"]})
+    ask(desk, adopt | {"names": list(file)})
+    assert file.items() <= desk.functions.values.items()
 
 
 def test_set_points_that_come_every_second_spare_the_disk() -> None:

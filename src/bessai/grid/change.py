@@ -62,9 +62,10 @@ class ChangeDesk:
             self._do(self._change("refused", Asker(user="gateway", reason="start"), detail=problem))
         if self.store.first is not None:
             self._events.append(event_of(self.store.first))
-        for name, value in self.store.values.items():
-            if value != functions.values[name]:
-                functions.apply(name, value)
+        switches_first = sorted(self.store.values, key=lambda name: PARAMETERS[name].type != "switch")
+        for name in switches_first:  # AGC that is switched off takes its set-point away
+            if self.store.values[name] != functions.values[name]:
+                functions.apply(name, self.store.values[name])
         self._differences = self._compare_file()
         self._save()
 
@@ -86,8 +87,12 @@ class ChangeDesk:
         """The functions' leases."""
         if self._unsaved and self._clock.monotonic() - self._saved_at >= PAUSE:
             self._save()
-        self._drift.look(image, self.functions.values)
-        return self.functions.propose(image)
+        requests = self.functions.propose(image)
+        values = self.functions.values
+        if self.store.follow(values):
+            self._unsaved = True
+        self._drift.look(image, values)
+        return requests
 
     def conditions(self) -> Sequence[Condition]:
         """What is wrong with the functions, the record, the file or the devices' settings."""
@@ -143,13 +148,13 @@ class ChangeDesk:
             names = []
         wrong = [name for name in names if not isinstance(name, str) or name not in differing]
         problems += [f"names: {name!r:.60} is no parameter of which GRID_FILE differs" for name in wrong]
-        for name in names if not wrong else ():
-            self._checked(name, differing[name][0], "", problems)
+        adopted = {name: differing[name][0] for name in names if name not in wrong}
+        contradictions = self._config.contradictions({**self.functions.values, **adopted})
+        problems += [f"{name}: {mend}" for name, mend in contradictions]
         if not names and not self.store.lost:
             problems.append("names: say of which parameters the values of GRID_FILE shall come into force")
         if problems:
             raise self._refusal(message, asker, problems)
-        adopted = {name: differing[name][0] for name in names}
         if self.store.lost:  # a person vouches for what is in force now
             self.store.lost = ""
             self._do(self._change("adopt", asker))

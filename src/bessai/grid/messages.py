@@ -16,14 +16,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from bessai.grid.functions import REMOTE
 from bessai.grid.parameters import PARAMETERS
 from bessai.grid.signals import TestSignal
 
 TEXT = 128
 """Characters that a name, a reason or a reference may have."""
-
-SYSTEMS: Final = ("iec104", "dnp3")
-"""Systems of the grid operator that may give commands, as `source`."""
 
 ENGINEER: Final = ("engineer",)
 ANYBODY: Final = ("operator", "engineer", "grid_operator")
@@ -66,8 +64,8 @@ def asker_of(message: Mapping[str, Any], problems: list[str]) -> Asker:
     extra = set(message) - _ALWAYS - _FIELDS[op]
     problems += [f"{name}: {op} has no such field" for name in sorted(extra, key=str)]
     source = text_of(message, "source", problems) if op == "grid_command" else ""
-    if source and source not in SYSTEMS:
-        problems.append(f"source={source!r}: use {' or '.join(SYSTEMS)}, or leave it out")
+    if source and source not in REMOTE:
+        problems.append(f"source={source!r}: use {' or '.join(sorted(REMOTE))}, or leave it out")
     allowed = ANYBODY if op == "grid_command" else ENGINEER
     role = message.get("role") or ("grid_operator" if source else None)
     if role not in allowed:

@@ -90,8 +90,12 @@ class GridStore:
             self.values, self.set_by = {}, {}
             self.lost = str(error)
             known = None
-        for name in PARAMETERS:
-            self.values.setdefault(name, config.default(name))
+        default = {name: config.default(name) for name in PARAMETERS}
+        if contradictions := config.contradictions({**default, **self.values}):
+            self.lost = "; ".join(f"kept values contradict: {name} {mend}" for name, mend in contradictions)
+            commands = {name for name, one in PARAMETERS.items() if one.kind == "command"}
+            self.values = {name: value for name, value in self.values.items() if name in commands}
+        self.values = {**default, **self.values}
         if known is None:
             self.revision += 1
             reason = (
@@ -110,6 +114,14 @@ class GridStore:
             if change.name == SETPOINT:
                 self._system_setpoint = bool(change.source)
         (self.commands if change.what == "command" else self.history).append(change)
+
+    def follow(self, values: Mapping[str, Value]) -> bool:
+        """Take over what the functions changed by themselves: a fallback, or AGC that was switched off."""
+        changed = [name for name, value in values.items() if value != self.values[name]]
+        for name in changed:
+            self.values[name] = values[name]
+            self.set_by.pop(name, None)
+        return bool(changed)
 
     def save(self) -> None:
         """Hand everything over to be made durable. Never blocks."""
