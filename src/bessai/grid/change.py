@@ -24,7 +24,7 @@ from bessai.grid.drift import DriftWatch
 from bessai.grid.functions import GridFunctions
 from bessai.grid.messages import Asker, asker_of, name_of, signal_of
 from bessai.grid.parameters import PARAMETERS, Value
-from bessai.grid.store import HISTORY, Change, GridStore, plain_changes
+from bessai.grid.store import HISTORY, Change, GridStore
 from bessai.grid.telling import conditions_of_store, event_of, parameters_as_plain
 from bessai.model import Clock, Condition, Event, ProcessImage, Request
 from bessai.model.state import StateFile
@@ -193,8 +193,8 @@ class ChangeDesk:
         if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= HISTORY:
             raise ValueError(f"count={count!r:.40}: give a whole number from 1 to {HISTORY}")
         return {
-            "history": plain_changes(self.store.history, count),
-            "commands": plain_changes(self.store.commands, count),
+            "history": list(self.store.history)[-count:],
+            "commands": list(self.store.commands)[-count:],
             "revision": self.store.revision,
             "durable": self.store.durable,
         }
@@ -232,7 +232,8 @@ class ChangeDesk:
     def _refusal(self, message: Mapping[str, Any], asker: Asker, problems: list[str]) -> ValueError:
         problem, name = "; ".join(problems), message.get("name")
         known = isinstance(name, str) and name in PARAMETERS
-        self._do(self._change("refused", asker, name=name if known else "", detail=problem[:_DETAIL]))
+        change = self._change("refused", asker, name=name if known else "", detail=problem[:_DETAIL])
+        self._do(change, at_once=False)
         return ValueError(problem)
 
     def _change(self, what: str, asker: Asker, **more: Any) -> Change:

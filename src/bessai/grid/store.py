@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from bessai.grid.config import GridConfig
@@ -21,6 +21,10 @@ COMMANDS = 100
 """Entries about commands that are kept."""
 SETPOINT = "active.setpoint"
 """Given by a system of the grid operator it is not kept: that system sends it again, and an old one is no evidence."""
+
+
+Plain = dict[str, Any]
+"""A change as the file has it, without what is empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +60,12 @@ class GridStore:
     def __init__(self, state: StateFile) -> None:
         self.values: dict[str, Value] = {}
         """Value in force by parameter."""
-        self.set_by: dict[str, Change] = {}
+        self.set_by: dict[str, Plain] = {}
         """The change that made each value; none for those of the first start."""
-        self.history: deque[Change] = deque(maxlen=HISTORY)
-        """About parameters, oldest first."""
-        self.commands: deque[Change] = deque(maxlen=COMMANDS)
-        """About commands, oldest first."""
+        self.history: deque[Plain] = deque(maxlen=HISTORY)
+        """Changes of parameters, oldest first."""
+        self.commands: deque[Plain] = deque(maxlen=COMMANDS)
+        """Commands, oldest first."""
         self.lost = ""
         """Why the authorised values are unknown; empty while they are known."""
         self.revision = 0
@@ -102,18 +106,19 @@ class GridStore:
                 "the record is lost: values of GRID_FILE" if self.lost else "first start: values of GRID_FILE"
             )
             self.first = Change(what="start", wall_ns=wall_ns, detail=reason, revision=self.revision)
-            self.history.append(self.first)
+            self.history.append(_plain(self.first))
         return problems
 
     def note(self, change: Change) -> None:
         """Remember a change, and take its value into force when it has one."""
         self.revision = change.revision
+        plain = _plain(change)
         if change.new is not None:
             self.values[change.name] = change.new
-            self.set_by[change.name] = change
+            self.set_by[change.name] = plain
             if change.name == SETPOINT:
                 self._system_setpoint = bool(change.source)
-        (self.commands if change.what == "command" else self.history).append(change)
+        (self.commands if change.what == "command" else self.history).append(plain)
 
     def follow(self, values: Mapping[str, Value]) -> bool:
         """Take over what the functions changed by themselves: a fallback, or AGC that was switched off."""
@@ -132,9 +137,9 @@ class GridStore:
         state = {
             "revision": self.revision,
             "values": values,
-            "set_by": {name: _plain(change) for name, change in set_by.items()},
-            "history": [_plain(change) for change in self.history],
-            "commands": [_plain(change) for change in self.commands],
+            "set_by": set_by,
+            "history": list(self.history),
+            "commands": list(self.commands),
             "lost": self.lost,
         }
         self._waiting.append((self._state.save(state), self.revision))
@@ -151,10 +156,10 @@ class GridStore:
         try:
             self.revision = self._durable = int(known["revision"])
             self.lost = str(known["lost"])
-            self.history.extend(_change(item) for item in known["history"])
-            self.commands.extend(_change(item) for item in known["commands"])
+            self.history.extend(_checked(item) for item in known["history"])
+            self.commands.extend(_checked(item) for item in known["commands"])
             kept = dict(known["values"])
-            set_by = {name: _change(item) for name, item in known["set_by"].items()}
+            set_by = {name: _checked(item) for name, item in known["set_by"].items()}
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"it is no record of grid parameters ({error!r})") from error
         problems = []
@@ -169,18 +174,10 @@ class GridStore:
         return problems
 
 
-def _plain(change: Change) -> dict[str, Any]:
-    """Without what is empty: a record of a thousand changes stays small."""
+def _plain(change: Change) -> Plain:
     return {name: value for name, value in asdict(change).items() if value not in ("", None)}
 
 
-_NAMES = {field.name for field in fields(Change)}
-
-
-def _change(data: Mapping[str, Any]) -> Change:
-    return Change(**{name: value for name, value in data.items() if name in _NAMES})
-
-
-def plain_changes(changes: deque[Change], count: int) -> list[dict[str, Any]]:
-    """The last ones as plain data."""
-    return [_plain(change) for change in list(changes)[-count:]]
+def _checked(data: Mapping[str, Any]) -> Plain:
+    """Raises TypeError when it is no change."""
+    return _plain(Change(**data))

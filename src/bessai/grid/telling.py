@@ -8,7 +8,7 @@ from typing import Any
 from bessai.grid.config import GridConfig
 from bessai.grid.drift import shown
 from bessai.grid.parameters import PARAMETERS, Value
-from bessai.grid.store import Change, GridStore
+from bessai.grid.store import Change, GridStore, Plain
 from bessai.model import Condition, Event, Severity
 
 _CODES = {
@@ -54,12 +54,12 @@ def event_of(change: Change) -> Event:
 
 
 def parameters_as_plain(
-    config: GridConfig, values: Mapping[str, Value], set_by: Mapping[str, Change]
+    config: GridConfig, values: Mapping[str, Value], set_by: Mapping[str, Plain]
 ) -> dict[str, dict[str, Any]]:
     """Every parameter: value, limits on this plant, the clause they come from, and who set it."""
     told = {}
     for name, parameter in PARAMETERS.items():
-        limits, change = config.limits(name), set_by.get(name)
+        limits, change = config.limits(name), set_by.get(name, {})
         told[name] = {
             "value": values[name],
             "unit": parameter.unit,
@@ -75,9 +75,9 @@ def parameters_as_plain(
             "provisional": parameter.provisional,
             "description_en": parameter.description_en,
             "description_es": parameter.description_es,
-            "set_by": None if change is None else change.user,
-            "authorisation": None if change is None else change.authorisation or None,
-            "set_wall_ns": None if change is None else change.wall_ns,
+            "set_by": change.get("user"),
+            "authorisation": change.get("authorisation"),
+            "set_wall_ns": change.get("wall_ns"),
         }
     return told
 
