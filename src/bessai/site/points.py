@@ -56,6 +56,7 @@ _USUAL: dict[str, tuple[Kind, tuple[str, ...], tuple[str, ...]]] = {
     "grid_power": ("sum", ("grid_power",), ("meter",)),
     "grid_reactive_power": ("sum", ("grid_reactive_power",), ("meter",)),
     "grid_frequency": ("mean", ("grid_frequency",), ("meter",)),
+    "grid_voltage": ("mean", ("grid_voltage",), ("meter",)),
 }
 """Name to aggregation, points that a device may offer for it (the first it has), and roles.
 
