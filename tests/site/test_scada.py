@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from bessai.model import SHARED_POINTS, GuardState
 from bessai.site import SiteError, load_site
 from bessai.site.scada import CommandPoint, LinkLoss, MonitorPoint, Scada
 from bessai.site.scada.names import GUARD_STATES, PARAMETERS
+from bessai.site.scada.spanish import SHARED_ES
 from support.scada_site import PLANT, scada_site, write_site
 
 ROOT = Path(__file__).parents[2]
@@ -322,6 +324,8 @@ def test_grid_parameters_are_in_step_with_the_grid_functions() -> None:
 
 
 def test_guard_states_are_in_step() -> None:
-    from bessai.model import GuardState
-
     assert tuple(state.value for state in GuardState) == GUARD_STATES
+
+
+def test_every_shared_point_has_a_spanish_description() -> None:
+    assert set(SHARED_ES) == set(SHARED_POINTS)
