@@ -1,12 +1,4 @@
-"""The SCADA point list of a site, ready for an outstation: what the operator sees, and what it may command.
-
-    scada = load_site("config/site.yaml").scada      # None: the file has no section `scada:`
-    scada.points[0].type_id, scada.points[0].timed_type_id      # 13, 36: M_ME_NC_1 and M_ME_TF_1
-    scada.points[0].shown(-1500.0)                               # after sign and scale
-
-`bessai.site.scada_schema` is how the section is written, `bessai.site.scada_list` expands and checks it. The same list
-serves IEC 60870-5-104 and DNP3. Values follow the generator convention until `sign` turns them.
-"""
+"""The point list, ready for an outstation."""
 
 from __future__ import annotations
 
@@ -14,54 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from bessai.site.scada.types import COMMAND_TYPE_IDS, TYPE_IDS
+
 Kind = Literal["single", "double", "normalized", "scaled", "float", "counter"]
 CommandKind = Literal["single", "double", "normalized", "scaled", "float"]
 Fallback = Literal["hold", "release", "value"]
-
-TYPE_IDS: Mapping[str, tuple[int, int]] = {
-    "single": (1, 30),
-    "double": (3, 31),
-    "normalized": (9, 34),
-    "scaled": (11, 35),
-    "float": (13, 36),
-    "counter": (15, 37),
-}
-"""Type identification of IEC 60870-5-104 without and with time tag (CP56Time2a), of monitored points."""
-
-COMMAND_TYPE_IDS: Mapping[str, tuple[int, int]] = {
-    "single": (45, 58),
-    "double": (46, 59),
-    "normalized": (48, 61),
-    "scaled": (49, 62),
-    "float": (50, 63),
-}
-"""The same of commands."""
-
-TYPE_NAMES: Mapping[int, str] = {
-    1: "M_SP_NA_1",
-    3: "M_DP_NA_1",
-    9: "M_ME_NA_1",
-    11: "M_ME_NB_1",
-    13: "M_ME_NC_1",
-    15: "M_IT_NA_1",
-    30: "M_SP_TB_1",
-    31: "M_DP_TB_1",
-    34: "M_ME_TD_1",
-    35: "M_ME_TE_1",
-    36: "M_ME_TF_1",
-    37: "M_IT_TB_1",
-    45: "C_SC_NA_1",
-    46: "C_DC_NA_1",
-    48: "C_SE_NA_1",
-    49: "C_SE_NB_1",
-    50: "C_SE_NC_1",
-    58: "C_SC_TA_1",
-    59: "C_DC_TA_1",
-    61: "C_SE_TA_1",
-    62: "C_SE_TB_1",
-    63: "C_SE_TC_1",
-}
-"""The standard's names of those types."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,10 +49,14 @@ class MonitorPoint:
     `second`."""
     second: str | None = None
     """Source that is true in position OFF of a double point, while `name` is true in position ON; None: no second."""
+    states: Mapping[int, str] = field(default_factory=dict)
+    """What each number means, where the source tells numbered states."""
     description: str = ""
     """For people, in English."""
     description_es: str = ""
     """The same in Spanish."""
+    provisional: bool = False
+    """True: it comes from a preset that was not made from the official text."""
     index: int = 0
     """DNP3 index, from 0 for each of binary, double-bit binary, analog and counter."""
     event_class: int = 1
@@ -167,6 +120,8 @@ class CommandPoint:
     """For people, in English."""
     description_es: str = ""
     """The same in Spanish."""
+    provisional: bool = False
+    """True: it comes from a preset that was not made from the official text."""
     index: int = 0
     """DNP3 index, from 0 for each of binary and analog outputs."""
 
@@ -306,3 +261,5 @@ class Scada:
     """By ascending IOA."""
     preset: str | None = None
     """The preset that some of the points come from, for example `sitr`; None: all were written one by one."""
+    missing: tuple[tuple[str, str], ...] = ()
+    """Points of the preset that the site does not have, each with how it gets them."""
