@@ -1,5 +1,4 @@
-"""What a master commands, as requests to the control plane: leased, with the grid operator's priority, never around the
-guard.
+"""What a master commands, as requests to the control plane: with the grid operator's priority, never around the guard.
 
 `active_power`, its limits and `reactive_power` become one leased request that is renewed while it stands. Every other
 target is a command of the grid functions. When no master in command is left, the link's fallback comes into force.
@@ -93,6 +92,7 @@ class Commander:
         self._renewed = -math.inf
         self._down_since: float | None = None
         self._commanded = False
+        self._unsure = False
         self._lock = asyncio.Lock()
 
     @property
@@ -116,7 +116,9 @@ class Commander:
         Raises:
             Refused: with the reason, which is also in the log and the status.
         """
-        text = f"{point.target} = {value:g}{f' {point.unit}' if point.unit else ''} (object {point.ioa}, {who})"
+        text = (
+            f"{point.target} = {value:g}{f' {point.unit}' if point.unit else ''} (object {point.ioa}, {who})"
+        )
         try:
             meant = check(point, value)
             async with self._lock:
@@ -162,6 +164,9 @@ class Commander:
         async with self._lock:
             if self._down_since is not None and now - self._down_since >= self._loss.after:
                 await self._fall_back()
+            if self._unsure:  # what was not answered may have been taken: say again what counts
+                self._unsure = False
+                await self._renew_or_cancel()
             if self._standing.values and now - self._renewed >= RENEW:
                 await self._renew(now)
 
@@ -242,7 +247,8 @@ class Commander:
         try:
             return await self._ask(message)
         except (OSError, ValueError) as error:
-            raise Refused(f"the gateway does not answer: {error or type(error).__name__}") from error
+            self._unsure = message["op"] == "request"
+            raise Refused(f"the gateway does not answer: {str(error) or type(error).__name__}") from error
 
     @staticmethod
     def _refuse_unless_ok(answer: dict[str, Any]) -> None:
@@ -268,7 +274,9 @@ def check(point: CommandPoint, value: float) -> float:
         raise Refused(f"{value:g} is outside {limits}{f' {point.unit}' if point.unit else ''}")
     if point.choices:
         if value not in point.choices:
-            raise Refused(f"{value:g} is none of {', '.join(str(number) for number in sorted(point.choices))}")
+            raise Refused(
+                f"{value:g} is none of {', '.join(str(number) for number in sorted(point.choices))}"
+            )
         return value
     return point.meant(value)
 

@@ -92,7 +92,11 @@ class Encoder:
             quality = (CounterBit.INVALID if bad else 0) | (CounterBit.CARRY if turns else 0)
             readings.append(
                 InfoObject(
-                    address=self._points[point].ioa, value=count, quality=quality, qualifier=sequence, time=time
+                    address=self._points[point].ioa,
+                    value=count,
+                    quality=quality,
+                    qualifier=sequence,
+                    time=time,
                 )
             )
         return readings

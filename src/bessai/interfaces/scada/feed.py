@@ -125,14 +125,14 @@ async def follow(path: Path, points: Sequence[str] | None, listener: Listener) -
         attempt += 1
 
 
-async def ask(path: Path, message: dict[str, Any], timeout: float = _ANSWER) -> dict[str, Any]:
+async def ask(path: Path, message: dict[str, Any], limit: float = _ANSWER) -> dict[str, Any]:
     """Send one message to the gateway and return its answer.
 
     Raises:
         OSError: nobody answers (TimeoutError, ConnectionError among them).
         ValueError: the answer is no JSON object.
     """
-    async with asyncio.timeout(timeout):
+    async with asyncio.timeout(limit):
         reader, writer = await asyncio.open_unix_connection(path, limit=_LINE)
         with contextlib.closing(writer):
             return await _say(reader, writer, message)

@@ -1,8 +1,8 @@
 """The values behind the point list: points of the site from the feed, and the gateway's own.
 
 The gateway's own (`bessai.site.scada_names`) are `decision.NAME` (what the last cycle decided), `alarm:CODE` (1 while
-it stands), `gateway.NAME`, `grid.NAME` (the grid functions, asked for every few seconds), `command.TARGET` (what a master
-was granted last) and `scada.NAME` (the link).
+it stands), `gateway.NAME`, `grid.NAME` (the grid functions, asked for every few seconds), `command.TARGET` (what a
+master was granted last) and `scada.NAME` (the link).
 """
 
 from __future__ import annotations
@@ -104,7 +104,9 @@ class Sources:
         self._told["gateway.alarm"] = float("alarm" in self.alarms.values())
         self._told["gateway.data_age"] = math.nan if oldest is None else oldest
         for name, i in zip(self._own, self._own_at, strict=True):
-            value = float(name[6:] in standing) if name.startswith("alarm:") else self._told.get(name, math.nan)
+            value = (
+                float(name[6:] in standing) if name.startswith("alarm:") else self._told.get(name, math.nan)
+            )
             known = math.isfinite(value)
             if not known or value != self.values[i] or self.quality[i] != _GOOD:
                 self.times[i] = wall_ns

@@ -127,6 +127,11 @@ class Station:
         self.sources.put_own(now, wall_ns)
         return self._refresh(now, wall_ns)
 
+    def aged(self, now: float, limit: float) -> list[int]:
+        """Positions of the points that were not good for longer than `limit` seconds."""
+        found: list[int] = np.flatnonzero(now - self.sources.good_at[self._source] > limit).tolist()
+        return found
+
     def age(self, point: int, now: float) -> float:
         """Seconds since a point's value was last good."""
         return float(now - self.sources.good_at[self._source[point]])
