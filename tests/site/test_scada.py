@@ -82,7 +82,7 @@ def test_a_list(tmp_path: Path) -> None:
     assert "humo" in _point(scada, "alarm:fire_alarm").description_es
     indices = {point.ioa: point.index for point in scada.points}
     assert (indices[3], indices[7], indices[22], indices[32]) == (0, 1, 2, 3), "one count for all measured"
-    assert (indices[20], indices[43], indices[21], indices[40]) == (0, 1, 0, 0), "one count for each kind"
+    assert (indices[20], indices[21], indices[43], indices[40]) == (0, 1, 3, 0), "a double point has two"
 
 
 def test_commands(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
 
 _OBJECTS: Mapping[str, str] = {
     "single": "Binary Input (g1, g2)",
-    "double": "Double-bit Binary Input (g3, g4)",
+    "double": "Binary Inputs (g1, g2): ON, OFF",
     "normalized": "Analog Input (g30, g32)",
     "scaled": "Analog Input (g30, g32)",
     "float": "Analog Input (g30, g32)",
@@ -177,7 +177,7 @@ class PointList:
             point.name if point.second is None else f"{point.name} / {point.second}",
             self._states(point),
             _OBJECTS[point.kind],
-            point.index,
+            point.index if point.kind != "double" else f"{point.index}, {point.index + 1}",
             point.event_class,
             self.word("preset" if point.provisional else "file"),
         ]

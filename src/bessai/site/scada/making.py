@@ -239,13 +239,13 @@ def _alike(item: MonitorEntry) -> Iterator[tuple[str, int]]:
 
 
 def _numbered_points(points: Sequence[MonitorPoint]) -> tuple[MonitorPoint, ...]:
-    """By address, with DNP3 indices from 0 for each object group."""
-    counts: dict[str, int] = {}
+    """By address, with DNP3 indices from 0 for each kind of object."""
+    counts = {"binary": 0, "analog": 0, "counter": 0}
     done: list[MonitorPoint] = []
     for point in sorted(points, key=lambda point: point.ioa):
-        group = "analog" if point.is_measured else point.kind
-        done.append(replace(point, index=counts.get(group, 0)))
-        counts[group] = counts.get(group, 0) + 1
+        kind = "analog" if point.is_measured else "counter" if point.kind == "counter" else "binary"
+        done.append(replace(point, index=counts[kind]))
+        counts[kind] += 2 if point.kind == "double" else 1
     return tuple(done)
 
 
