@@ -107,7 +107,7 @@ class Link:
         """Ask for data transfer (STARTDT act).
 
         Raises:
-            LinkError: this is the controlled station.
+            LinkError: this is the controlled station, or a stop is not confirmed yet.
         """
         self._ask(_STARTDT, now)
 
@@ -115,7 +115,7 @@ class Link:
         """Ask to end data transfer (STOPDT act); what is queued stays.
 
         Raises:
-            LinkError: this is the controlled station.
+            LinkError: this is the controlled station, or a start is not confirmed yet.
         """
         self._ask(_STOPDT, now)
         self._started = False
@@ -304,6 +304,8 @@ class Link:
     def _ask(self, code: int, now: float) -> None:
         if not self._controlling:
             raise LinkError(f"Only the controlling station sends {_NAMES[code]} act.")
+        if (_STARTDT if code == _STOPDT else _STOPDT) in self._awaited:
+            raise LinkError(f"{_NAMES[code]} act cannot be sent before the last request is confirmed.")
         if self._failure is None and code not in self._awaited:
             self._unnumbered(code)
             self._awaited[code] = now

@@ -29,13 +29,13 @@ class LinkSettings:
         for name, value, low, high in (
             ("k", self.k, 1, 32767),
             ("w", self.w, 1, 32767),
-            ("t1", self.t1, 0, 255),
-            ("t2", self.t2, 0, 255),
-            ("t3", self.t3, 0, 172_800),
+            ("t1", self.t1, 0.01, 255),
+            ("t2", self.t2, 0.01, 255),
+            ("t3", self.t3, 0.01, 172_800),
             ("queue", self.queue, 0, 100_000),
         ):
-            if not low <= value <= high or not value:
-                raise LinkError(f"`{name}` is {value}, not {low} to {high}.")
+            if not low <= value <= high:
+                raise LinkError(f"`{name}` is {value:g}, not {low} to {high}.")
         if self.t2 >= self.t1:
             raise LinkError(f"`t2` is {self.t2:g} s, not less than `t1` of {self.t1:g} s.")
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bessai.site.scada import CommandPoint, LinkLoss
-from bessai.site.scada_names import LEASED, PARAMETERS
+from bessai.site.scada.names import LEASED, PARAMETERS
 
 _log = logging.getLogger(__name__)
 

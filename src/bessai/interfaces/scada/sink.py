@@ -15,7 +15,7 @@ from bessai.interfaces.scada.server import Outstation
 from bessai.interfaces.sink import Sink, SinkStatus
 from bessai.model import Clock, SystemClock
 from bessai.site.scada import Scada
-from bessai.site.scada_names import GRID, PARAMETERS
+from bessai.site.scada.names import GRID, PARAMETERS
 
 _log = logging.getLogger(__name__)
 

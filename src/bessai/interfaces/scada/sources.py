@@ -1,6 +1,6 @@
 """The values behind the point list: points of the site from the feed, and the gateway's own.
 
-The gateway's own (`bessai.site.scada_names`) are `decision.NAME` (what the last cycle decided), `alarm:CODE` (1 while
+The gateway's own (`bessai.site.scada.names`) are `decision.NAME` (what the last cycle decided), `alarm:CODE` (1 while
 it stands), `gateway.NAME`, `grid.NAME` (the grid functions, asked for every few seconds), `command.TARGET` (what a
 master was granted last) and `scada.NAME` (the link).
 """
@@ -15,7 +15,7 @@ import numpy as np
 
 from bessai.interfaces.scada.feed import Columns, Frame
 from bessai.model import Quality
-from bessai.site.scada_names import GUARD_STATES
+from bessai.site.scada.names import GUARD_STATES
 
 _NUMBERS: Final = ("setpoint", "asked", "offset", "reactive", "reactive_asked")
 _GOOD = int(Quality.GOOD)
@@ -51,7 +51,8 @@ class Sources:
         self._own_at = np.array([self.index[name] for name in self._own], dtype=np.intp)
         self._told: dict[str, float] = {}
         self._where = np.empty(0, dtype=np.intp)
-        self._site = np.array([not is_own(name) for name in self.names], dtype=np.bool_)
+        self.of_site = np.array([not is_own(name) for name in self.names], dtype=np.bool_)
+        """True for points of the site."""
 
     @property
     def watched(self) -> list[str]:
@@ -85,7 +86,7 @@ class Sources:
 
     def oldest(self, now: float) -> float | None:
         """Age in seconds of the oldest good value of the site; None when there is none."""
-        ages = now - self.good_at[self._site & (self.quality == _GOOD)]
+        ages = now - self.good_at[self.of_site & (self.quality == _GOOD)]
         return float(ages.max()) if ages.size else None
 
     def tell(self, values: Mapping[str, float]) -> None:

@@ -128,8 +128,9 @@ class Station:
         return self._refresh(now, wall_ns)
 
     def aged(self, now: float, limit: float) -> list[int]:
-        """Positions of the points that were not good for longer than `limit` seconds."""
-        found: list[int] = np.flatnonzero(now - self.sources.good_at[self._source] > limit).tolist()
+        """Positions of the site's points that were not good for longer than `limit` seconds."""
+        old = (now - self.sources.good_at > limit) & self.sources.of_site
+        found: list[int] = np.flatnonzero(old[self._source]).tolist()
         return found
 
     def age(self, point: int, now: float) -> float:
