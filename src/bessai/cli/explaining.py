@@ -169,6 +169,8 @@ def _way(decision: Mapping[str, Any]) -> str:
         return "no setpoint: the gateway does not control"
     steps = [("asked", decision.get("asked")), ("target", decision.get("target"))]
     way = [f"{name} {_kw(value)}" for name, value in steps if value is not None]
+    if (offset := decision.get("offset")) is not None:
+        way.append(f"{offset:+g} kW for the grid's frequency")
     text = " → ".join([*way, f"setpoint {_kw(decision['setpoint'])}"])
     if (reactive := decision.get("reactive")) is not None:
         asked = decision.get("reactive_asked")

@@ -128,7 +128,7 @@ def _split(tree: Any) -> tuple[str, list[float]]:
 # data, from which a form is made the first time. Tests hold them against each other.
 _DECISION_LOOK = attrgetter("state", "source", "request_id", "reason", "limited_by", "reasons", "trips")
 _DECISION_NUMBERS = attrgetter(
-    "setpoint", "bounds.low", "bounds.high", "asked", "target", "reactive", "reactive_asked"
+    "setpoint", "bounds.low", "bounds.high", "asked", "target", "offset", "reactive", "reactive_asked"
 )
 _REQUEST_LOOK = attrgetter("source", "priority", "role", "reason", "id")
 _REQUEST_NUMBERS = attrgetter("power", "bounds.low", "bounds.high")
@@ -142,7 +142,7 @@ def decision_form(decision: Decision, numbers: list[float]) -> str:
     some = [*_DECISION_NUMBERS(decision)]
     for request in decision.considered:
         some += _REQUEST_NUMBERS(request)
-        some += (_micro(request.seconds_left), request.reactive, request.soc_target)
+        some += (_micro(request.seconds_left), request.reactive, request.soc_target, request.offset)
     some += [trip.value for trip in decision.trips]
     for unit in decision.units:
         some += _UNIT_NUMBERS(unit)
@@ -200,6 +200,7 @@ def _decision(decision: Decision) -> dict[str, Any]:
         "request_id": decision.request_id,
         "reason": decision.reason,
         "target": _finite(decision.target),
+        "offset": _finite(decision.offset),
         "reactive": _finite(decision.reactive),
         "reactive_asked": _finite(decision.reactive_asked),
         "limited_by": list(decision.limited_by),
@@ -225,6 +226,7 @@ def _considered(request: Considered) -> dict[str, Any]:
         "id": request.id,
         "reactive": _finite(request.reactive),
         "soc_target": _finite(request.soc_target),
+        "offset": _finite(request.offset),
     }
 
 
