@@ -129,7 +129,9 @@ def limit_text(clause: Clause, language: Language) -> str:
         text = template.format(_plain(value, language))
         says = any(text.endswith(f" {word}") or text.endswith(f" {word} %") for word in own)
         number = isinstance(value, int | float)
-        bare = name in {"gain", "scr_min", "escr_min", "above_pu", "upto_pu", "seconds_min"} or says or not unit
+        bare = (
+            name in {"gain", "scr_min", "escr_min", "above_pu", "upto_pu", "seconds_min"} or says or not unit
+        )
         parts.append(text if bare or not number or text.endswith(unit) else f"{text} {unit}")
     return ", ".join(parts)
 
