@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -95,7 +96,7 @@ class Plant:
         for _ in range(4):
             self.scene.cycle()
 
-    def cycle(self, offset: float | None, wish: float | None = None, **values: float) -> Decision:
+    def cycle(self, offset: float | None, wish: float | None = None, **values: Any) -> Decision:
         now = self.scene.now
         self.scene.book.put(
             Request(source="schedule", priority=Priority.SCHEDULE, power=wish, expires=now + 9)

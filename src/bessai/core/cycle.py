@@ -123,6 +123,7 @@ class ControlCycle:
         """Told of each record, after it was handed to the recorder. Must not block; one that fails is told no more."""
         self._proposer = proposer
         self._proposing_failed = ""
+        self._proposed: set[str] = set()
         self._plant = plant
         self._whole_at = -_WHOLE
         self._looked_at = -_WHOLE
@@ -340,8 +341,13 @@ class ControlCycle:
         if proposer is None:
             return
         try:
-            for request in proposer.propose(image):
+            requests = proposer.propose(image)
+            for request in requests:
                 self._book.put(request)
+            sources = {request.source for request in requests}
+            for gone in self._proposed - sources:  # what is no longer asked for does not last its lease
+                self._book.cancel(gone)
+            self._proposed = sources
             self._pending += proposer.take_events()
             self._proposing_failed = ""
         except Exception as error:

@@ -127,7 +127,7 @@ class Granting:
         least = self._sharing.least(offers, target)
         dynamics = self._dynamics
         elapsed = math.inf if dynamics.memory.time is None else now - dynamics.memory.time
-        before = dynamics.memory.told + self._offset
+        preferred = dynamics.memory.told
         most = dynamics.most_in_a_step(rated, elapsed, least, resolution.ramp)
         low, high = resolution.bounds.low, resolution.bounds.high
         way = Bounds(min(low, 0.0), max(high, 0.0))  # a power that must flow is reached by the ramp, too
@@ -135,8 +135,8 @@ class Granting:
         limited += step.limited_by
         power = _with_offset(step.power, resolution) if running else step.power
         offset = power - step.power
-        self.before = before
-        self.most = (most[0] + max(0.0, offset - self._offset), most[1] + max(0.0, self._offset - offset))
+        self.before = preferred + self._offset
+        self.most = _most(most, step.power - preferred, preferred, offset - self._offset)
         limited += ["grid_support"] if running and _cut(offset, resolution.offset) else []
         shares, left, why_left = self._sharing.split(power, offers, now)
         limited += why_left
@@ -309,6 +309,15 @@ def _with_offset(power: float, resolution: Resolution) -> float:
     )  # the ramp may be on its way to the bounds
     wanted = math.trunc(round((power + resolution.offset) * 1000, 6)) / 1000
     return within.clip(wanted) + 0.0
+
+
+def _most(ramps: tuple[float, float], move: float, preferred: float, offset: float) -> tuple[float, float]:
+    """The kW that the sum may rise and fall: by the ramps, at once towards zero, and by the change of the offset."""
+    rise, fall = ramps
+    base = preferred + move
+    if base * preferred >= 0 and abs(base) <= abs(preferred):  # less power in the same direction is never too fast
+        rise, fall = max(rise, move), max(fall, -move)
+    return rise + max(0.0, offset), fall + max(0.0, -offset)
 
 
 def _cut(offset: float, offered: float | None) -> bool:
