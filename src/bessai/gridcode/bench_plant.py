@@ -34,6 +34,7 @@ _SITE = {
         "meter": {"profile": "janitza_umg", "role": "meter", "endpoint": f"{METER}:502"},
     },
     "points": {
+        "soc": {"formula": "pcs.soc", "unit": "%"},
         "grid_voltage": {"formula": "(meter.line_voltage_ab + meter.line_voltage_bc + meter.line_voltage_ca) / 3",
                          "unit": "V"},
     },
