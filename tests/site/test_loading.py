@@ -132,7 +132,7 @@ def test_the_voltage_of_the_grid_is_the_meters_own_mean_or_that_of_its_line_volt
     }
     own = {"grid_voltage": {"address": 20, "type": "u16", "gain": 0.1, "unit": "V", "poll": "fast"}}
     for points, volts in ((METER | lines, 400.0), (METER | lines | own, 399.0), (METER, None)):
-        (folder / "meter.json").write_text(json.dumps({**document(points=points), "id": "meter"}))
+        (folder / "meter.json").write_text(json.dumps({**document(points=points), "id": "meter"}))  # type: ignore[arg-type]
         site = _site(folder, PLANT)
         if volts is None:
             assert "grid_voltage" not in site.plant
@@ -154,7 +154,7 @@ def test_two_meters_with_line_voltages_are_ambiguous(folder: Path) -> None:
         f"line_voltage_{name}": {"address": i, "type": "u16", "gain": 0.1, "unit": "V", "poll": "fast"}
         for i, name in enumerate(("ab", "bc", "ca"), 10)
     }
-    (folder / "meter.json").write_text(json.dumps({**document(points=METER | lines), "id": "meter"}))
+    (folder / "meter.json").write_text(json.dumps({**document(points=METER | lines), "id": "meter"}))  # type: ignore[arg-type]
     more = PLANT.replace(
         "points:", '  other: {profile: meter.json, role: meter, endpoint: "10.0.9.9"}\npoints:'
     )
