@@ -136,5 +136,6 @@ def test_damaged_frames() -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1800)
 def test_very_many_damaged_frames() -> None:
     run(1_000_000)
