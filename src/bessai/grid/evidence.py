@@ -33,9 +33,9 @@ class Evidence:
         """Note what was measured at a monotonic time; None when it is no evidence."""
         self.known = value is not None and self.low <= value <= self.high
         if self.known:
-            self.value, self._seen = value, now
-        lost = now - self._seen - HOLD
-        self.weight = 0.0 if self.value is None else min(1.0, max(0.0, 1.0 - lost / RELEASE))
+            self.value, self._seen, self.weight = value, now, 1.0
+        elif self.value is not None:
+            self.weight = clip(1.0 - (now - self._seen - HOLD) / RELEASE, 0.0, 1.0)
 
     @property
     def present(self) -> float | None:
@@ -51,8 +51,10 @@ class Steady:
         self.value = 0.0
 
     def follow(self, wish: float) -> float:
-        """The output: the wish, or the last one while they differ by less than a step. Zero is always exact."""
-        if wish == 0.0 or abs(wish - self.value) >= self.step:
+        """The output: the wish, or the last one while they differ by less than a step. Next to zero it is zero."""
+        if abs(wish) < self.step / 2:
+            self.value = 0.0
+        elif abs(wish - self.value) >= self.step:
             self.value = wish
         return self.value
 
@@ -64,7 +66,7 @@ def share_of(dt: float, time_constant: float) -> float:
 
 def clip(value: float, low: float, high: float) -> float:
     """The value inside the limits."""
-    return min(max(value, low), high)
+    return low if value < low else min(value, high)
 
 
 RISE = math.log(9)
