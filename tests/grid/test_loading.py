@@ -90,7 +90,7 @@ fallback: {after: 10, values: {frequency.droop: 3, active.setpoint: 2000}}
         f"values.voltage.mode: give one of {', '.join(PARAMETERS['voltage.mode'].choices)}",
         "values.frequency.soc_high: soc_low and soc_high must be 10 % apart, twice soc_taper",
         "drift.frequency.droop: the site has no such point; did you mean pcs.droop?",
-        "drift.frequency.band: there is no such parameter; did you mean frequency.droop?",
+        "drift.frequency.band: there is no such parameter; did you mean frequency.dead_band?",
         "fallback.values.active.setpoint: give -1000 … 1000 kW or none",
         "fallback.values.frequency.droop: needs an authorisation to change; leave it out",
     ]
