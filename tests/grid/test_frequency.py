@@ -225,6 +225,8 @@ def test_a_lost_frequency_is_held_then_released(why: Quality) -> None:
 def test_an_impossible_frequency_is_none(frequency: float) -> None:
     functions = _functions()
     assert _share(functions, frequency) == 0.0
+    assert not functions.conditions()  # the first reading of a start may be late
+    assert _share(functions, frequency, 10.0 + HOLD) == 0.0
     assert [condition.code for condition in functions.conditions()] == ["grid_frequency_lost"]
 
 

@@ -300,6 +300,7 @@ def test_a_lost_measurement_is_held_then_released(mode: str, point: str, code: s
 def test_an_impossible_voltage_is_none(volts: float) -> None:
     functions = _functions("voltage")
     assert _kvar(functions, 10.0, grid_voltage=volts * UN) == 0.0
+    assert _kvar(functions, 10.0 + HOLD, grid_voltage=volts * UN) == 0.0
     assert [condition.code for condition in functions.conditions()] == ["grid_voltage_lost"]
 
 
@@ -316,6 +317,14 @@ def test_what_does_not_follow_does_not_wind_up_the_trim() -> None:
     for i in range(600):
         kvar = _kvar(functions, 10 + i * 0.1, grid_reactive_power=0.0)
     assert kvar == pytest.approx(20_000.0, abs=0.02 * SN)
+
+
+@pytest.mark.parametrize("reading", [math.nan, math.inf, -1e9])
+def test_an_impossible_reading_of_kvar_spoils_nothing(reading: float) -> None:
+    functions = _functions("voltage_droop")
+    for i in range(50):
+        kvar = _kvar(functions, 10 + i * 0.1, grid_reactive_power=reading, grid_voltage=0.99 * UN)
+        assert 0 <= kvar <= 0.2 * SN
 
 
 def test_off_goes_to_zero_evenly_and_then_is_silent() -> None:

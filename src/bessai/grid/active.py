@@ -78,7 +78,7 @@ class ActivePower:
     def conditions(self, voltage: Evidence) -> Sequence[Condition]:
         """What is wrong now."""
         found = list(self.curtailment.conditions())
-        if self._settings.volt_watt and not voltage.known:
+        if self._settings.volt_watt and voltage.lost:
             found.append(
                 Condition(
                     code="grid_voltage_lost",

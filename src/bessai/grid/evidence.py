@@ -27,15 +27,27 @@ class Evidence:
         """True when the value is of this cycle."""
         self.weight = 0.0
         """1 while known and for `HOLD` seconds after, then falling to 0 within `RELEASE` seconds."""
-        self._seen = -math.inf
+        self.lost = False
+        """True when it has not been known for `HOLD` seconds, also at the start."""
+        self._seen: float | None = None
 
     def take(self, value: float | None, now: float) -> None:
         """Note what was measured at a monotonic time; None when it is no evidence."""
         self.known = value is not None and self.low <= value <= self.high
         if self.known:
-            self.value, self._seen, self.weight = value, now, 1.0
-        elif self.value is not None:
-            self.weight = clip(1.0 - (now - self._seen - HOLD) / RELEASE, 0.0, 1.0)
+            self.value, self._seen, self.weight, self.lost = value, now, 1.0, False
+            return
+        if self._seen is None:
+            self._seen = now
+        gone = now - self._seen - HOLD
+        self.lost = gone >= 0
+        if self.value is not None:
+            self.weight = clip(1.0 - gone / RELEASE, 0.0, 1.0)
+
+    @property
+    def held(self) -> float | None:
+        """The value, while it is known or its loss is shorter than `HOLD`."""
+        return None if self.lost else self.value
 
     @property
     def present(self) -> float | None:

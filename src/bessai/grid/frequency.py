@@ -147,7 +147,7 @@ class FrequencyResponse:
         if not self.settings.enabled or self._frequency is None:
             return ()
         found = []
-        if not self._frequency.known:
+        if self._frequency.lost:
             found.append(
                 Condition(
                     code="grid_frequency_lost",
@@ -156,7 +156,7 @@ class FrequencyResponse:
                     point=self._config.points.frequency,
                 )
             )
-        if self._soc is not None and not self._soc.known:
+        if self._soc is not None and self._soc.lost:
             found.append(
                 Condition(
                     code="grid_soc_lost",

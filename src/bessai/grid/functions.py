@@ -48,6 +48,7 @@ class GridFunctions:
         self._voltage_in = Evidence(0.1 * config.nominal_voltage, 1.5 * config.nominal_voltage)
         wide = 10 * config.rated_apparent_power
         self._active_in = Evidence(-wide, wide)
+        self._reactive_in = Evidence(-wide, wide)
         self._soc_in = Evidence(0.0, 100.0) if config.points.soc else None
         self._frequency = FrequencyResponse(config, FrequencySettings.of(config, self._values))
         self._voltage = ReactiveControl(config, VoltageSettings.of(self._values), cycle=cycle)
@@ -127,9 +128,7 @@ class GridFunctions:
         self._listen(image, now)
         expires = now + max(_LEASE, 3 * self.cycle)
         offset = self._frequency.step(self._frequency_in, self._soc_in, now)
-        reactive = self._voltage.step(
-            self._voltage_in, self._active_in, _good(image, self.config.points.reactive_power), now
-        )
+        reactive = self._voltage.step(self._voltage_in, self._active_in, self._reactive_in.present, now)
         active = self._active.step(self._voltage_in, now)
         requests: list[Request] = []
         if offset is not None:
@@ -180,6 +179,7 @@ class GridFunctions:
         self._voltage_in.take(voltage, now)
         power = _good(image, points.active_power)
         self._active_in.take(power, now)
+        self._reactive_in.take(_good(image, points.reactive_power), now)
         if self._soc_in is not None:
             self._soc_in.take(_good(image, points.soc), now)
         if power is not None and points.active_power is not None:
@@ -260,6 +260,7 @@ class GridFunctions:
                 "frequency": self._frequency_in.present,
                 "voltage": self._voltage_in.present,
                 "active_power": self._active_in.present,
+                "reactive_power": self._reactive_in.present,
                 "soc": self._soc_in.present if self._soc_in is not None else None,
             },
             "frequency": self._frequency.status(),

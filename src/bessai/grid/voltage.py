@@ -53,7 +53,7 @@ class ReactiveControl:
     def __init__(self, config: GridConfig, settings: VoltageSettings, *, cycle: float) -> None:
         self.settings = settings
         self.limited_by = ""
-        """`capability` or nothing."""
+        """`capability`, `not_followed` (the meter sees other kvar, and the trim stands) or nothing."""
         self.target: float | None = None
         """kvar at the point of connection that the mode asks for."""
         self.command: float | None = None
@@ -96,7 +96,7 @@ class ReactiveControl:
             return self._stop(dt)
         if not self._running:
             self._start(reactive)
-        limits = self._capability.at(active.present)
+        limits = self._capability.at(active.held)
         if self._input is not None and not self._input.known:
             return self._release(self._input, limits)
         self._held = None
@@ -133,10 +133,11 @@ class ReactiveControl:
         self._expected += (self._q - self._expected) * share_of(dt, self._lag)
         if reactive is None or self.limited_by:
             return
-        error = self._expected - reactive
-        if abs(error) <= _TRIM_MAX * apparent:
-            most = _TRIM_MAX * apparent
+        error, most = self._expected - reactive, _TRIM_MAX * apparent
+        if abs(error) <= most:
             self._trim = clip(self._trim + error * share_of(dt, _TRIM_TIME), -most, most)
+        else:
+            self.limited_by = "not_followed"
 
     def _target(self, voltage: Evidence, active: Evidence, reactive: float | None) -> float:
         settings, apparent = self.settings, self._config.rated_apparent_power
@@ -186,7 +187,7 @@ class ReactiveControl:
 
     def conditions(self) -> Sequence[Condition]:
         """What is wrong now."""
-        if not self._running or self._input is None or self._input.known:
+        if not self._running or self._input is None or not self._input.lost:
             return ()
         if self.settings.mode in _BY_VOLTAGE:
             return (
