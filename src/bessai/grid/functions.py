@@ -13,12 +13,13 @@ from bessai.grid.parameters import NONE, PARAMETERS, Value
 from bessai.grid.settings import ActiveSettings, FrequencySettings, VoltageSettings
 from bessai.grid.signals import TestSignal
 from bessai.grid.voltage import ReactiveControl
-from bessai.model import Condition, Event, Priority, ProcessImage, Request, Severity
+from bessai.model import Bounds, Condition, Event, Priority, ProcessImage, Request, Severity
 
 REMOTE = frozenset({"agc", "iec104", "dnp3"})
 """Sources of commands that come from the grid operator's systems."""
 _LEASE = 3.0
 """Seconds that a request lasts; at least 3 cycles."""
+_FREE = Bounds()
 
 
 class GridFunctions:
@@ -138,6 +139,8 @@ class GridFunctions:
                     priority=Priority.GRID_SUPPORT,
                     power=None,
                     offset=offset,
+                    bounds=_FREE,
+                    reactive_bounds=_FREE,
                     expires=expires,
                     reason=_reason("frequency", self._frequency_in, "Hz"),
                 )
@@ -149,6 +152,8 @@ class GridFunctions:
                     priority=Priority.GRID_SUPPORT,
                     power=None,
                     reactive=reactive,
+                    bounds=_FREE,
+                    reactive_bounds=_FREE,
                     expires=expires,
                     reason=f"mode {self._voltage.settings.mode}",
                 )
@@ -160,6 +165,7 @@ class GridFunctions:
                     priority=Priority.GRID_OPERATOR,
                     power=active.power,
                     bounds=active.bounds,
+                    reactive_bounds=_FREE,
                     ramp=active.ramp,
                     expires=expires,
                     reason="grid operator",
