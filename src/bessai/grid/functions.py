@@ -166,6 +166,7 @@ class GridFunctions:
                     power=active.power,
                     bounds=active.bounds,
                     reactive_bounds=_FREE,
+                    firm=True,
                     ramp=active.ramp,
                     expires=expires,
                     reason="grid operator",
