@@ -59,6 +59,7 @@ class GridFunctions:
         self._heard: float | None = None
         self._silent = False
         self._events: list[Event] = []
+        self._asking: dict[str, Priority] = {}
 
     @property
     def values(self) -> Mapping[str, Value]:
@@ -123,11 +124,19 @@ class GridFunctions:
         self._test, self._test_start = signal, None
 
     def propose(self, image: ProcessImage) -> Sequence[Request]:
-        """Leases for this cycle."""
+        """Leases for this cycle; one that is over at once takes back what was asked for in the last."""
         now = image.monotonic
         self._measure(image, now)
         self._listen(image, now)
-        expires = now + max(_LEASE, 3 * self.cycle)
+        requests = self._requests(now, now + max(_LEASE, 3 * self.cycle))
+        asking = {request.source: request.priority for request in requests}
+        for source, priority in self._asking.items():
+            if source not in asking:
+                requests.append(Request(source=source, priority=priority, power=None, expires=now))
+        self._asking = asking
+        return requests
+
+    def _requests(self, now: float, expires: float) -> list[Request]:
         offset = self._frequency.step(self._frequency_in, self._soc_in, now)
         reactive = self._voltage.step(self._voltage_in, self._active_in, self._reactive_in.present, now)
         active = self._active.step(self._voltage_in, now)
