@@ -112,6 +112,7 @@ class ChangeDesk:
         return {
             "revision": self.store.revision,
             "durable": self.store.durable,
+            "problem": self.store.problem,
             "lost": self.store.lost,
             "file_differs": {
                 name: {"file": file, "in_force": here} for name, (file, here) in self._differences.items()
