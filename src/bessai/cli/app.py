@@ -15,6 +15,7 @@ from bessai.cli import (
     fault,
     grid,
     history,
+    incident,
     journal,
     limits,
     maintenance,
@@ -84,6 +85,7 @@ for module in (
     config,
     journal,
     history,
+    incident,
     schema,
 ):
     module.register(app)
