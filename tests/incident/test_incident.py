@@ -163,8 +163,15 @@ def test_a_value_of_another_kind_is_damage(store: IncidentStore, change: dict[st
 
 def test_a_disk_that_refuses(tmp_path: Path) -> None:
     (tmp_path / "incidents").write_text("a file where the directory should be")
+    store = IncidentStore(tmp_path)
     with pytest.raises(IncidentError, match="cannot be used"):
-        entered(IncidentStore(tmp_path))
+        entered(store)
+    assert "cannot be read" in store.all()[1][0]
+
+
+def test_a_directory_that_is_not_there_is_not_the_absence_of_incidents(tmp_path: Path) -> None:
+    assert IncidentStore(tmp_path).all() == ([], [])
+    assert "there is no such directory" in IncidentStore(tmp_path / "elsewhere").all()[1][0]
 
 
 def event(code: str, message: str = "it happened", hours: float = 0.0, **more: Any) -> Event:

@@ -94,6 +94,11 @@ class ChangeDesk:
         self._drift.look(image, values)
         return requests
 
+    def keep(self) -> None:
+        """Hand over what waits to be written; before the end."""
+        if self._unsaved:
+            self._save()
+
     def conditions(self) -> Sequence[Condition]:
         """What is wrong with the functions, the record, the file or the devices' settings."""
         return [

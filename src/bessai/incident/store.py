@@ -24,7 +24,7 @@ class IncidentError(ValueError):
 
     def __init__(self, *problems: str) -> None:
         super().__init__("; ".join(problems))
-        self.problems = problems
+        self.problems = list(problems)
 
 
 class IncidentStore:
@@ -130,7 +130,11 @@ class IncidentStore:
         """Every incident, oldest first, and what could not be read."""
         found: list[Incident] = []
         problems: list[str] = []
-        for path in self._files():
+        try:
+            files = self._files()
+        except IncidentError as error:
+            return [], error.problems
+        for path in files:
             try:
                 found.append(self.get(path.stem))
             except IncidentError as error:
@@ -138,7 +142,18 @@ class IncidentStore:
         return found, problems
 
     def _files(self) -> list[Path]:
-        return sorted(path for path in self.path.glob("*.json") if path.stem[5:].isdecimal())
+        """Raises IncidentError when they cannot be listed: that is not the same as none."""
+        if not self.path.parent.is_dir():
+            raise IncidentError(
+                f"{self.path.parent}: there is no such directory (set DATA_DIR or --data-dir)"
+            )
+        try:
+            found = list(self.path.iterdir())
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise IncidentError(f"{self.path} cannot be read: {error.strerror or error}") from error
+        return sorted(path for path in found if path.suffix == ".json" and path.stem[5:].isdecimal())
 
     def _write(self, incident: Incident) -> None:
         path = self.path / f"{incident.id}.json"
