@@ -159,7 +159,7 @@ def test_a_start_that_is_not_confirmed_ends_the_link() -> None:
     link.start(2)
     assert link.outgoing() == STARTDT_ACT
     assert link.asking
-    with pytest.raises(LinkError, match="before the last request is confirmed"):
+    with pytest.raises(LinkError, match="before STARTDT is confirmed"):
         link.stop(2)
     assert link.next_deadline() == 16
     assert failure(link.poll(16)) == "No STARTDT con in 15 s (t1)."

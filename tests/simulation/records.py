@@ -31,7 +31,10 @@ def reasons_are_told(record: CycleRecord) -> str | None:
         return None
     won = [request for request in decision.considered if request.role == "won"]
     if len(won) != 1 or won[0].source != decision.source or won[0].seconds_left <= 0:
-        lost_zero = decision.bounds.low > 0 or decision.bounds.high < 0  # somebody's bounds exclude zero
+        bounds = [decision.bounds]
+        if decision.offset is not None:  # then the decision's are those of the sum
+            bounds += [r.bounds for r in decision.considered if r.role != "impossible"]
+        lost_zero = any(one.low > 0 or one.high < 0 for one in bounds)  # somebody's bounds exclude zero
         if won or not lost_zero:
             return f"{decision.target} kW decided, and nobody live asked: {decision.source}, {won}"
     low, high = decision.bounds.low - TOLERANCE, decision.bounds.high + TOLERANCE
@@ -103,6 +106,8 @@ class RampWatch:
         self._decided_at = -math.inf
         self._written = 0.0
         self._written_at = -math.inf
+        self._offset = self._offset_written = 0.0
+        """kW that answer the grid, which no ramp slows: of the last decision, and at the last write."""
 
     def restarted(self) -> None:
         """A new gateway begins at zero."""
@@ -110,7 +115,9 @@ class RampWatch:
 
     def recorded(self, record: CycleRecord, under_test: bool) -> Iterator[str]:
         """Take a cycle's decision."""
-        now, setpoint = record.image.monotonic, record.decision.setpoint or 0.0
+        decision = record.decision
+        self._offset = decision.offset or 0.0
+        now, setpoint = record.image.monotonic, (decision.setpoint or 0.0) - self._offset
         seconds = min(now - self._decided_at, _LATE * self._config.cycle)
         grown = _grown(self._decided, setpoint)
         if grown > self._rate * seconds + self._least + TOLERANCE and not under_test:
@@ -122,9 +129,10 @@ class RampWatch:
         longest = self._config.stale_after + 2 * _LATE * self._config.cycle
         seconds = min(now - self._written_at, longest) + _LATE * self._config.cycle
         grown = _grown(self._written, power)
-        if grown > self._rate * seconds + self._least + TOLERANCE and not under_test:
+        grid = abs(self._offset) + abs(self._offset_written)
+        if grown > self._rate * seconds + self._least + grid + TOLERANCE and not under_test:
             yield f"ramp_is_kept: {self._written:g} to {power:g} kW written within {now - self._written_at:.2f} s"
-        self._written, self._written_at = power, now
+        self._written, self._written_at, self._offset_written = power, now, self._offset
 
 
 def _grown(before: float, after: float) -> float:

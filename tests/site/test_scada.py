@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from bessai.model import SHARED_POINTS, GuardState
 from bessai.site import SiteError, load_site
 from bessai.site.scada import CommandPoint, LinkLoss, MonitorPoint, Scada
 from bessai.site.scada.names import GUARD_STATES, PARAMETERS
+from bessai.site.scada.spanish import SHARED_ES
 from support.scada_site import PLANT, scada_site, write_site
 
 ROOT = Path(__file__).parents[2]
@@ -80,7 +82,7 @@ def test_a_list(tmp_path: Path) -> None:
     assert "humo" in _point(scada, "alarm:fire_alarm").description_es
     indices = {point.ioa: point.index for point in scada.points}
     assert (indices[3], indices[7], indices[22], indices[32]) == (0, 1, 2, 3), "one count for all measured"
-    assert (indices[20], indices[43], indices[21], indices[40]) == (0, 1, 0, 0), "one count for each kind"
+    assert (indices[20], indices[21], indices[43], indices[40]) == (0, 1, 3, 0), "a double point has two"
 
 
 def test_commands(tmp_path: Path) -> None:
@@ -322,6 +324,8 @@ def test_grid_parameters_are_in_step_with_the_grid_functions() -> None:
 
 
 def test_guard_states_are_in_step() -> None:
-    from bessai.model import GuardState
-
     assert tuple(state.value for state in GuardState) == GUARD_STATES
+
+
+def test_every_shared_point_has_a_spanish_description() -> None:
+    assert set(SHARED_ES) == set(SHARED_POINTS)

@@ -1,6 +1,6 @@
-"""Who proposes power from inside the cycle: functions that must answer the grid within a cycle, as a frequency response.
+"""Who proposes power from inside the cycle: functions that must answer the grid at once, as a frequency response.
 
-A proposer sees the image that the cycle froze and answers with leases, as everybody else does; the guard alone decides.
+A proposer sees the image that the cycle froze and answers with leases, as everybody else does; the guard decides.
 One that fails is an alarm, and asks for nothing.
 """
 

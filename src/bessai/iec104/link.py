@@ -16,9 +16,10 @@ Times are monotonic seconds.
 from __future__ import annotations
 
 from collections import deque
-from struct import Struct
 from typing import Any
 
+from bessai.iec104 import apci
+from bessai.iec104.apci import MODULUS, Function, Kind
 from bessai.iec104.asdu import MAX_SIZE
 from bessai.iec104.errors import LinkError
 from bessai.iec104.link_events import (
@@ -30,16 +31,6 @@ from bessai.iec104.link_events import (
     Started,
     Stopped,
 )
-
-_START = 0x68
-_MAX_LENGTH = 253
-_MODULUS = 32768
-_STARTDT, _STOPDT, _TESTFR = 0x04, 0x10, 0x40
-_CON = 1
-"""A confirmation (con) is the activation (act) shifted by this."""
-_NAMES = {_STARTDT: "STARTDT", _STOPDT: "STOPDT", _TESTFR: "TESTFR"}
-_CONTROL = Struct("<HH")
-_SUPERVISORY = Struct("<BBHH")
 
 
 class Link:
@@ -63,7 +54,7 @@ class Link:
         self._owed = 0
         """Received frames that were not yet acknowledged, the first of them at `_owed_since`."""
         self._heard = now
-        self._awaited: dict[int, float] = {}
+        self._awaited: dict[Function, float] = {}
         """Activations that wait for their confirmation, and when they were sent."""
 
     @property
@@ -109,7 +100,7 @@ class Link:
         Raises:
             LinkError: this is the controlled station, or a stop is not confirmed yet.
         """
-        self._ask(_STARTDT, now)
+        self._ask(Function.STARTDT, now)
 
     def stop(self, now: float) -> None:
         """Ask to end data transfer (STOPDT act); what is queued stays.
@@ -117,7 +108,7 @@ class Link:
         Raises:
             LinkError: this is the controlled station, or a start is not confirmed yet.
         """
-        self._ask(_STOPDT, now)
+        self._ask(Function.STOPDT, now)
         self._started = False
         self._acknowledge()
 
@@ -141,7 +132,7 @@ class Link:
         data = self._buffer + data
         start, size = 0, len(data)
         while self._failure is None and size - start >= 2:
-            if data[start] != _START or not 4 <= data[start + 1] <= _MAX_LENGTH:
+            if data[start] != apci.START or not apci.MIN_LENGTH <= data[start + 1] <= apci.MAX_LENGTH:
                 self._fail(f"This is no APDU: {data[start : start + 8].hex(' ')}.", events)
                 break
             end = start + 2 + data[start + 1]
@@ -159,18 +150,17 @@ class Link:
         if self._failure is not None:
             return events
         t1 = self._settings.t1
-        for code, since in self._awaited.items():
+        for function, since in self._awaited.items():
             if now >= since + t1:
-                self._fail(f"No {_NAMES[code]} con in {t1:g} s (t1).", events)
+                self._fail(f"No {function.name} con in {t1:g} s (t1).", events)
                 return events
         if self._sent and now >= self._sent[0][1] + t1:
             self._fail(f"{len(self._sent)} I frames were not acknowledged in {t1:g} s (t1).", events)
             return events
         if self._owed and now >= self._owed_since + self._settings.t2:
             self._acknowledge()
-        if now >= self._heard + self._settings.t3 and _TESTFR not in self._awaited:
-            self._unnumbered(_TESTFR)
-            self._awaited[_TESTFR] = now
+        if now >= self._heard + self._settings.t3:
+            self._ask(Function.TESTFR, now)
         return events
 
     def outgoing(self) -> bytes:
@@ -189,52 +179,37 @@ class Link:
             times.append(self._sent[0][1] + settings.t1)
         if self._owed:
             times.append(self._owed_since + settings.t2)
-        if _TESTFR not in self._awaited:
+        if Function.TESTFR not in self._awaited:
             times.append(self._heard + settings.t3)
         return min(times)
 
     def _frame(self, control: bytes, asdu: bytes, now: float, events: list[LinkEvent]) -> None:
         self._heard = now
-        first = control[0]
-        if first & 1 == 0:
-            self._information(control, asdu, now, events)
-        elif asdu:
-            self._fail(f"A frame without an ASDU has {len(asdu)} bytes too many.", events)
-        elif first == 1 and control[1] == 0:
-            if control[2] & 1:
-                self._fail(f"This is no S frame: {control.hex(' ')}.", events)
-            else:
-                self._acknowledged(control, events)
-        elif first & 3 == 3 and control[1:] == b"\0\0\0":
-            self._unnumbered_came(first, now, events)
-        else:
-            self._fail(f"These are no control fields: {control.hex(' ')}.", events)
-
-    def _information(self, control: bytes, asdu: bytes, now: float, events: list[LinkEvent]) -> None:
-        if not self._started and _STOPDT not in self._awaited:
+        try:
+            kind, number, receive = apci.read(control, len(asdu))
+        except ValueError as error:
+            self._fail(str(error), events)
+            return
+        if kind is Kind.UNNUMBERED:
+            self._unnumbered_came(number, events)
+        elif kind is Kind.SUPERVISORY:
+            self._acknowledged(receive, events)
+        elif not self._started and Function.STOPDT not in self._awaited:
             self._fail("An I frame came before data transfer was started.", events)
-            return
-        number = _CONTROL.unpack(control)[0] >> 1
-        if control[2] & 1 or not asdu:
-            self._fail(f"This is no I frame: {control.hex(' ')}, {len(asdu)} bytes of ASDU.", events)
-            return
-        if number != self._next_receive:
+        elif number != self._next_receive:
             self._fail(f"I frame {number} came where {self._next_receive} was due.", events)
-            return
-        if not self._acknowledged(control, events):
-            return
-        self._next_receive = (number + 1) % _MODULUS
-        if not self._owed:
-            self._owed_since = now
-        self._owed += 1
-        events.append(Received(asdu))
-        if self._owed >= self._settings.w or not self._started:
-            self._acknowledge()
+        elif self._acknowledged(receive, events):
+            self._next_receive = (number + 1) % MODULUS
+            if not self._owed:
+                self._owed_since = now
+            self._owed += 1
+            events.append(Received(asdu))
+            if self._owed >= self._settings.w or not self._started:
+                self._acknowledge()
 
-    def _acknowledged(self, control: bytes, events: list[LinkEvent]) -> bool:
+    def _acknowledged(self, number: int, events: list[LinkEvent]) -> bool:
         """Take N(R) of a frame; False when it failed."""
-        number = _CONTROL.unpack(control)[1] >> 1
-        waiting = (self._next_send - number) % _MODULUS
+        waiting = (self._next_send - number) % MODULUS
         if waiting > len(self._sent):
             self._fail(f"The peer acknowledges up to {number}, next to be sent is {self._next_send}.", events)
             return False
@@ -244,27 +219,25 @@ class Link:
         self._confirm_stop()
         return True
 
-    def _unnumbered_came(self, code: int, now: float, events: list[LinkEvent]) -> None:
-        function, confirmation = code & ~3, False
-        if function not in _NAMES and function >> _CON in _NAMES:
-            function, confirmation = function >> _CON, True
-        if function not in _NAMES:
-            self._fail(f"This is no U frame: {code:02x}.", events)
-        elif confirmation:
+    def _unnumbered_came(self, bits: int, events: list[LinkEvent]) -> None:
+        function, confirmation = apci.function_of(bits)
+        if confirmation:
             asked = self._awaited.pop(function, None) is not None
-            if not asked and function != _TESTFR:
-                self._fail(f"{_NAMES[function]} con came and nobody had asked.", events)
-            elif function == _STARTDT:
+            if function is Function.TESTFR:
+                return
+            if not asked:
+                self._fail(f"{function.name} con came and nobody had asked.", events)
+            elif function is Function.STARTDT:
                 self._started = True
                 events.append(Started())
-            elif function == _STOPDT:
+            else:
                 events.append(Stopped())
-        elif function == _TESTFR:
-            self._unnumbered(_TESTFR << _CON)
+        elif function is Function.TESTFR:
+            self._outgoing += apci.unnumbered(function, confirmation=True)
         elif self._controlling:
-            self._fail(f"The controlled station sent {_NAMES[function]} act.", events)
-        elif function == _STARTDT:
-            self._unnumbered(_STARTDT << _CON)
+            self._fail(f"The controlled station sent {function.name} act.", events)
+        elif function is Function.STARTDT:
+            self._outgoing += apci.unnumbered(function, confirmation=True)
             self._stopping = False
             if not self._started:
                 self._started = True
@@ -280,35 +253,31 @@ class Link:
     def _confirm_stop(self) -> None:
         if self._stopping and not self._sent:
             self._stopping = False
-            self._unnumbered(_STOPDT << _CON)
+            self._outgoing += apci.unnumbered(Function.STOPDT, confirmation=True)
 
     def _flush(self, now: float) -> None:
         """Put what may go out into frames."""
         while self._queue and self.window > 0:
             asdu, token = self._queue.popleft()
-            self._outgoing += bytes((_START, len(asdu) + 4))
-            self._outgoing += _CONTROL.pack(self._next_send << 1, self._next_receive << 1)
-            self._outgoing += asdu
-            self._next_send = (self._next_send + 1) % _MODULUS
+            self._outgoing += apci.information(self._next_send, self._next_receive, asdu)
+            self._next_send = (self._next_send + 1) % MODULUS
             self._owed = 0
             self._sent.append((token, now))
 
     def _acknowledge(self) -> None:
         if self._owed:
-            self._outgoing += _SUPERVISORY.pack(_START, 4, 1, self._next_receive << 1)
+            self._outgoing += apci.supervisory(self._next_receive)
             self._owed = 0
 
-    def _unnumbered(self, code: int) -> None:
-        self._outgoing += bytes((_START, 4, code | 3, 0, 0, 0))
-
-    def _ask(self, code: int, now: float) -> None:
-        if not self._controlling:
-            raise LinkError(f"Only the controlling station sends {_NAMES[code]} act.")
-        if (_STARTDT if code == _STOPDT else _STOPDT) in self._awaited:
-            raise LinkError(f"{_NAMES[code]} act cannot be sent before the last request is confirmed.")
-        if self._failure is None and code not in self._awaited:
-            self._unnumbered(code)
-            self._awaited[code] = now
+    def _ask(self, function: Function, now: float) -> None:
+        if not self._controlling and function is not Function.TESTFR:
+            raise LinkError(f"Only the controlling station sends {function.name} act.")
+        other = Function.STARTDT if function is Function.STOPDT else Function.STOPDT
+        if other in self._awaited and function is not Function.TESTFR:
+            raise LinkError(f"{function.name} act cannot be sent before {other.name} is confirmed.")
+        if self._failure is None and function not in self._awaited:
+            self._outgoing += apci.unnumbered(function)
+            self._awaited[function] = now
 
     def _fail(self, reason: str, events: list[LinkEvent]) -> None:
         self._failure = reason

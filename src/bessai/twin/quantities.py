@@ -93,6 +93,7 @@ QUANTITIES: Mapping[str, Callable[[Plant], float]] = MappingProxyType(
         "grid_power": lambda p: p.meter.active_power,
         "grid_reactive_power": lambda p: p.meter.reactive_power,
         "grid_frequency": lambda p: p.grid.frequency,
+        "grid_voltage": _line_voltage,
     }
 )
 """Shared point name to its value on a plant, in the vocabulary's unit and sign."""

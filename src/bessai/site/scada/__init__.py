@@ -10,6 +10,7 @@ points of the site, `presets` are lists that ship. The same list serves IEC 6087
 generator convention until `sign` turns them.
 """
 
+from bessai.site.scada.digest import digest
 from bessai.site.scada.making import make_scada
 from bessai.site.scada.points import CommandPoint, Dnp3, Iec104, LinkLoss, MonitorPoint, Scada, Tls
 from bessai.site.scada.types import COMMAND_TYPE_IDS, TYPE_IDS, TYPE_NAMES
@@ -25,5 +26,6 @@ __all__ = [
     "MonitorPoint",
     "Scada",
     "Tls",
+    "digest",
     "make_scada",
 ]

@@ -128,12 +128,12 @@ class Dnp3Entry(Strict):
     """Addresses and networks that may connect."""
     commands: bool = False
     """True: its master may command."""
-    unsolicited: bool = False
-    """True: events are sent without being asked for, once the master enables it."""
     select_timeout: float = Field(default=10.0, gt=0, le=300)
     """Seconds between select and operate at most."""
+    silence: float = Field(default=120.0, ge=5, le=86_400)
+    """Seconds without anything from the master after which its connection is closed."""
     buffer: int = Field(default=10_000, ge=100, le=1_000_000)
-    """Events kept of each kind for a master that is away."""
+    """Events kept of each class for a master that is away."""
     stale: float = Field(default=30.0, gt=0, le=3600)
     """Seconds without a new good value after which a point is no longer on-line."""
     link_loss: LinkLossEntry = LinkLossEntry()

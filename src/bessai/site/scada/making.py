@@ -21,6 +21,7 @@ from bessai.site.scada.names import Source, names_beside, source_of
 from bessai.site.scada.points import CommandPoint, MonitorPoint, Scada
 from bessai.site.scada.presets import MENDS, PRESETS
 from bessai.site.scada.schema import MonitorEntry, PresetEntry, ScadaEntry
+from bessai.site.scada.spanish import SHARED_ES
 
 _MOST = 100_000
 """Points of one list."""
@@ -152,13 +153,12 @@ class _Maker:
     def _source(self, name: str) -> Source | None:
         """What a name stands for, be it a point of the site or the gateway's own."""
         if name in self._layout.index:
-            shared = SHARED_POINTS.get(name.rpartition(".")[2])
-            text = shared.description if shared else ""
+            en, es = _described(name)
             return Source(
                 unit=self._layout.units[self._layout.index[name]],
                 states=self._layout.states.get(name, {}),
-                en=text,
-                es="",
+                en=en,
+                es=es,
             )
         return source_of(name, self._alarms)
 
@@ -193,7 +193,7 @@ class _Maker:
             second=item.second,
             states=dict(source.states),
             description=item.description or source.en,
-            description_es=item.description_es or source.es or item.description,
+            description_es=item.description_es or item.description or source.es,
             event_class=item.event_class if item.event_class is not None else _CLASSES.get(item.type, 2),
         )
 
@@ -220,6 +220,15 @@ class _Maker:
         return f"there is no {name!r}{near(name, [*self._layout.names, *names_beside(self._alarms)])}"
 
 
+def _described(name: str) -> tuple[str, str]:
+    """What a point of the site is, in English and Spanish; its name where nobody says."""
+    device, dot, own = name.rpartition(".")
+    shared = SHARED_POINTS.get(own)
+    bare = own.replace("_", " ").capitalize()
+    en, es = (shared.description, SHARED_ES[own]) if shared else (bare, bare)
+    return (f"{device}: {en}", f"{device}: {es}") if dot else (en, es)
+
+
 _CLASSES = {"single": 1, "double": 1, "counter": 3}
 
 
@@ -230,13 +239,13 @@ def _alike(item: MonitorEntry) -> Iterator[tuple[str, int]]:
 
 
 def _numbered_points(points: Sequence[MonitorPoint]) -> tuple[MonitorPoint, ...]:
-    """By address, with DNP3 indices from 0 for each object group."""
-    counts: dict[str, int] = {}
+    """By address, with DNP3 indices from 0 for each kind of object."""
+    counts = {"binary": 0, "analog": 0, "counter": 0}
     done: list[MonitorPoint] = []
     for point in sorted(points, key=lambda point: point.ioa):
-        group = "analog" if point.is_measured else point.kind
-        done.append(replace(point, index=counts.get(group, 0)))
-        counts[group] = counts.get(group, 0) + 1
+        kind = "analog" if point.is_measured else "counter" if point.kind == "counter" else "binary"
+        done.append(replace(point, index=counts[kind]))
+        counts[kind] += 2 if point.kind == "double" else 1
     return tuple(done)
 
 

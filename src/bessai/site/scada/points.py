@@ -58,7 +58,8 @@ class MonitorPoint:
     provisional: bool = False
     """True: it comes from a preset that was not made from the official text."""
     index: int = 0
-    """DNP3 index, from 0 for each of binary, double-bit binary, analog and counter."""
+    """DNP3 index, from 0 for each of binary, analog and counter. A double point is two binary inputs: position ON here,
+    position OFF at the next index."""
     event_class: int = 1
     """DNP3 event class 1 … 3; 0: no events."""
 
@@ -235,12 +236,12 @@ class Dnp3:
     """Addresses and networks that may connect."""
     commands: bool = False
     """True: its master may command."""
-    unsolicited: bool = False
-    """True: events are sent without being asked for, once the master enables it."""
     select_timeout: float = 10.0
     """Seconds between select and operate at most."""
+    silence: float = 120.0
+    """Seconds without anything from the master after which its connection is closed."""
     buffer: int = 10_000
-    """Events kept of each kind for a master that is away."""
+    """Events kept of each class for a master that is away."""
     stale: float = 30.0
     """Seconds without a new good value after which a point is no longer on-line."""
     link_loss: LinkLoss = LinkLoss()
