@@ -58,9 +58,9 @@ class Outstation:
             raise ValueError("scada.iec104 is missing: nobody can connect")
         settings = scada.iec104
         self.settings: Final = settings
-        self.station: Final = Station(scada.points, settings.stale, clock.monotonic())
+        self.station = Station(scada.points, settings.stale, clock.monotonic())
         self.buffer: Final = EventBuffer(settings.buffer)
-        self.commander: Final = Commander(ask, "iec104", settings.link_loss)
+        self.commander = Commander(ask, "iec104", settings.link_loss)
         self.authority: Final = Authority(settings.command)
         self.feed_problem: str | None = "the gateway's feed has not begun"
         """Why no cycles arrive; None while they do."""
