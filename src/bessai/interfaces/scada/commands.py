@@ -105,6 +105,11 @@ class Commander:
         """The operator's request that is being renewed, by field; empty when there is none."""
         return dict(self._standing.values)
 
+    @property
+    def waiting(self) -> bool:
+        """True while a lost link may come back before the fallback is due."""
+        return self._commanded
+
     async def execute(self, point: CommandPoint, value: float, who: str) -> None:
         """Carry out a command.
 
