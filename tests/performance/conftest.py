@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from bessai.performance import Performance, PerformanceWriter, Plant
 from bessai.performance.law import Law
 from support.records import DEVICE, make_record, wait_until
 
+near: Any = pytest.approx
 SECOND = 1_000_000_000
 START_NS = 1_772_323_200 * SECOND
 """2026-03-01T00:00:00Z."""
@@ -87,7 +88,7 @@ class Course:
         return made
 
 
-def course(times: Sequence[float] | NDArray[np.float64], *, age: float | NDArray[np.float64] = 0.0,
+def course(times: Any, *, age: float | NDArray[np.float64] = 0.0,
            setpoint: Any = 0.0, offset: Any = np.nan, events: Mapping[int, tuple[Event, ...]] | None = None,
            **values: Any) -> Course:  # fmt: skip
     """Args: times in seconds since START_NS, what differs from `USUAL`."""

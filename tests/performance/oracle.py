@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
+import pandas as pd  # type: ignore[import-untyped]
 
 from bessai.performance.law import Law
 from performance.conftest import Course
@@ -48,7 +48,7 @@ def owed(frequency: float, law: Law, rated: float) -> float:
 def primary(courses: pd.DataFrame, law: Law, rated: float) -> pd.DataFrame:
     """By hour: what was expected, what came, ratio, correlation, error and bias."""
     rows = courses.copy()
-    rows["expected"] = [owed(f, law, rated) if f == f else np.nan for f in rows["frequency"]]
+    rows["expected"] = [np.nan if np.isnan(f) else owed(f, law, rated) for f in rows["frequency"]]
     rows["residual"] = rows["active_power"] - (rows["setpoint"] - rows["offset"].fillna(0))
     rows["outside"] = (rows["frequency"] - 50).abs() > law.dead_band / 1000 + 1e-6
     rows = rows.dropna(subset=["expected", "residual"])

@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
+import pandas as pd  # type: ignore[import-untyped]
 import pytest
 
 from bessai.performance.availability import availability, window
 from performance import oracle
-from performance.conftest import SECOND, START_NS, Write, course, fold, plant
+from performance.conftest import SECOND, START_NS, Write, course, fold, near, plant
 
 
 def ns(text: str) -> int:
@@ -57,7 +57,7 @@ def test_the_longest_gaps_are_given_first() -> None:
     told = availability("x", {10: bits}, 10 * 3600 * SECOND, 11 * 3600 * SECOND, most_gaps=2)
     assert (told.minutes, told.good, told.gap_count) == (60, 53, 3)
     assert [gap.minutes for gap in told.gaps] == [1, 5]
-    assert told.percent == pytest.approx(53 / 60 * 100)
+    assert told.percent == near(53 / 60 * 100)
 
 
 def test_an_hour_that_was_never_recorded_is_not_available() -> None:

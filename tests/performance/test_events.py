@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from bessai.performance import Performance
 from bessai.performance.database import NAME, make_room, open_database
 from bessai.performance.events import FIELDS
-from performance.conftest import SECOND, START_NS, Write, course, fold, plant
+from performance.conftest import SECOND, START_NS, Write, course, fold, near, plant
 
 EVER = (0, 1 << 62)
 
@@ -37,17 +38,17 @@ def test_begin_end_and_extremes(disturbed: Performance) -> None:
         ("frequency", "under", "returned", 1), ("voltage", "sag", "returned", 1), ("voltage", "swell", "returned", 1)
     ]  # fmt: skip
     dip, sag, swell = found
-    assert (seconds(dip.start_ns), dip.duration) == (pytest.approx(30), pytest.approx(3))
+    assert (seconds(dip.start_ns), dip.duration) == (near(30), near(3))
     assert (dip.minimum, seconds(dip.minimum_ns), dip.maximum) == (
-        pytest.approx(49.6),
-        pytest.approx(31),
+        near(49.6),
+        near(31),
         49.7,
     )
-    assert (seconds(sag.start_ns), sag.duration, sag.minimum) == (pytest.approx(60), pytest.approx(0.5), 85.0)
-    assert (seconds(swell.start_ns), swell.duration) == (pytest.approx(90), pytest.approx(1))
-    assert swell.maximum == pytest.approx(112.5)
+    assert (seconds(sag.start_ns), sag.duration, sag.minimum) == (near(60), near(0.5), 85.0)
+    assert (seconds(swell.start_ns), swell.duration) == (near(90), near(1))
+    assert swell.maximum == near(112.5)
     assert dip.rocof_worst is not None
-    assert dip.rocof_worst == pytest.approx(-0.3 * 1.5 / 0.5, rel=0.3), "a step of 0.3 Hz within the window"
+    assert dip.rocof_worst == near(-0.3 * 1.5 / 0.5, rel=0.3), "a step of 0.3 Hz within the window"
 
 
 def test_records_before_during_and_after_are_all_there(disturbed: Performance) -> None:
@@ -93,7 +94,12 @@ def test_found_as_the_naive_rule_finds_them(write: Write, tmp_path: Path) -> Non
     t = np.arange(0, 600, 0.5)
     frequency = 50 + 0.25 * np.sin(t / 17) + chance.normal(0, 0.02, len(t))
     write(course(t, frequency=frequency))
-    settings = {"frequency_band": 0.2, "frequency_return": 0.02, "after": 5.0, "rocof_limit": 20}
+    settings: dict[str, Any] = {
+        "frequency_band": 0.2,
+        "frequency_return": 0.02,
+        "after": 5.0,
+        "rocof_limit": 20,
+    }
     found = [event for _, event in fold(tmp_path, plant(**settings)).events(*EVER)]
     expected: list[list[float]] = []
     begin = end = None
@@ -168,7 +174,7 @@ def test_of_a_long_event_only_so_many_records_are_kept(write: Write, tmp_path: P
     found = performance.event(identity)
     assert found is not None
     assert (len(found[1]), event.rows, event.truncated, event.ending) == (100, 100, True, None)
-    assert event.minimum == pytest.approx(49.5 - 0.0399), "the extremes go on"
+    assert event.minimum == near(49.5 - 0.0399), "the extremes go on"
 
 
 def test_the_oldest_records_make_room(write: Write, tmp_path: Path) -> None:
