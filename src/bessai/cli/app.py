@@ -17,6 +17,7 @@ from bessai.cli import (
     journal,
     limits,
     maintenance,
+    performance,
     probe,
     profile,
     read,
@@ -82,6 +83,7 @@ for module in (
     config,
     journal,
     history,
+    performance,
     schema,
 ):
     module.register(app)

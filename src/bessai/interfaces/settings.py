@@ -80,6 +80,8 @@ class ServiceSettings:
     parquet: ParquetSettings | None = None
     history: Keep | None = None
     """None: no history is kept."""
+    grid: Path | None = None
+    """The grid file, when there is one: then performance is recorded."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> ServiceSettings:
@@ -92,7 +94,7 @@ class ServiceSettings:
         site = get("SITE_ID")
         if not site:
             raise ValueError("SITE_ID is not set: set it to the unique id of the site")
-        socket, schedule = get("BESSAI_SOCKET"), get("SCHEDULE_FILE")
+        socket, schedule, grid = get("BESSAI_SOCKET"), get("SCHEDULE_FILE"), get("GRID_FILE")
         return cls(
             site=site,
             data_dir=Path(get("DATA_DIR") or "data"),
@@ -111,6 +113,7 @@ class ServiceSettings:
             nats=NatsSettings.from_environment(environment, site),
             parquet=ParquetSettings.from_environment(environment),
             history=None if get("HISTORY_MAX_MB") == "0" else Keep.from_environment(environment),
+            grid=Path(grid) if grid else None,
         )
 
 
