@@ -19,6 +19,7 @@ from bessai.cli import (
     journal,
     limits,
     maintenance,
+    performance,
     probe,
     profile,
     read,
@@ -88,6 +89,7 @@ for module in (
     journal,
     history,
     incident,
+    performance,
     schema,
 ):
     module.register(app)
