@@ -17,7 +17,7 @@ from bessai.gridcode.measure import StepResponse, step_response
 from bessai.gridcode.sabotage import Saboteur, Sabotage
 from bessai.model import Priority, Request
 
-BEFORE = 2.0
+BEFORE = 1.0
 """Seconds before a step that count as its initial state."""
 _ENGINEER = {"user": "selftest", "role": "engineer", "reason": "grid-code self-test"}
 _SCHEDULE = 3600.0

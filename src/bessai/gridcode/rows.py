@@ -97,7 +97,7 @@ def judged(ok: bool) -> Verdict:  # noqa: FBT001 - the one thing it says
 
 def number(value: float | None, digits: int = 4) -> float | None:
     """Rounded, so that a figure does not pretend to more than it is; None stays unknown."""
-    return None if value is None or not math.isfinite(value) else round(value, digits) + 0.0
+    return None if value is None or not math.isfinite(value) else round(float(value), digits) + 0.0
 
 
 def _limit_of(clause: Clause) -> dict[str, Plain]:
