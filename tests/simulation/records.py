@@ -31,7 +31,10 @@ def reasons_are_told(record: CycleRecord) -> str | None:
         return None
     won = [request for request in decision.considered if request.role == "won"]
     if len(won) != 1 or won[0].source != decision.source or won[0].seconds_left <= 0:
-        lost_zero = decision.bounds.low > 0 or decision.bounds.high < 0  # somebody's bounds exclude zero
+        bounds = [decision.bounds]
+        if decision.offset is not None:  # then the decision's are those of the sum
+            bounds += [r.bounds for r in decision.considered if r.role != "impossible"]
+        lost_zero = any(one.low > 0 or one.high < 0 for one in bounds)  # somebody's bounds exclude zero
         if won or not lost_zero:
             return f"{decision.target} kW decided, and nobody live asked: {decision.source}, {won}"
     low, high = decision.bounds.low - TOLERANCE, decision.bounds.high + TOLERANCE

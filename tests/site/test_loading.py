@@ -30,7 +30,7 @@ RACK = {
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     def write(name: str, **content: object) -> None:
-        (tmp_path / f"{name}.json").write_text(json.dumps({**document(**content), "id": name}))  # type: ignore[arg-type]
+        (tmp_path / f"{name}.json").write_text(json.dumps({**document(**content), "id": name}))
 
     write("pcs", points=BATTERY, control=CONTROL, dead_man=DEAD_MAN)
     write("rack", points=RACK)
@@ -132,7 +132,7 @@ def test_the_voltage_of_the_grid_is_the_meters_own_mean_or_that_of_its_line_volt
     }
     own = {"grid_voltage": {"address": 20, "type": "u16", "gain": 0.1, "unit": "V", "poll": "fast"}}
     for points, volts in ((METER | lines, 400.0), (METER | lines | own, 399.0), (METER, None)):
-        (folder / "meter.json").write_text(json.dumps({**document(points=points), "id": "meter"}))  # type: ignore[arg-type]
+        (folder / "meter.json").write_text(json.dumps({**document(points=points), "id": "meter"}))
         site = _site(folder, PLANT)
         if volts is None:
             assert "grid_voltage" not in site.plant
@@ -154,7 +154,7 @@ def test_two_meters_with_line_voltages_are_ambiguous(folder: Path) -> None:
         f"line_voltage_{name}": {"address": i, "type": "u16", "gain": 0.1, "unit": "V", "poll": "fast"}
         for i, name in enumerate(("ab", "bc", "ca"), 10)
     }
-    (folder / "meter.json").write_text(json.dumps({**document(points=METER | lines), "id": "meter"}))  # type: ignore[arg-type]
+    (folder / "meter.json").write_text(json.dumps({**document(points=METER | lines), "id": "meter"}))
     more = PLANT.replace(
         "points:", '  other: {profile: meter.json, role: meter, endpoint: "10.0.9.9"}\npoints:'
     )
@@ -349,7 +349,7 @@ def test_no_device_hides_the_alarm_of_another(folder: Path, several: bool, named
     """Each commanded device sees the fire panel, its batteries' alarms and its own; never only one of them."""
 
     def write(name: str, **content: object) -> None:
-        (folder / f"{name}.json").write_text(json.dumps({**document(**content), "id": name}))  # type: ignore[arg-type]
+        (folder / f"{name}.json").write_text(json.dumps({**document(**content), "id": name}))
 
     write("alarmed", points={**BATTERY, **(ALARMS if own else {})}, control=CONTROL, dead_man=DEAD_MAN)
     write("shelf", points={**RACK, **ALARMS})

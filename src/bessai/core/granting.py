@@ -315,7 +315,9 @@ def _most(ramps: tuple[float, float], move: float, preferred: float, offset: flo
     """The kW that the sum may rise and fall: by the ramps, at once towards zero, and by the change of the offset."""
     rise, fall = ramps
     base = preferred + move
-    if base * preferred >= 0 and abs(base) <= abs(preferred):  # less power in the same direction is never too fast
+    if base * preferred >= 0 and abs(base) <= abs(
+        preferred
+    ):  # less power in the same direction is never too fast
         rise, fall = max(rise, move), max(fall, -move)
     return rise + max(0.0, offset), fall + max(0.0, -offset)
 

@@ -161,6 +161,7 @@ class GridFunctions:
                     priority=Priority.GRID_OPERATOR,
                     power=active.power,
                     bounds=active.bounds,
+                    firm=True,
                     ramp=active.ramp,
                     expires=expires,
                     reason="grid operator",

@@ -12,13 +12,18 @@ from pydantic import ValidationError
 
 from bessai.grid.config import GridConfig, GridPoints
 from bessai.grid.parameters import PARAMETERS, Value
+from bessai.grid.records import RecordSettings
 from bessai.grid.schema import FallbackEntry, GridFile, PlantEntry, PointsEntry
 from bessai.registry import Problem
 from bessai.registry.problems import at, explain, shorten
 from bessai.site.reading import SiteError, read_mapping
 
 _FIELDS = sorted(
-    {name for model in (GridFile, PlantEntry, PointsEntry, FallbackEntry) for name in model.model_fields}
+    {
+        name
+        for model in (GridFile, PlantEntry, PointsEntry, FallbackEntry, RecordSettings)
+        for name in model.model_fields
+    }
 )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from bessai.grid.parameters import PARAMETERS, Parameter
+from bessai.grid.records import RecordSettings
 from bessai.registry.base import Strict
 
 Positive = Annotated[float, Field(gt=0)]
@@ -73,6 +74,7 @@ class GridFile(Strict):
     drift: dict[str, PointName] = Field(default_factory=dict)
     """Parameter to the point that reads the device's own setting back."""
     fallback: FallbackEntry | None = None
+    records: RecordSettings = RecordSettings()
 
     @field_validator("bounds", "capability", mode="before")
     @classmethod

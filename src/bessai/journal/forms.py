@@ -74,6 +74,19 @@ def _template(whole: Any, depth: int) -> Template:
     return Template(whole, tuple(holes), sum(1 if part is None else part.blanks for _, part in holes))
 
 
+def blank_of(parsed: Template, path: tuple[int | str, ...]) -> int | None:
+    """Which of the numbers stands at a path into the whole, None when there is no blank."""
+    before = 0
+    for place, part in parsed.holes:
+        if place == path[0]:
+            if len(path) == 1:
+                return before if part is None else None
+            inner = None if part is None else blank_of(part, path[1:])
+            return None if inner is None else before + inner
+        before += 1 if part is None else part.blanks
+    return None
+
+
 _known: dict[Hashable, str] = {}
 
 
