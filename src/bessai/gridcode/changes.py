@@ -10,9 +10,9 @@ _AUTHORITY = "SELFTEST-6-2"
 
 
 def change_control(setup: Setup) -> list[Row]:
-    """What is refused changes nothing and is told; what is authorised counts and is told with all that belongs to it."""
+    """What is refused changes nothing and is told; what is authorised counts and is told with its whole story."""
     with Lab(setup, "change control", {}) as lab:
-        rows = [
+        return [
             _refused_row(lab, "unauthorised", name="frequency.droop", value=3.0),
             _refused_row(lab, "operator", name="frequency.droop", value=3.0, authorisation=_AUTHORITY, role="operator"),
             _refused_row(
@@ -21,7 +21,6 @@ def change_control(setup: Setup) -> list[Row]:
             _refused_row(lab, "as_command", op="grid_command", name="frequency.droop", value=3.0),
             _recorded_row(lab),
         ]  # fmt: skip
-    return rows
 
 
 def _refused_row(lab: Lab, case: str, op: str = "grid_set", **message: str | float) -> Row:

@@ -20,12 +20,12 @@ CHANGE = 0.2
 """Hz of the steps."""
 BAND_SHARE = 0.05
 _HOLD, _PAUSE = 14.0, 4.0
-"""Seconds of a step, whose last quarter is the settled mean and must begin after the settling limit; and between two."""
+"""Seconds of a step (its last quarter is the settled mean and must begin after the settling limit), and between two."""
 _STEADY = 5.0
 """Seconds of a small step of which the end is taken as settled."""
 _SCHEDULE = 100.0
 _NOISE_MHZ = 3.0
-"""mHz by which the edge may be mistaken: the response moves in steps of 0.1 % of the rated power, 1 mHz of each answer."""
+"""mHz by which the edge may be mistaken: the response moves in steps of 0.1 % of Pn, 1 mHz of each answer."""
 _QUIET = 0.002
 """Share of the rated power that counts as no response."""
 _WAYS = {"down": -1.0, "up": 1.0}

@@ -90,7 +90,7 @@ def untested_rows() -> list[Row]:
     return [not_tested(c.test, c, c.not_tested) for c in clauses().values() if c.not_tested]  # type: ignore[arg-type]
 
 
-def judged(ok: bool) -> Verdict:  # noqa: FBT001 - the one thing it says
+def judged(ok: bool) -> Verdict:
     """Pass or fail."""
     return Verdict.PASS if ok else Verdict.FAIL
 

@@ -7,11 +7,13 @@ in it; the row tells when the gateway saw the step and when its write reached th
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from bessai.gridcode.clauses import clauses
 from bessai.gridcode.judging import band_of, range_row, time_row, traces
 from bessai.gridcode.lab import Lab, Response, Setup, response
 from bessai.gridcode.rows import Evidence, Plain, Row, Text, judged, number
+from bessai.model import CycleRecord
 
 BAND_SHARE = 0.05
 _HOLD = 7.5
@@ -44,20 +46,24 @@ def steps(setup: Setup) -> list[Row]:
         lab.schedule(100.0)
         lab.bench.wait(4.0)
         for case, setpoint in (("setpoint_up", 101.0), ("setpoint_down", 100.0)):
+            lab.bench.wait(lab.bench.part_of_a_cycle())
             at = lab.command("voltage.setpoint", setpoint)
             lab.bench.wait(_HOLD)
-            rows += _step_rows(lab, case, "grid_voltage", at, seen=at)
+            rows += _step_rows(lab, case, "grid_voltage", at, lab.bench.seen_at(lambda _: True, since=at))
         for case, change in (("grid_down", -_DIP), ("grid_up", _DIP)):
             at = lab.bench.disturb(voltage=change, seconds=_HOLD)
             lab.bench.wait(at + _HOLD - lab.bench.now)
-            least = 0.5 * _DIP * lab.sizes.nominal_voltage
-            before = lab.sizes.nominal_voltage
-            seen = lab.bench.seen_at(
-                lambda record: abs((record.image.good("grid_voltage") or before) - before) > least, since=at
+            rows += _step_rows(
+                lab, case, "grid_reactive_power", at, lab.bench.seen_at(_dipped(lab), since=at)
             )
-            rows += _step_rows(lab, case, "grid_reactive_power", at, seen)
             lab.bench.wait(4.0)
     return rows
+
+
+def _dipped(lab: Lab) -> Callable[[CycleRecord], bool]:
+    """True of a record that shows the step of the grid."""
+    nominal = lab.sizes.nominal_voltage
+    return lambda record: abs((record.image.good("grid_voltage") or nominal) - nominal) > _DIP / 2 * nominal
 
 
 def _step_rows(lab: Lab, case: str, point: str, at: float, seen: float | None) -> list[Row]:
@@ -75,7 +81,8 @@ def _step_rows(lab: Lab, case: str, point: str, at: float, seen: float | None) -
     )
     return [
         time_row(
-            f"voltage_reaction.{case}", "voltage-reaction", "reaction", found, evidence, _own_share(lab, at, seen), _SHARE
+            f"voltage_reaction.{case}", "voltage-reaction", "reaction", found, evidence,
+            _own_share(lab, at, seen), _SHARE,
         ),
         time_row(f"voltage_rise.{case}", "voltage-rise", "rise", found, evidence),
         time_row(f"voltage_settling.{case}", "voltage-settling", "settling", found, evidence),
@@ -84,7 +91,8 @@ def _step_rows(lab: Lab, case: str, point: str, at: float, seen: float | None) -
 
 
 _CASES = {
-    "setpoint_up": "consigna arriba", "setpoint_down": "consigna abajo", "grid_down": "red abajo", "grid_up": "red arriba",
+    "setpoint_up": "consigna arriba", "setpoint_down": "consigna abajo", "grid_down": "red abajo",
+    "grid_up": "red arriba",
 }  # fmt: skip
 
 
