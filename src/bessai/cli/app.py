@@ -13,7 +13,9 @@ from bessai.cli import (
     demo,
     explain,
     fault,
+    grid,
     history,
+    incident,
     journal,
     limits,
     maintenance,
@@ -76,6 +78,7 @@ for module in (
     trips,
     reset,
     maintenance,
+    grid,
     commission,
     limits,
     blackbox,
@@ -84,6 +87,7 @@ for module in (
     config,
     journal,
     history,
+    incident,
     schema,
 ):
     module.register(app)
