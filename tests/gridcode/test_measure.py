@@ -72,7 +72,7 @@ def test_the_overshoot_of_a_second_order_response(damping: float, natural: float
 
     def curve(t: NDArray[np.float64]) -> NDArray[np.float64]:
         wave = np.cos(damped * t) + damping / math.sqrt(1 - damping**2) * np.sin(damped * t)
-        return 1 - np.exp(-damping * natural * t) * wave  # type: ignore[no-any-return]
+        return 1 - np.exp(-damping * natural * t) * wave
 
     found = _measure(curve, scale=scale, interval=0.01)
     expected = math.exp(-math.pi * damping / math.sqrt(1 - damping**2))
@@ -99,7 +99,7 @@ def test_the_band_decides_the_settling() -> None:
 
 def test_an_output_that_leaves_the_band_again_has_not_settled_before() -> None:
     def curve(t: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.where((t > 8) & (t < 9), 0.9, 1.0) * np.where(t >= 0.2, 1.0, 0.0)  # type: ignore[no-any-return]
+        return np.where((t > 8) & (t < 9), 0.9, 1.0) * np.where(t >= 0.2, 1.0, 0.0)
 
     assert _measure(curve).settling == pytest.approx(9.0, abs=INTERVAL * 1.01)
 

@@ -168,6 +168,10 @@ class Bench:
         """Let simulated time pass."""
         self._run(asyncio.sleep(seconds))
 
+    def part_of_a_cycle(self) -> float:
+        """Seconds, so that what happens next falls anywhere within a cycle."""
+        return self._rng.randrange(round(self.cycle / STEP)) * STEP
+
     def ask(self, request: Request) -> None:
         """Put a request beside the grid functions', as a schedule does."""
         assert self._plane is not None  # noqa: S101 - started
@@ -180,7 +184,7 @@ class Bench:
             The monotonic time of the step: soon, and anywhere within a cycle.
         """
         self.network.catch_up()
-        steps = self.plant.connection.steps + 1 + self._rng.randrange(round(self.cycle / STEP))
+        steps = self.plant.connection.steps + 1 + round(self.part_of_a_cycle() / STEP)
         start = steps * STEP
         self.plant.connection.grid.events.append(
             GridEvent(

@@ -6,9 +6,8 @@ computed back from two settled answers, so that what counts is what the plant do
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-
-import numpy as np
 
 from bessai.gridcode.clauses import clauses
 from bessai.gridcode.judging import band_of, range_row, time_row, traces
@@ -20,13 +19,13 @@ DROOPS = (2.0, 3.0, 5.0)
 CHANGE = 0.2
 """Hz of the steps."""
 BAND_SHARE = 0.05
-_HOLD, _PAUSE = 14.0, 5.0
-"""Seconds of a step, and between two."""
+_HOLD, _PAUSE = 14.0, 4.0
+"""Seconds of a step (its last quarter is the settled mean and must begin after the settling limit), and between two."""
 _STEADY = 5.0
 """Seconds of a small step of which the end is taken as settled."""
 _SCHEDULE = 100.0
-_NOISE_MHZ = 1.5
-"""mHz by which the dead band may be mistaken: the response moves in steps of 0.1 % of the rated power."""
+_NOISE_MHZ = 3.0
+"""mHz by which the edge may be mistaken: the response moves in steps of 0.1 % of Pn, 1 mHz of each answer."""
 _QUIET = 0.002
 """Share of the rated power that counts as no response."""
 _WAYS = {"down": -1.0, "up": 1.0}
@@ -38,7 +37,7 @@ _FREQUENCY: Text = {"en": "frequency", "es": "frecuencia"}
 def expected(change: float, droop: float, dead_band: float, rated: float, nominal: float = 50.0) -> float:
     """The droop's answer in kW to a deviation in Hz, dead band in Hz as an offset: the vector of the code."""
     beyond = max(0.0, abs(change) - dead_band)
-    return -np.sign(change) * beyond / (droop / 100 * nominal) * rated  # type: ignore[no-any-return]
+    return -math.copysign(beyond, change) / (droop / 100 * nominal) * rated
 
 
 def droop_steps(setup: Setup, droop: float) -> list[Row]:
@@ -167,7 +166,7 @@ def _settled(lab: Lab, step: float) -> float:
     lab.bench.wait(at + _STEADY - lab.bench.now)
     times, power = lab.records("grid_power", at, at + _STEADY - 0.2)
     change = float(power[times > at + 0.6 * _STEADY].mean() - power[times < at].mean())
-    lab.bench.wait(_STEADY / 2)
+    lab.bench.wait(0.7 * _STEADY)
     return change
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bessai.gridcode.bench import Series
 from bessai.gridcode.clauses import clauses
 from bessai.gridcode.lab import Response
@@ -14,7 +17,6 @@ _COARSE: Text = {
     "en": "the samples are too far apart to judge this limit",
     "es": "las muestras están demasiado separadas para juzgar este límite",
 }
-_WHEN: Mapping[str, str] = {"reaction": "reaction", "rise": "rise", "settling": "settling"}
 
 
 def time_row(
@@ -117,7 +119,5 @@ def failed(rows: Sequence[Row]) -> bool:
     return any(row.verdict is Verdict.FAIL for row in rows)
 
 
-def _rounded(values: object, digits: int) -> list[float]:
-    import numpy as np
-
-    return [float(value) for value in np.round(np.asarray(values, float), digits)]
+def _rounded(values: NDArray[np.float64], digits: int) -> list[float]:
+    return [float(value) for value in np.round(values, digits)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from random import Random
 from types import TracebackType
 from typing import Any
@@ -14,10 +14,10 @@ from bessai.grid.change import ChangeDesk
 from bessai.gridcode.bench import Bench, Series
 from bessai.gridcode.bench_plant import Sizes
 from bessai.gridcode.measure import StepResponse, step_response
-from bessai.gridcode.sabotage import Saboteur, Sabotage
+from bessai.gridcode.sabotage import Sabotage, Saboteur
 from bessai.model import Priority, Request
 
-BEFORE = 2.0
+BEFORE = 1.0
 """Seconds before a step that count as its initial state."""
 _ENGINEER = {"user": "selftest", "role": "engineer", "reason": "grid-code self-test"}
 _SCHEDULE = 3600.0
@@ -28,7 +28,7 @@ class Setup:
     """What all experiments of a run share."""
 
     seed: int = 0
-    sizes: Sizes = Sizes()
+    sizes: Sizes = field(default_factory=Sizes)
     sabotage: Sabotage | None = None
 
 
@@ -107,8 +107,10 @@ class Response:
     """From the twin's true values, at every step of the plant."""
 
     def fit_for(self, limit: float) -> tuple[StepResponse, StepResponse, str] | None:
-        """Who may judge a time limit, the other one, and the first one's name: the gateway's records where they are
-        dense enough, else the witness; None when nobody is."""
+        """Who may judge a time limit, the other one, and the first one's name.
+
+        The gateway's records where they are dense enough, else the witness; None when nobody is.
+        """
         if self.records.resolves(limit):
             return self.records, self.witness, "records"
         return (self.witness, self.records, "witness") if self.witness.resolves(limit) else None

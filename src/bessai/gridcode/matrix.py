@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from bessai.gridcode.clauses import Clause, Language, clauses
+from bessai.gridcode.words import limit_text, phrase
 
 WORDS: dict[Language, dict[str, str]] = {
     "en": {
         "clause": "clause", "asks": "what it asks for", "limit": "limit", "loop": "who closes the loop",
         "function": "function", "test": "self-test", "confidence": "confidence", "pcs": "PCS", "ppc": "PPC",
         "gateway": "gateway", "provisional": "provisional", "none": "none", "not tested": "not tested",
-        "unknown": "unknown",
     },
     "es": {
         "clause": "cláusula", "asks": "qué exige", "limit": "límite", "loop": "quién cierra el lazo",
         "function": "función", "test": "autoensayo", "confidence": "confianza", "pcs": "PCS", "ppc": "PPC",
         "gateway": "gateway", "provisional": "provisional", "none": "ninguna", "not tested": "no ensayado",
-        "unknown": "desconocido",
     },
 }  # fmt: skip
 
@@ -77,9 +75,9 @@ def _table(language: Language) -> Iterator[str]:
     yield "|" + " --- |" * len(heads)
     for clause in clauses().values():
         cells = (
-            clause.article,
+            phrase(clause.article, language),
             clause.text(language),
-            limit_text(clause, language) or "–",
+            limit_text(clause.limit, clause.unit.split(",")[0], language) or "–",
             words[clause.closes_loop],
             f"`{clause.function}`" if clause.function else words["none"],
             _test(clause, language),
@@ -97,49 +95,3 @@ def _test(clause: Clause, language: Language) -> str:
 def confidence_text(confidence: str, language: Language) -> str:
     """`A`, or the letter with the word provisional."""
     return confidence if confidence == "A" else f"{confidence}, {WORDS[language]['provisional']}"
-
-
-_LIMIT_WORDS = {
-    "below": ("< {}", "< {}"), "at_most": ("≤ {}", "≤ {}"), "at_least": ("≥ {}", "≥ {}"), "above": ("> {}", "> {}"),
-    "within": ("±{}", "±{}"), "band": ("band ±{} %", "banda ±{} %"), "low": ("from {}", "desde {}"),
-    "high": ("to {}", "hasta {}"), "reaction_below": ("reaction < {}", "reacción < {}"),
-    "rise_below": ("rise < {}", "crecimiento < {}"), "settling_below": ("settling < {}", "establecimiento < {}"),
-    "overshoot_at_most": ("overshoot ≤ {} %", "sobreoscilación ≤ {} %"), "current_pu_min": ("≥ {} pu", "≥ {} pu"),
-    "seconds_min": ("≥ {} s", "≥ {} s"), "above_pu": ("> {} pu", "> {} pu"), "upto_pu": ("≤ {} pu", "≤ {} pu"),
-    "t2_after_t1": ("T2 − T1 = {}", "T2 − T1 = {}"), "t3": ("T3 = {}", "T3 = {}"),
-    "levels": ("voltage levels {}", "niveles de tensión {}"), "modes": ("{}", "{}"), "mode": ("{}", "{}"),
-    "default": ("±{} by default", "±{} por defecto"), "resolution": ("{}", "{}"),
-    "start_at_most": ("start ≤ {}", "inicio ≤ {}"), "gain": ("gain {}", "ganancia {}"),
-    "recovery_at_most": ("recovery ≤ {}", "recuperación ≤ {}"), "days_min": ("≥ {} d", "≥ {} d"),
-    "scr_min": ("SCR ≥ {}", "SCR ≥ {}"), "escr_min": ("ESCR ≥ {}", "ESCR ≥ {}"),
-    "agc_at_most": ("AGC ≤ {}", "AGC ≤ {}"), "stamp": ("stamp {}", "estampa {}"), "sync": ("sync ±{}", "sincronía ±{}"),
-    "hours_min": ("≥ {}", "≥ {}"), "frames": ("{}", "{}"), "full_at_most": ("full ≤ {}", "pleno ≤ {}"),
-    "sustained_min": ("held ≥ {}", "sostenido ≥ {}"), "early": ("early {}", "temprana {}"),
-    "update": ("update {}", "actualización {}"), "final_days": ("final {} d", "final {} d"),
-}  # fmt: skip
-
-
-def limit_text(clause: Clause, language: Language) -> str:
-    """The numbers of a clause in words, with their unit; empty when it has none."""
-    unit = clause.unit.split(",")[0].strip()
-    own = {"%", "pu", "d", "SCR"}
-    parts = []
-    for name, value in clause.limit.items():
-        template = _LIMIT_WORDS[name][language == "es"]
-        text = template.format(_plain(value, language))
-        says = any(text.endswith(f" {word}") or text.endswith(f" {word} %") for word in own)
-        number = isinstance(value, int | float)
-        bare = (
-            name in {"gain", "scr_min", "escr_min", "above_pu", "upto_pu", "seconds_min"} or says or not unit
-        )
-        parts.append(text if bare or not number or text.endswith(unit) else f"{text} {unit}")
-    return ", ".join(parts)
-
-
-def _plain(value: Any, language: Language) -> str:
-    if isinstance(value, list):
-        return ", ".join(f"`{one}`" for one in value)
-    if isinstance(value, str):
-        return WORDS[language].get(value, value)
-    text = f"{value:g}"
-    return text.replace(".", ",") if language == "es" else text

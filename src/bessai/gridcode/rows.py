@@ -90,14 +90,14 @@ def untested_rows() -> list[Row]:
     return [not_tested(c.test, c, c.not_tested) for c in clauses().values() if c.not_tested]  # type: ignore[arg-type]
 
 
-def judged(ok: bool) -> Verdict:  # noqa: FBT001 - the one thing it says
+def judged(ok: bool) -> Verdict:
     """Pass or fail."""
     return Verdict.PASS if ok else Verdict.FAIL
 
 
 def number(value: float | None, digits: int = 4) -> float | None:
     """Rounded, so that a figure does not pretend to more than it is; None stays unknown."""
-    return None if value is None or not math.isfinite(value) else round(value, digits) + 0.0
+    return None if value is None or not math.isfinite(value) else round(float(value), digits) + 0.0
 
 
 def _limit_of(clause: Clause) -> dict[str, Plain]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bessai.core.proposing import Handler, Proposer
-from bessai.grid import GridFunctions
+from bessai.grid import NONE, GridFunctions
 from bessai.model import Condition, Event, ProcessImage, Request
 
 KINDS = {
@@ -20,9 +20,9 @@ KINDS = {
     "delay": "seconds by which the frequency response comes late",
     "ramp": "ramp of the active power in % Pn/min, whatever is set",
     "overshoot": "share by which the reactive power first overreaches each change",
-    "reactive_gain": "factor of the reactive power that is commanded",
 }
 """Name of each fault to what its number means."""
+_PARAMETERS = {"droop": "frequency.droop", "dead_band": "frequency.dead_band", "ramp": "active.ramp"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,20 +73,13 @@ class Saboteur:
 
     def propose(self, image: ProcessImage) -> Sequence[Request]:
         """The inner one's leases, with the fault in them."""
-        kind, amount = self._fault.kind, self._fault.amount
-        names = {"droop": "frequency.droop", "dead_band": "frequency.dead_band", "ramp": "active.ramp"}
-        if kind in names and self._functions.values[names[kind]] not in {amount, "none"}:
-            self._functions.apply(names[kind], amount)
+        kind = self._fault.kind
+        if kind in _PARAMETERS:
+            return self._with_wrong_value(image, _PARAMETERS[kind])
         asked = self._inner.propose(image)
         if kind == "delay":
             return [self._delayed(one, image.monotonic) for one in asked]
-        if kind == "overshoot":
-            return [self._overreached(one, image.monotonic) for one in asked]
-        if kind == "reactive_gain":
-            return [
-                one if one.reactive is None else replace(one, reactive=amount * one.reactive) for one in asked
-            ]
-        return asked
+        return [self._overreached(one, image.monotonic) for one in asked]
 
     def conditions(self) -> Sequence[Condition]:
         """As the inner one's."""
@@ -99,6 +92,15 @@ class Saboteur:
     def status(self) -> dict[str, Any]:
         """As the inner one's."""
         return self._inner.status()
+
+    def _with_wrong_value(self, image: ProcessImage, name: str) -> Sequence[Request]:
+        right = self._functions.values[name]
+        if right == NONE:
+            return self._inner.propose(image)
+        self._functions.apply(name, self._fault.amount)
+        asked = self._inner.propose(image)
+        self._functions.apply(name, right)
+        return asked
 
     def _delayed(self, request: Request, now: float) -> Request:
         if request.offset is None:
