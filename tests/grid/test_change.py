@@ -293,6 +293,7 @@ def test_kept_values_that_contradict_each_other_are_lost(open_desk: Desks) -> No
     desk = open_desk(values={"frequency.soc_high": 80.0}, bounds={"frequency.soc_high": (50.0, 80.0)})
     assert "kept values contradict: frequency.soc_high" in desk.status()["lost"]
     assert desk.functions.values["frequency.soc_low"] == 10.0
+    assert ask(desk, {"op": "grid"})["grid"]["parameters"]["frequency.soc_low"]["authorisation"] is None
     assert "grid_parameters_lost" in standing(desk)
 
 
@@ -316,9 +317,18 @@ def test_set_points_that_come_every_second_spare_the_disk() -> None:
         desk.propose(image({"soc": 50.0}, at=clock.now))
         desk.take_events()
     assert state.saved - begun == 30 / PAUSE
+    ask(desk, {"op": "grid_command", "name": "voltage.reactive_power", "value": 99.0, **SYSTEM})
+    assert desk.status()["durable"] < desk.status()["revision"]
     clock.now += PAUSE
     desk.propose(image({"soc": 50.0}, at=clock.now))
     assert desk.status()["durable"] == desk.status()["revision"]
+
+
+def test_a_clean_stop_keeps_what_waits(open_desk: Desks) -> None:
+    desk = open_desk()
+    ask(desk, {"op": "grid_command", "name": "voltage.reactive_power", "value": 99.0, **SYSTEM})
+    desk.keep()
+    assert open_desk().functions.values["voltage.reactive_power"] == 99.0
 
 
 class CountingState(MemoryState):

@@ -180,6 +180,16 @@ def test_a_stop_waits_for_what_is_in_flight() -> None:
     assert link.outgoing() == STARTDT_CON + i_frame(1, 1, b"y")  # the numbers go on
 
 
+def test_a_start_ends_a_stop_that_still_waits() -> None:
+    link = station()
+    link.send(b"x", 1, 0)
+    link.outgoing()
+    assert link.receive(STOPDT_ACT + STARTDT_ACT, 1) == [Stopped(), Started()]
+    assert link.outgoing() == STARTDT_CON
+    assert link.receive(s_frame(1), 2) == [Acknowledged((1,))]
+    assert link.outgoing() == b""
+
+
 def test_a_stop_with_nothing_in_flight_is_confirmed_at_once() -> None:
     link = station()
     assert link.receive(STOPDT_ACT, 1) == [Stopped()]

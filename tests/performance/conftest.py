@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from bessai.performance import Performance, PerformanceWriter, Plant
 from bessai.performance.law import Law
 from support.records import DEVICE, make_record, wait_until
 
+near: Any = pytest.approx
 SECOND = 1_000_000_000
 START_NS = 1_772_323_200 * SECOND
 """2026-03-01T00:00:00Z."""
@@ -31,6 +32,8 @@ NAMES = {
     "energy_imported": ("meter.energy_imported_total", "kWh"),
 }
 POC = Layout(tuple(name for name, _ in NAMES.values()), tuple(unit for _, unit in NAMES.values()))
+NOISY = Layout((*POC.names, *(f"noise_{n}" for n in range(60))), (*POC.units, *[None] * 60))
+"""Takes much room in a journal."""
 USUAL = {
     "frequency": 50.0, "voltage": 400.0, "active_power": 0.0, "reactive_power": 0.0, "soc": 50.0,
     "energy_exported": 1000.0, "energy_imported": 2000.0,
@@ -59,17 +62,19 @@ class Course:
     offset: NDArray[np.float64]
     events: Mapping[int, tuple[Event, ...]]
 
-    def records(self) -> list[CycleRecord]:
+    def records(self, layout: Layout = POC) -> list[CycleRecord]:
         columns = np.stack([self.values[role] for role in NAMES], axis=1)
+        noise = np.random.default_rng(len(self.times)).random((len(self.times), len(layout) - len(POC)))
+        columns = np.concatenate([columns, noise], axis=1)
         made = []
         for n, (wall_ns, row) in enumerate(zip(self.times.tolist(), columns, strict=True)):
             missing = np.isnan(row)
             record = make_record(
                 n,
-                layout=POC,
+                layout=layout,
                 values=np.where(missing, 7.0, row),  # a value that is no evidence must not be used
                 quality=np.where(missing, Quality.STALE, Quality.GOOD).astype(np.uint8),
-                times=np.full(len(POC), 100.0 - self.ages[n]),
+                times=np.full(len(layout), 100.0 - self.ages[n]),
                 events=self.events.get(n, ()),
             )
             setpoint, offset = float(self.setpoint[n]), float(self.offset[n])
@@ -83,7 +88,7 @@ class Course:
         return made
 
 
-def course(times: Sequence[float] | NDArray[np.float64], *, age: float | NDArray[np.float64] = 0.0,
+def course(times: Any, *, age: float | NDArray[np.float64] = 0.0,
            setpoint: Any = 0.0, offset: Any = np.nan, events: Mapping[int, tuple[Event, ...]] | None = None,
            **values: Any) -> Course:  # fmt: skip
     """Args: times in seconds since START_NS, what differs from `USUAL`."""
@@ -109,10 +114,10 @@ Write = Callable[..., None]
 def write(tmp_path: Path) -> Write:
     """Puts courses into the journal of `tmp_path`."""
 
-    def write_(*courses: Course, directory: Path = tmp_path) -> None:
-        journal = Journal.open(directory, layout=POC, device=DEVICE)
+    def write_(*courses: Course, layout: Layout = POC, max_bytes: int = 1 << 30) -> None:
+        journal = Journal.open(tmp_path, layout=layout, device=DEVICE, max_bytes=max_bytes)
         for course_ in courses:
-            for n, record in enumerate(course_.records()):
+            for n, record in enumerate(course_.records(layout)):
                 journal.append(record)
                 if n % 1000 == 999:
                     wait_until(lambda: journal.stats().queued < 1000)

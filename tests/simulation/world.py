@@ -194,6 +194,8 @@ class World:
         if self.plane is None:
             return
         self.plane.ask(request)
+        for seat in self.seats.values():
+            seat.ramp.asked(request)
         self.requests += 1
         now = self.loop.now
         self._asked = {s: e for s, e in self._asked.items() if e > now} | {request.source: request.expires}

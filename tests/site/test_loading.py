@@ -30,7 +30,7 @@ RACK = {
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     def write(name: str, **content: object) -> None:
-        (tmp_path / f"{name}.json").write_text(json.dumps({**document(**content), "id": name}))
+        (tmp_path / f"{name}.json").write_text(json.dumps({**document(**content), "id": name}))  # type: ignore[arg-type]
 
     write("pcs", points=BATTERY, control=CONTROL, dead_man=DEAD_MAN)
     write("rack", points=RACK)
@@ -349,7 +349,7 @@ def test_no_device_hides_the_alarm_of_another(folder: Path, several: bool, named
     """Each commanded device sees the fire panel, its batteries' alarms and its own; never only one of them."""
 
     def write(name: str, **content: object) -> None:
-        (folder / f"{name}.json").write_text(json.dumps({**document(**content), "id": name}))
+        (folder / f"{name}.json").write_text(json.dumps({**document(**content), "id": name}))  # type: ignore[arg-type]
 
     write("alarmed", points={**BATTERY, **(ALARMS if own else {})}, control=CONTROL, dead_man=DEAD_MAN)
     write("shelf", points={**RACK, **ALARMS})

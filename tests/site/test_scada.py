@@ -9,8 +9,9 @@ import pytest
 
 from bessai.model import SHARED_POINTS, GuardState
 from bessai.site import SiteError, load_site
-from bessai.site.scada import CommandPoint, LinkLoss, MonitorPoint, Scada
-from bessai.site.scada.names import GUARD_STATES, PARAMETERS
+from bessai.site.scada import TYPE_IDS, CommandPoint, LinkLoss, MonitorPoint, Scada
+from bessai.site.scada.names import GUARD_STATES, PARAMETERS, SOURCES, TARGETS
+from bessai.site.scada.schema import CommandEntry, MonitorEntry
 from bessai.site.scada.spanish import SHARED_ES
 from support.scada_site import PLANT, scada_site, write_site
 
@@ -329,3 +330,20 @@ def test_guard_states_are_in_step() -> None:
 
 def test_every_shared_point_has_a_spanish_description() -> None:
     assert set(SHARED_ES) == set(SHARED_POINTS)
+
+
+def test_the_page_names_everything(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "scada.md").read_text(encoding="utf-8")
+    for name in (*SOURCES, *TARGETS, *TYPE_IDS):
+        assert f"`{name}`" in page, name
+    for model in (MonitorEntry, CommandEntry):
+        for field in model.model_fields:
+            assert f"`{field}`" in page, field
+    example = re.search(r"```yaml\n(scada:.*?)```", page, re.DOTALL)
+    assert example is not None
+    plant = (ROOT / "config" / "site.example.yaml").read_text(encoding="utf-8").partition("# scada:")[0]
+    path = tmp_path / "site.yaml"
+    path.write_text(plant + example[1], encoding="utf-8")
+    scada = load_site(path).scada
+    assert scada is not None
+    assert _point(scada, "grid_power").sign == -1

@@ -32,8 +32,9 @@ def plant_config(**changes: Any) -> GridConfig:
     return GridConfig(**{**sizes, **changes})
 
 
-def image_of(now: float, bad: Mapping[str, Quality] | None = None, *, age: float = 0.0,
-             **values: float) -> ProcessImage:  # fmt: skip
+def image_of(
+    now: float, bad: Mapping[str, Quality] | None = None, /, *, age: float = 0.0, **values: float
+) -> ProcessImage:
     """What the gateway reads at a monotonic time; what is not given is calm. `bad` are qualities by point."""
     row = {**CALM, **values}
     quality = [int((bad or {}).get(name, Quality.GOOD)) for name in NAMES]

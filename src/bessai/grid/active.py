@@ -37,6 +37,7 @@ class ActivePower:
         self._settings = settings
         self._volt_watt = 1.0
         self._last: float | None = None
+        self._wish: ActiveWish | None = None
         self.curtailment.stand(settings.maximum)
 
     @property
@@ -48,7 +49,7 @@ class ActivePower:
         """New values, asked for at a monotonic time; None: at the next cycle."""
         if settings.maximum != self._settings.maximum:
             self.curtailment.command(settings.maximum, at)
-        self._settings = settings
+        self._settings, self._wish = settings, None
 
     def step(self, voltage: Evidence, now: float) -> ActiveWish | None:
         """What is asked for in this cycle; None for nothing."""
@@ -62,7 +63,9 @@ class ActivePower:
             high, self.limited_by = by_voltage, "volt_watt"
         if settings.setpoint is None and settings.ramp is None and high == float("inf"):
             return None
-        return ActiveWish(power=settings.setpoint, bounds=Bounds(high=high), ramp=settings.ramp)
+        if self._wish is None or high != self._wish.bounds.high:
+            self._wish = ActiveWish(power=settings.setpoint, bounds=Bounds(high=high), ramp=settings.ramp)
+        return self._wish
 
     def _by_voltage(self, voltage: Evidence, dt: float) -> float:
         """The highest kW that the voltage allows; while it is not known, what it allowed last."""
@@ -78,7 +81,7 @@ class ActivePower:
     def conditions(self, voltage: Evidence) -> Sequence[Condition]:
         """What is wrong now."""
         found = list(self.curtailment.conditions())
-        if self._settings.volt_watt and not voltage.known:
+        if self._settings.volt_watt and voltage.lost:
             found.append(
                 Condition(
                     code="grid_voltage_lost",

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 from bessai.grid.curves import Curve
-from bessai.model import Bounds
 
 
 class Capability:
@@ -26,24 +25,23 @@ class Capability:
         self._low = Curve(tuple((power, low) for power, low, _ in points)) if points else None
         self._high = Curve(tuple((power, high) for power, _, high in points)) if points else None
         if points:  # what there is at every power
-            self._worst = Bounds(max(low for _, low, _ in points), min(high for *_, high in points))
+            self._worst = max(low for _, low, _ in points), min(high for *_, high in points)
         else:
             self._worst = self._circle(rated_power)
 
-    def at(self, power: float | None) -> Bounds:
-        """Kvar beside an active power in kW; what there is at any power when it is not known."""
+    def at(self, power: float | None) -> tuple[float, float]:
+        """Lowest and highest kvar beside an active power in kW; what there is at any power when it is not known."""
         if power is None:
             return self._worst
-        circle = self._circle(power)
+        low, high = self._circle(power)
         if self._low is None or self._high is None:
-            return circle
-        if not self._points[0][0] <= power <= self._points[-1][0]:
-            # a little beyond the ends is the meter's error or the plant's losses; further out nothing is promised
-            ends = self._points[0][0], self._points[-1][0]
-            if min(abs(power - end) for end in ends) > 0.05 * self._apparent:
-                return Bounds(0.0, 0.0)
-        return Bounds(self._low(power), self._high(power)) & circle
+            return low, high
+        # a little beyond the ends is the meter's error or the plant's losses; further out nothing is promised
+        beyond = max(self._points[0][0] - power, power - self._points[-1][0])
+        if beyond > 0.05 * self._apparent:
+            return 0.0, 0.0
+        return max(low, self._low(power)), min(high, self._high(power))
 
-    def _circle(self, power: float) -> Bounds:
+    def _circle(self, power: float) -> tuple[float, float]:
         room = math.sqrt(max(0.0, (self._apparent - power) * (self._apparent + power)))
-        return Bounds(-room, room)
+        return -room, room

@@ -94,6 +94,11 @@ class ChangeDesk:
         self._drift.look(image, values)
         return requests
 
+    def keep(self) -> None:
+        """Hand over what waits to be written; before the end."""
+        if self._unsaved:
+            self._save()
+
     def conditions(self) -> Sequence[Condition]:
         """What is wrong with the functions, the record, the file or the devices' settings."""
         return [
@@ -112,6 +117,7 @@ class ChangeDesk:
         return {
             "revision": self.store.revision,
             "durable": self.store.durable,
+            "problem": self.store.problem,
             "lost": self.store.lost,
             "file_differs": {
                 name: {"file": file, "in_force": here} for name, (file, here) in self._differences.items()

@@ -27,15 +27,27 @@ class Evidence:
         """True when the value is of this cycle."""
         self.weight = 0.0
         """1 while known and for `HOLD` seconds after, then falling to 0 within `RELEASE` seconds."""
-        self._seen = -math.inf
+        self.lost = False
+        """True when it has not been known for `HOLD` seconds, also at the start."""
+        self._seen: float | None = None
 
     def take(self, value: float | None, now: float) -> None:
         """Note what was measured at a monotonic time; None when it is no evidence."""
         self.known = value is not None and self.low <= value <= self.high
         if self.known:
-            self.value, self._seen = value, now
-        lost = now - self._seen - HOLD
-        self.weight = 0.0 if self.value is None else min(1.0, max(0.0, 1.0 - lost / RELEASE))
+            self.value, self._seen, self.weight, self.lost = value, now, 1.0, False
+            return
+        if self._seen is None:
+            self._seen = now
+        gone = now - self._seen - HOLD
+        self.lost = gone >= 0
+        if self.value is not None:
+            self.weight = clip(1.0 - gone / RELEASE, 0.0, 1.0)
+
+    @property
+    def held(self) -> float | None:
+        """The value, while it is known or its loss is shorter than `HOLD`."""
+        return None if self.lost else self.value
 
     @property
     def present(self) -> float | None:
@@ -51,8 +63,10 @@ class Steady:
         self.value = 0.0
 
     def follow(self, wish: float) -> float:
-        """The output: the wish, or the last one while they differ by less than a step. Zero is always exact."""
-        if wish == 0.0 or abs(wish - self.value) >= self.step:
+        """The output: the wish, or the last one while they differ by less than a step. Next to zero it is zero."""
+        if abs(wish) < self.step / 2:
+            self.value = 0.0
+        elif abs(wish - self.value) >= self.step:
             self.value = wish
         return self.value
 
@@ -64,7 +78,7 @@ def share_of(dt: float, time_constant: float) -> float:
 
 def clip(value: float, low: float, high: float) -> float:
     """The value inside the limits."""
-    return min(max(value, low), high)
+    return low if value < low else min(value, high)
 
 
 RISE = math.log(9)

@@ -78,13 +78,15 @@ class FrequencyResponse:
         settings = self.settings
         asked = self._asked(deviation)
         wanted = clip(asked, -settings.down, settings.up)
-        self._lagged += (wanted - self._lagged) * share_of(dt, settings.time_constant)
         up, down = self._room(soc)
-        share = clip(self._lagged, -down, up)
-        if share != self._lagged:
+        allowed = clip(wanted, -down, up)
+        if allowed != wanted:
             self.limited_by = "soc"
         elif wanted != asked:
             self.limited_by = "authority"
+        # the lag never holds what may not be given, or it would be given later
+        share = self._lagged + (allowed - self._lagged) * share_of(dt, settings.time_constant)
+        share = self._lagged = clip(share, -down, up)
         return clip(share + self._recover(asked, soc, dt), -down, up)
 
     def _asked(self, deviation: float) -> float:
@@ -145,7 +147,7 @@ class FrequencyResponse:
         if not self.settings.enabled or self._frequency is None:
             return ()
         found = []
-        if not self._frequency.known:
+        if self._frequency.lost:
             found.append(
                 Condition(
                     code="grid_frequency_lost",
@@ -154,7 +156,7 @@ class FrequencyResponse:
                     point=self._config.points.frequency,
                 )
             )
-        if self._soc is not None and not self._soc.known:
+        if self._soc is not None and self._soc.lost:
             found.append(
                 Condition(
                     code="grid_soc_lost",

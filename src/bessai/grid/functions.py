@@ -13,12 +13,13 @@ from bessai.grid.parameters import NONE, PARAMETERS, Value
 from bessai.grid.settings import ActiveSettings, FrequencySettings, VoltageSettings
 from bessai.grid.signals import TestSignal
 from bessai.grid.voltage import ReactiveControl
-from bessai.model import Condition, Event, Priority, ProcessImage, Request, Severity
+from bessai.model import Bounds, Condition, Event, Priority, ProcessImage, Request, Severity
 
 REMOTE = frozenset({"agc", "iec104", "dnp3"})
 """Sources of commands that come from the grid operator's systems."""
 _LEASE = 3.0
 """Seconds that a request lasts; at least 3 cycles."""
+_FREE = Bounds()
 
 
 class GridFunctions:
@@ -48,6 +49,7 @@ class GridFunctions:
         self._voltage_in = Evidence(0.1 * config.nominal_voltage, 1.5 * config.nominal_voltage)
         wide = 10 * config.rated_apparent_power
         self._active_in = Evidence(-wide, wide)
+        self._reactive_in = Evidence(-wide, wide)
         self._soc_in = Evidence(0.0, 100.0) if config.points.soc else None
         self._frequency = FrequencyResponse(config, FrequencySettings.of(config, self._values))
         self._voltage = ReactiveControl(config, VoltageSettings.of(self._values), cycle=cycle)
@@ -57,6 +59,7 @@ class GridFunctions:
         self._heard: float | None = None
         self._silent = False
         self._events: list[Event] = []
+        self._asking: dict[str, Priority] = {}
 
     @property
     def values(self) -> Mapping[str, Value]:
@@ -121,15 +124,21 @@ class GridFunctions:
         self._test, self._test_start = signal, None
 
     def propose(self, image: ProcessImage) -> Sequence[Request]:
-        """Leases for this cycle."""
+        """Leases for this cycle; one that is over at once takes back what was asked for in the last."""
         now = image.monotonic
         self._measure(image, now)
         self._listen(image, now)
-        expires = now + max(_LEASE, 3 * self.cycle)
+        requests = self._requests(now, now + max(_LEASE, 3 * self.cycle))
+        asking = {request.source: request.priority for request in requests}
+        for source, priority in self._asking.items():
+            if source not in asking:
+                requests.append(Request(source=source, priority=priority, power=None, expires=now))
+        self._asking = asking
+        return requests
+
+    def _requests(self, now: float, expires: float) -> list[Request]:
         offset = self._frequency.step(self._frequency_in, self._soc_in, now)
-        reactive = self._voltage.step(
-            self._voltage_in, self._active_in, _good(image, self.config.points.reactive_power), now
-        )
+        reactive = self._voltage.step(self._voltage_in, self._active_in, self._reactive_in.present, now)
         active = self._active.step(self._voltage_in, now)
         requests: list[Request] = []
         if offset is not None:
@@ -139,6 +148,8 @@ class GridFunctions:
                     priority=Priority.GRID_SUPPORT,
                     power=None,
                     offset=offset,
+                    bounds=_FREE,
+                    reactive_bounds=_FREE,
                     expires=expires,
                     reason=_reason("frequency", self._frequency_in, "Hz"),
                 )
@@ -150,6 +161,8 @@ class GridFunctions:
                     priority=Priority.GRID_SUPPORT,
                     power=None,
                     reactive=reactive,
+                    bounds=_FREE,
+                    reactive_bounds=_FREE,
                     expires=expires,
                     reason=f"mode {self._voltage.settings.mode}",
                 )
@@ -161,6 +174,7 @@ class GridFunctions:
                     priority=Priority.GRID_OPERATOR,
                     power=active.power,
                     bounds=active.bounds,
+                    reactive_bounds=_FREE,
                     firm=True,
                     ramp=active.ramp,
                     expires=expires,
@@ -181,6 +195,7 @@ class GridFunctions:
         self._voltage_in.take(voltage, now)
         power = _good(image, points.active_power)
         self._active_in.take(power, now)
+        self._reactive_in.take(_good(image, points.reactive_power), now)
         if self._soc_in is not None:
             self._soc_in.take(_good(image, points.soc), now)
         if power is not None and points.active_power is not None:
@@ -261,6 +276,7 @@ class GridFunctions:
                 "frequency": self._frequency_in.present,
                 "voltage": self._voltage_in.present,
                 "active_power": self._active_in.present,
+                "reactive_power": self._reactive_in.present,
                 "soc": self._soc_in.present if self._soc_in is not None else None,
             },
             "frequency": self._frequency.status(),

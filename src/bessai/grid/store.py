@@ -99,6 +99,7 @@ class GridStore:
             self.lost = "; ".join(f"kept values contradict: {name} {mend}" for name, mend in contradictions)
             commands = {name for name, one in PARAMETERS.items() if one.kind == "command"}
             self.values = {name: value for name, value in self.values.items() if name in commands}
+            self.set_by = {name: change for name, change in self.set_by.items() if name in commands}
         self.values = {**default, **self.values}
         if known is None:
             self.revision += 1
@@ -160,7 +161,7 @@ class GridStore:
             self.commands.extend(_checked(item) for item in known["commands"])
             kept = dict(known["values"])
             set_by = {name: _checked(item) for name, item in known["set_by"].items()}
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"it is no record of grid parameters ({error!r})") from error
         problems = []
         for name, value in kept.items():

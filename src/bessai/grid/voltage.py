@@ -25,7 +25,7 @@ from bessai.grid.config import GridConfig
 from bessai.grid.curves import VOLT_VAR, WATT_VAR
 from bessai.grid.evidence import OPEN_LOOP, RELEASE, Evidence, Steady, clip, share_of
 from bessai.grid.settings import VoltageSettings
-from bessai.model import Bounds, Condition, Severity
+from bessai.model import Condition, Severity
 
 STEP = 0.001
 """Share of Sn by which the kvar must change before the device is told."""
@@ -53,7 +53,7 @@ class ReactiveControl:
     def __init__(self, config: GridConfig, settings: VoltageSettings, *, cycle: float) -> None:
         self.settings = settings
         self.limited_by = ""
-        """`capability` or nothing."""
+        """`capability`, `not_followed` (the meter sees other kvar, and the trim stands) or nothing."""
         self.target: float | None = None
         """kvar at the point of connection that the mode asks for."""
         self.command: float | None = None
@@ -96,13 +96,12 @@ class ReactiveControl:
             return self._stop(dt)
         if not self._running:
             self._start(reactive)
-        limits = self._capability.at(active.present)
+        low, high = self._capability.at(active.held)
         if self._input is not None and not self._input.known:
-            return self._release(self._input, limits)
+            return self._release(self._input, low, high)
         self._held = None
-        self._adjust(self._target(voltage, active, reactive), reactive, limits, dt)
-        wished = self._q + self._trim
-        self.command = limits.clip(self._output.follow(wished)) + 0.0
+        self._adjust(self._target(voltage, active, reactive), reactive, low, high, dt)
+        self.command = clip(self._output.follow(self._q + self._trim), low, high) + 0.0
         return self.command
 
     def _start(self, reactive: float | None) -> None:
@@ -117,11 +116,11 @@ class ReactiveControl:
             self._q, self._trim = flowing, 0.0
         self._expected = self._q
 
-    def _adjust(self, target: float, reactive: float | None, limits: Bounds, dt: float) -> None:
+    def _adjust(self, target: float, reactive: float | None, low: float, high: float, dt: float) -> None:
         settings, apparent = self.settings, self._config.rated_apparent_power
         # the trim has its part of what the converter can
-        room = Bounds(limits.low - self._trim, limits.high - self._trim)
-        self.target = room.clip(target)
+        low, high = low - self._trim, high - self._trim
+        self.target = clip(target, low, high)
         if self.target != target:
             self.limited_by = "capability"
         lag = (
@@ -129,14 +128,15 @@ class ReactiveControl:
             if settings.mode == "ieee1547_volt_var"
             else settings.time_constant
         )
-        self._q = room.clip(self._q + (self.target - self._q) * share_of(dt, lag))
+        self._q = clip(self._q + (self.target - self._q) * share_of(dt, lag), low, high)
         self._expected += (self._q - self._expected) * share_of(dt, self._lag)
         if reactive is None or self.limited_by:
             return
-        error = self._expected - reactive
-        if abs(error) <= _TRIM_MAX * apparent:
-            most = _TRIM_MAX * apparent
+        error, most = self._expected - reactive, _TRIM_MAX * apparent
+        if abs(error) <= most:
             self._trim = clip(self._trim + error * share_of(dt, _TRIM_TIME), -most, most)
+        else:
+            self.limited_by = "not_followed"
 
     def _target(self, voltage: Evidence, active: Evidence, reactive: float | None) -> float:
         settings, apparent = self.settings, self._config.rated_apparent_power
@@ -156,13 +156,13 @@ class ReactiveControl:
         beyond = max(0.0, abs(missing) - settings.dead_band)
         return math.copysign(beyond, missing) / (settings.droop + self._x) * apparent
 
-    def _release(self, lost: Evidence, limits: Bounds) -> float:
+    def _release(self, lost: Evidence, low: float, high: float) -> float:
         """The measurement is lost: what flows is held, then goes to 0."""
         if self._held is None:
             self._held = self._q, self._trim
         self._q, self._trim = self._held[0] * lost.weight, self._held[1] * lost.weight
         self._expected, self.target = self._q, None
-        self.command = limits.clip(self._output.follow(self._q + self._trim)) + 0.0
+        self.command = clip(self._output.follow(self._q + self._trim), low, high) + 0.0
         return self.command
 
     def _stop(self, dt: float) -> float | None:
@@ -186,7 +186,7 @@ class ReactiveControl:
 
     def conditions(self) -> Sequence[Condition]:
         """What is wrong now."""
-        if not self._running or self._input is None or self._input.known:
+        if not self._running or self._input is None or not self._input.lost:
             return ()
         if self.settings.mode in _BY_VOLTAGE:
             return (

@@ -141,14 +141,18 @@ class Client:
         return await self._gather(TypeId.C_CI_NA_1, qualifier, lambda cause: 37 <= cause <= 41)
 
     async def read(self, address: int) -> Asdu:
-        """The answer to a read of one object; it may be a negative one."""
+        """The answer to a read of one object.
+
+        Raises:
+            Refused: a negative confirmation.
+        """
         self._ask(TypeId.C_RD_NA_1, InfoObject(address=address), Cause.REQUEST)
-        return await self.take(
-            lambda asdu: (
-                asdu.objects[0].address == address
-                and (asdu.cause == Cause.REQUEST or asdu.type == TypeId.C_RD_NA_1)
-            )
+        answer = await self.take(
+            lambda asdu: asdu.objects[0].address == address and (asdu.cause == Cause.REQUEST or asdu.negative)
         )
+        if answer.negative:
+            raise Refused(answer)
+        return answer
 
     async def synchronize(self, ns: int | None = None) -> Asdu:
         """Tell the station the time in UTC nanoseconds (now, when none is given); its confirmation."""

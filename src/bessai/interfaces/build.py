@@ -224,6 +224,21 @@ def _history(parts: Parts) -> Sink | None:
     )
 
 
+def _performance(parts: Parts) -> Sink | None:
+    path = parts.settings.grid
+    if path is None:
+        return None
+    from bessai.interfaces.performance_sink import PerformanceSink  # noqa: PLC0415  as above
+    from bessai.performance import read_plant  # noqa: PLC0415  as above
+
+    return PerformanceSink(
+        directory=parts.settings.data_dir,
+        open_reader=parts.open_reader,
+        open_cursors=parts.open_cursors,
+        plant=lambda names: read_plant(path, names),
+    )
+
+
 def _telemetry(parts: Parts) -> Sink:
     settings = parts.settings
     if not settings.otlp_endpoint:
@@ -265,7 +280,26 @@ def _iec104(parts: Parts) -> Sink | None:
     return Iec104Sink(scada, socket)
 
 
+def _dnp3(parts: Parts) -> Sink | None:
+    socket = parts.settings.socket
+    try:
+        scada = parts.scada
+    except ValueError:
+        return None  # the link beside it says so
+    if socket is None or scada is None or scada.dnp3 is None:
+        return None
+    try:
+        from bessai.interfaces.dnp3.sink import Dnp3Sink  # noqa: PLC0415  as above
+    except ImportError:
+        off = Off("dnp3")
+        off.last_error = "DNP3 is off: it needs the package dnp3py; install open-bess-edge[scada]"
+        _log.error("%s", off.last_error)
+        return off
+    return Dnp3Sink(scada, socket)
+
+
 BUILDERS: Final[Sequence[Callable[[Parts], Sink | None]]] = (
-    _pubsub, _mqtt, _sparkplug, _kafka, _nats, _parquet, _history, _telemetry, _schedule, _iec104,
+    _pubsub, _mqtt, _sparkplug, _kafka, _nats, _parquet, _history, _performance, _telemetry, _schedule,
+    _iec104, _dnp3,
 )  # fmt: skip
 """In the order in which the status shows them."""

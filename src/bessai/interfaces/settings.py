@@ -82,6 +82,8 @@ class ServiceSettings:
     parquet: ParquetSettings | None = None
     history: Keep | None = None
     """None: no history is kept."""
+    grid: Path | None = None
+    """The grid file, when there is one: then performance is recorded."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> ServiceSettings:
@@ -94,7 +96,8 @@ class ServiceSettings:
         site = get("SITE_ID")
         if not site:
             raise ValueError("SITE_ID is not set: set it to the unique id of the site")
-        socket, schedule, site_file = get("BESSAI_SOCKET"), get("SCHEDULE_FILE"), get("SITE_FILE")
+        socket, schedule = get("BESSAI_SOCKET"), get("SCHEDULE_FILE")
+        site_file, grid = get("SITE_FILE"), get("GRID_FILE")
         return cls(
             site=site,
             data_dir=Path(get("DATA_DIR") or "data"),
@@ -114,6 +117,7 @@ class ServiceSettings:
             nats=NatsSettings.from_environment(environment, site),
             parquet=ParquetSettings.from_environment(environment),
             history=None if get("HISTORY_MAX_MB") == "0" else Keep.from_environment(environment),
+            grid=Path(grid) if grid else None,
         )
 
 

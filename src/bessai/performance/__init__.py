@@ -25,7 +25,7 @@ From a block of the journal `samples` takes the columns of the point of connecti
 from bessai.performance.errors import PerformanceError
 from bessai.performance.reader import Performance
 from bessai.performance.rebuild import rebuild
-from bessai.performance.settings import Plant, read_settings
+from bessai.performance.settings import Plant, read_plant
 from bessai.performance.writer import PerformanceWriter
 
-__all__ = ["Performance", "PerformanceError", "PerformanceWriter", "Plant", "read_settings", "rebuild"]
+__all__ = ["Performance", "PerformanceError", "PerformanceWriter", "Plant", "read_plant", "rebuild"]

@@ -20,7 +20,7 @@ from bessai.performance.hours import (
     ROCOF,
     Hours,
 )
-from bessai.performance.law import Law, change
+from bessai.performance.law import Law
 from bessai.performance.quarters import COUNTERS, Quarters
 from bessai.performance.rocof import slopes
 from bessai.performance.samples import SAME_NS, SECOND, Bools, Column, Floats, Ints, Reading, Samples, new
@@ -153,7 +153,7 @@ class Folding:
     def _take_changes(self, part: Samples, row: int) -> None:
         for at, event in part.events:
             if at == row:
-                self.law = self.law.changed(change(event))
+                self.law = self.law.after(event, self.plant.law)
 
     def settle(self) -> None:
         """All is stored."""

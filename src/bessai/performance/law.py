@@ -6,6 +6,7 @@ on the performance of frequency control shows both.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -17,8 +18,10 @@ from bessai.model import Event
 
 Floats = NDArray[np.float64]
 
-CHANGED = frozenset({"grid_parameter_changed", "grid_command"})
-"""Codes of the events that tell of a new value: `point` is the parameter's name."""
+_CHANGED = frozenset({"grid_parameter_changed", "grid_command"})
+_FILE_COUNTS = frozenset({"grid_parameters_begun", "grid_parameters_lost"})
+_NEW = re.compile(r"(?P<name>[a-z0-9_.]+): .* → (?P<new>\S+?),? ")
+"""How such an event tells a parameter and its new value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,12 +72,16 @@ class Law:
         """Where the frequency is outside the dead band; a µHz beyond its edge counts as inside."""
         return np.abs(frequency - nominal) > self.dead_band / 1000 + 1e-6
 
-
-def change(event: Event) -> Mapping[str, float | bool | str]:
-    """What an event says that changed, as parameters."""
-    name = event.point
-    if event.code not in CHANGED or name not in Law.NAMES or event.value is None:
-        return {}
-    if name == "frequency.enabled":
-        return {name: bool(event.value)}
-    return {name: event.value}
+    def after(self, event: Event, of_file: Law) -> Law:
+        """The law once an event has happened; `of_file` is that of GRID_FILE."""
+        if event.code in _FILE_COUNTS and event.active:
+            return of_file
+        told = _NEW.match(f"{event.message} ") if event.code in _CHANGED else None
+        if told is None or told["name"] not in self.NAMES:
+            return self
+        name, field = told["name"], told["name"].removeprefix("frequency.")
+        if isinstance(getattr(self, field), bool):
+            return self.changed({name: told["new"] in {"true", "on"}})
+        if isinstance(getattr(self, field), str):
+            return self.changed({name: told["new"]})
+        return self if event.value is None else self.changed({name: event.value})

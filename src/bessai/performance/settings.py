@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from bessai.grid import GridConfig
+from bessai.grid import GridConfig, load_grid
 from bessai.grid.records import RecordSettings
 from bessai.performance.law import Law
 from bessai.registry.problems import explain
@@ -76,3 +77,16 @@ def read_settings(path: Path) -> RecordSettings:
         return _File.model_validate(given).records
     except ValidationError as error:
         raise SiteError(explain(error, str(path), given, [*RecordSettings.model_fields])) from None
+
+
+def read_plant(path: Path, names: Collection[str]) -> Plant:
+    """The plant of a grid file.
+
+    Args:
+        path: the grid file.
+        names: the points that the site has.
+
+    Raises:
+        GridError, SiteError: with all that is wrong with the file.
+    """
+    return Plant.of(load_grid(path, names), read_settings(path))

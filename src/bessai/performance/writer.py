@@ -30,6 +30,7 @@ from bessai.performance.database import (
 from bessai.performance.errors import PerformanceError
 from bessai.performance.folding import Folding
 from bessai.performance.hours import HOUR_NS, Cells, pack, unpack
+from bessai.performance.law import Law
 from bessai.performance.quarters import QUARTER_NS, Quarter
 from bessai.performance.settings import Plant
 
@@ -84,9 +85,7 @@ class PerformanceWriter:
 
     def _load_state(self) -> None:
         connection = self._connection
-        self._folding = Folding(self._plant)
-        self._folding.hours.load = self._hour
-        self._folding.quarters.load = self._quarter
+        self._begin()
         ((sequence, epoch, carry),) = connection.execute(
             "SELECT sequence, epoch, carry FROM state"
         ).fetchall()
@@ -96,6 +95,11 @@ class PerformanceWriter:
         """Epoch of the last record that is folded."""
         if carry:
             self._folding.restore(json.loads(str(carry)))
+
+    def _begin(self) -> None:
+        self._folding = Folding(self._plant)
+        self._folding.hours.load = self._hour
+        self._folding.quarters.load = self._quarter
 
     def full(self) -> bool:
         """Whether it is time to flush, so that memory stays small."""
@@ -186,11 +190,13 @@ class PerformanceWriter:
             PerformanceError: it could not be stored.
         """
         hour, quarter = floor_ns // HOUR_NS, floor_ns // QUARTER_NS
-        self._folding = Folding(self._plant)
+        self._begin()
         self._folding.floor_ns = floor_ns
-        self._folding.hours.load = self._hour
-        self._folding.quarters.load = self._quarter
         connection = self._connection
+        for (body,) in connection.execute(
+            "SELECT body FROM law WHERE hour < ? ORDER BY hour DESC LIMIT 1", (hour,)
+        ).fetchall():
+            self._folding.law = Law(**json.loads(str(body)))
         try:
             with connection:
                 connection.execute("DELETE FROM hour WHERE hour >= ?", (hour,))

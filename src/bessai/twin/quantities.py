@@ -104,6 +104,7 @@ COMMON_QUANTITIES: Mapping[str, tuple[str, Callable[[Plant], float]]] = MappingP
         "active_power_max": ("kW", lambda p: p.config.pcs.apparent_power_max),
         "charge_cutoff_soc": ("%", lambda p: p.config.battery.soc_max),
         "discharge_cutoff_soc": ("%", lambda p: p.config.battery.soc_min),
+        "m701_var": ("kvar", lambda p: p.pcs.reactive_power),
         "load_power": ("kW", lambda p: p.load.active_power),
         "ac_heat_sink_temperature": ("°C", lambda p: p.pcs.temperature),
     }

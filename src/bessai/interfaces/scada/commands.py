@@ -105,6 +105,11 @@ class Commander:
         """The operator's request that is being renewed, by field; empty when there is none."""
         return dict(self._standing.values)
 
+    @property
+    def waiting(self) -> bool:
+        """True while a lost link may come back before the fallback is due."""
+        return self._commanded
+
     async def execute(self, point: CommandPoint, value: float, who: str) -> None:
         """Carry out a command.
 
@@ -233,11 +238,14 @@ class Commander:
         self.problem = None
 
     def _request(self, values: dict[str, float], who: str) -> dict[str, Any]:
+        reactive = values.get("reactive")
         return {
             "op": "request",
             "source": self._source,
             "priority": PRIORITY,
+            "firm": "power" in values,  # what the grid operator wants is not for a lower priority to better
             **values,
+            **({"reactive_low": reactive, "reactive_high": reactive} if reactive is not None else {}),
             "for": LEASE,
             "reason": f"{self._source}: {who}"[:128],
             "id": self._source,

@@ -58,9 +58,9 @@ class Outstation:
             raise ValueError("scada.iec104 is missing: nobody can connect")
         settings = scada.iec104
         self.settings: Final = settings
-        self.station: Final = Station(scada.points, settings.stale, clock.monotonic())
+        self.station = Station(scada.points, settings.stale, clock.monotonic())
         self.buffer: Final = EventBuffer(settings.buffer)
-        self.commander: Final = Commander(ask, "iec104", settings.link_loss)
+        self.commander = Commander(ask, "iec104", settings.link_loss)
         self.authority: Final = Authority(settings.command)
         self.feed_problem: str | None = "the gateway's feed has not begun"
         """Why no cycles arrive; None while they do."""
@@ -81,6 +81,11 @@ class Outstation:
         self._servers: list[asyncio.Server] = []
         self._ticking: asyncio.Task[None] | None = None
         self._first = True
+
+    @property
+    def sessions(self) -> tuple[Session, ...]:
+        """The connections of masters."""
+        return tuple(self._sessions)
 
     @property
     def ports(self) -> list[int]:
@@ -168,7 +173,7 @@ class Outstation:
         return session
 
     def encrypt(
-        self, transport: asyncio.Transport, gate: asyncio.Protocol, context: ssl.SSLContext, address: str
+        self, transport: asyncio.Transport, gate: _Gate, context: ssl.SSLContext, address: str
     ) -> None:
         """Begin a TLS handshake, then a session."""
         if address not in self._allowed or len(self._handshakes) >= _HANDSHAKES:
@@ -180,7 +185,7 @@ class Outstation:
         task.add_done_callback(self._handshakes.discard)
 
     async def _encrypt(
-        self, transport: asyncio.Transport, gate: asyncio.Protocol, context: ssl.SSLContext, address: str
+        self, transport: asyncio.Transport, gate: _Gate, context: ssl.SSLContext, address: str
     ) -> None:
         loop = asyncio.get_running_loop()
         try:
@@ -197,6 +202,8 @@ class Outstation:
             return
         safe.set_protocol(session)
         session.connection_made(safe)
+        if gate.early:
+            session.data_received(bytes(gate.early))
 
     def _session_changed(self, session: Session) -> None:
         if session.closed:
@@ -207,6 +214,8 @@ class Outstation:
             while len(self._greeted) > _STRANGERS:
                 self._greeted.popitem(last=False)
             session.reply(self._initialized())
+        if session.started and self.buffer.overflowed:
+            self.station.report_again("scada.events_lost")  # that report may have been among what was lost
         self._linked.clear()
         self._linked.update(session.master for session in self._sessions if session.started)
         self._refresh()
@@ -256,9 +265,10 @@ class Outstation:
         while True:
             await asyncio.sleep(_SECOND)
             holder = self.authority.holder
-            await self.commander.look(
-                self._clock.monotonic(), linked=holder is not None and holder in self._linked
-            )
+            linked = holder is not None and holder in self._linked
+            await self.commander.look(self._clock.monotonic(), linked=linked)
+            if holder is not None and not linked and not self.commander.waiting:
+                self.authority.give_up()
             self._refresh()
 
     def status(self) -> dict[str, Any]:
@@ -296,8 +306,13 @@ class _Gate(asyncio.Protocol):
     """A connection that has just come: lets it in, asks for encryption first, or closes it."""
 
     def __init__(self, outstation: Outstation, context: ssl.SSLContext | None) -> None:
+        self.early = bytearray()
+        """What came together with the end of the handshake."""
         self._outstation = outstation
         self._context = context
+
+    def data_received(self, data: bytes) -> None:
+        self.early += data
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  asyncio gives it

@@ -117,6 +117,11 @@ class Session(asyncio.Protocol):
         return self._link.started and not self.closed
 
     @property
+    def unsent(self) -> int:
+        """Bytes that the system has not taken."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+    @property
     def status(self) -> dict[str, Any]:
         """For people."""
         return {

@@ -1,4 +1,4 @@
-"""The IEC 60870-5-104 station as a sink of the service: its loop, its thread, and what it says of itself."""
+"""A station as a sink of the service: its loop, its thread, and what it says of itself. DNP3 has the same."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from bessai.interfaces.scada.feed import ask, follow
+from bessai.interfaces.scada.commands import Ask, Commander
+from bessai.interfaces.scada.feed import Listener, ask, follow
 from bessai.interfaces.scada.server import Outstation
+from bessai.interfaces.scada.station import Station
 from bessai.interfaces.sink import Sink, SinkStatus
 from bessai.model import Clock, SystemClock
 from bessai.site.scada import Scada
@@ -32,19 +34,54 @@ _GRID_EVERY = 2.0
 _LOOK = 0.2
 
 
-class Iec104Sink(Sink):
-    """Runs the station until it is told to stop.
+class Served(Listener, Protocol):
+    """A station that masters connect to."""
+
+    station: Station
+    commander: Commander
+    feed_problem: str | None
+
+    @property
+    def ports(self) -> list[int]:
+        """Ports that are listened on."""
+        ...
+
+    async def start(self) -> None:
+        """Listen."""
+        ...
+
+    async def stop(self) -> None:
+        """Close everything."""
+        ...
+
+    def status(self) -> dict[str, Any]:
+        """For people."""
+        ...
+
+
+class StationSink(Sink):
+    """Runs a station until it is told to stop.
 
     Args:
+        name: of the sink.
         scada: the point list.
         socket: where the control plane listens.
+        make: makes the station from the list, the way to the control plane, and the clock.
         clock: of everything.
     """
 
-    def __init__(self, scada: Scada, socket: Path, clock: Clock | None = None) -> None:
-        super().__init__("iec104")
+    def __init__(
+        self,
+        name: str,
+        scada: Scada,
+        socket: Path,
+        make: Callable[[Scada, Ask, Clock], Served],
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(name)
         self._scada = scada
         self._socket = socket
+        self._make = make
         self._clock = clock or SystemClock()
         self._told: dict[str, Any] = {}
         self.ports: list[int] = []
@@ -70,10 +107,10 @@ class Iec104Sink(Sink):
         )
 
     async def _run(self, stop: threading.Event) -> None:
-        outstation = Outstation(self._scada, self._ask, self._clock)
+        outstation = self._make(self._scada, self._ask, self._clock)
         await outstation.start()
         self.ports = outstation.ports
-        _log.info("IEC 104: listening on port %s", ", ".join(str(port) for port in self.ports))
+        _log.info("%s: listening on port %s", self.name, ", ".join(str(port) for port in self.ports))
         sources = outstation.station.sources
         tasks = [asyncio.create_task(follow(self._socket, sources.watched, outstation))]
         if any(name.startswith(GRID) for name in sources.names):
@@ -94,7 +131,7 @@ class Iec104Sink(Sink):
     async def _ask(self, message: dict[str, Any]) -> dict[str, Any]:
         return await ask(self._socket, message, _ANSWER)
 
-    async def _follow_grid(self, outstation: Outstation) -> None:
+    async def _follow_grid(self, outstation: Served) -> None:
         """Ask for the parameters of the grid functions every few seconds."""
         while True:
             sources = outstation.station.sources
@@ -106,7 +143,7 @@ class Iec104Sink(Sink):
             sources.tell(told)
             await asyncio.sleep(_GRID_EVERY)
 
-    def _look(self, outstation: Outstation) -> None:
+    def _look(self, outstation: Served) -> None:
         self._told = outstation.status()
         self.delivered = sum(master["sent"] for master in self._told["masters"])
         problem = self._problem(outstation)
@@ -115,7 +152,7 @@ class Iec104Sink(Sink):
         elif problem != self.last_error:
             self.failed(problem)
 
-    def _problem(self, outstation: Outstation) -> str | None:
+    def _problem(self, outstation: Served) -> str | None:
         """What is wrong now, in one sentence."""
         station, now = outstation.station, self._clock.monotonic()
         if outstation.feed_problem is not None and station.silence(now) > AGE_MAX:
@@ -126,7 +163,7 @@ class Iec104Sink(Sink):
             return outstation.commander.problem
         return self._oldest(outstation, now)
 
-    def _oldest(self, outstation: Outstation, now: float) -> str | None:
+    def _oldest(self, outstation: Served, now: float) -> str | None:
         station = outstation.station
         worst: tuple[float, float, str] | None = None
         for i in station.aged(now, AGE_MAX_AGC):
@@ -138,6 +175,19 @@ class Iec104Sink(Sink):
         if worst is None:
             return None
         return f"{worst[2]} was not good for more than {worst[1]:g} s (provisional limit): read its device more often"
+
+
+class Iec104Sink(StationSink):
+    """The IEC 60870-5-104 station.
+
+    Args:
+        scada: the point list.
+        socket: where the control plane listens.
+        clock: of everything.
+    """
+
+    def __init__(self, scada: Scada, socket: Path, clock: Clock | None = None) -> None:
+        super().__init__("iec104", scada, socket, Outstation, clock)
 
 
 def grid_values(answer: Mapping[str, Any]) -> dict[str, float]:

@@ -82,7 +82,7 @@ class Sources:
         self.good_at[where[good]] = now - np.maximum(ages[good], 0.0)
         self._note_alarms(frame.events)
         self.tell({"gateway.alive": 1.0, **_decided(frame.decision)})
-        self.put_own(now, frame.wall_ns)
+        self.put_own(now, frame.wall_ns, anew=True)
 
     def oldest(self, now: float) -> float | None:
         """Age in seconds of the oldest good value of the site; None when there is none."""
@@ -98,8 +98,8 @@ class Sources:
         for name in [name for name in self._told if name.startswith(prefix)]:
             del self._told[name]
 
-    def put_own(self, now: float, wall_ns: int) -> None:
-        """Take up the gateway's own values."""
+    def put_own(self, now: float, wall_ns: int, *, anew: bool = False) -> None:
+        """Take up the gateway's own values; `anew`: a cycle has computed them, else the time tells the last change."""
         standing = {code for code, _ in self.alarms}
         oldest = self.oldest(now)
         self._told["gateway.alarm"] = float("alarm" in self.alarms.values())
@@ -109,7 +109,7 @@ class Sources:
                 float(name[6:] in standing) if name.startswith("alarm:") else self._told.get(name, math.nan)
             )
             known = math.isfinite(value)
-            if not known or value != self.values[i] or self.quality[i] != _GOOD:
+            if anew or not known or value != self.values[i] or self.quality[i] != _GOOD:
                 self.times[i] = wall_ns
             self.values[i] = value
             self.quality[i] = _GOOD if known else _MISSING

@@ -84,6 +84,8 @@ class Station:
         """True while cycles arrive."""
         self.period = 1.0
         """Seconds between cycles."""
+        self.cycles = 0
+        """Cycles that arrived since the start."""
         self.missed = 0
         """Cycles that this process was too slow for."""
         self._stale = stale
@@ -112,6 +114,7 @@ class Station:
     def frame(self, frame: Frame, now: float, *, quiet: bool = False) -> Changes:
         """Take up a cycle; `quiet`: what it brings is no news to anybody."""
         self.fed, self._fed_at, self.missed = True, now, frame.missed
+        self.cycles += 1
         self.sources.frame(frame, now)
         changes = self._refresh(now, frame.wall_ns)
         return changes if not quiet else _none()
@@ -126,6 +129,12 @@ class Station:
             self.sources.tell({"gateway.alive": 0.0})
         self.sources.put_own(now, wall_ns)
         return self._refresh(now, wall_ns)
+
+    def report_again(self, name: str) -> None:
+        """Let the next look report a source's points as if they had changed."""
+        i = self.sources.index.get(name)
+        if i is not None:
+            self._reported_flags[self._source == i] ^= 0xFF
 
     def aged(self, now: float, limit: float) -> list[int]:
         """Positions of the site's points that were not good for longer than `limit` seconds."""
@@ -146,7 +155,7 @@ class Station:
         flags = flags[self._source] | flags[self._second]
         good_at = np.minimum(sources.good_at[self._source], sources.good_at[self._second])
         old = now - good_at > self._stale
-        if not self.fed and now - self._fed_at > FEED_GRACE:
+        if not self.fed and now - self._fed_at > min(FEED_GRACE, self._stale):
             old[:] = True
         self._discrete.fill(shown, raw)
         flags[old] |= NOT_TOPICAL

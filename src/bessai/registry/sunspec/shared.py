@@ -94,6 +94,7 @@ FAST = frozenset(
         "m802_loc_rem_ctl",
         "m704_w_set_sf",
         "m704_var_set_sf",
+        "m701_var",
         "grid_frequency",
         "grid_voltage",
     }

@@ -130,7 +130,7 @@ class Dnp3Entry(Strict):
     """True: its master may command."""
     select_timeout: float = Field(default=10.0, gt=0, le=300)
     """Seconds between select and operate at most."""
-    silence: float = Field(default=120.0, ge=5, le=86_400)
+    silence: float = Field(default=120.0, ge=1, le=86_400)
     """Seconds without anything from the master after which its connection is closed."""
     buffer: int = Field(default=10_000, ge=100, le=1_000_000)
     """Events kept of each class for a master that is away."""

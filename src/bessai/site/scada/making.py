@@ -225,7 +225,7 @@ def _described(name: str) -> tuple[str, str]:
     device, dot, own = name.rpartition(".")
     shared = SHARED_POINTS.get(own)
     bare = own.replace("_", " ").capitalize()
-    en, es = (shared.description, SHARED_ES[own]) if shared else (bare, bare)
+    en, es = (shared.description, SHARED_ES.get(own, shared.description)) if shared else (bare, bare)
     return (f"{device}: {en}", f"{device}: {es}") if dot else (en, es)
 
 

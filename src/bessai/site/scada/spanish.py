@@ -58,6 +58,7 @@ SHARED_ES: Mapping[str, str] = {
     "energy_imported_total": "Energía retirada acumulada en el medidor",
     "grid_power": "Potencia activa en el punto de conexión, + inyecta",
     "grid_reactive_power": "Potencia reactiva en el punto de conexión",
+    "grid_voltage": "Tensión entre fases en el punto de conexión, media de las tres",
     "grid_frequency": "Frecuencia medida por el medidor",
     "meter_status": "Estado de operación del medidor",
 }
