@@ -35,7 +35,7 @@ def test_set_point_maximum_and_ramp_are_one_request() -> None:
     assert request.priority is Priority.GRID_OPERATOR
     assert request.power == -12_000.0
     assert request.bounds == Bounds(high=20_000.0)
-    assert request.ramp == pytest.approx(0.001)  # 6 % a minute
+    assert request.ramp == pytest.approx(functions.config.rated_power / 1000)  # 6 % a minute, in kW a second
     assert request.expires == 13.0
 
 

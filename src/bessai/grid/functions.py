@@ -173,7 +173,7 @@ class GridFunctions:
                     bounds=active.bounds,
                     reactive_bounds=_FREE,
                     firm=True,
-                    ramp=active.ramp,
+                    ramp=None if active.ramp is None else active.ramp * self.config.rated_power,
                     expires=expires,
                     reason="grid operator",
                 )
