@@ -22,6 +22,23 @@ NOW = 100.0
 Rows = list[tuple[str, Priority, float | None, tuple[float, float], float | None]]
 
 
+def test_a_firm_power_is_not_taken_over_and_leaves_room_for_the_grid() -> None:
+    def asked(source: str, priority: Priority, power: float | None, **more: Any) -> Request:
+        return Request(source=source, priority=priority, power=power, expires=NOW + 5, **more)
+
+    book = RequestBook()
+    book.put(asked("schedule", Priority.SCHEDULE, 30.0, bounds=Bounds(20, 40)))
+    book.put(asked("cen", Priority.GRID_OPERATOR, 10.0))
+    assert resolve(book.live(NOW), Bounds(-50, 50), NOW).power == 30.0
+    book.put(asked("cen", Priority.GRID_OPERATOR, 10.0, firm=True))
+    book.put(asked("grid.frequency", Priority.GRID_SUPPORT, None, offset=8.0))
+    found = resolve(book.live(NOW), Bounds(-50, 50), NOW)
+    assert (found.power, found.sum_bounds.clip(10.0 + 8.0)) == (10.0, 18.0)
+    assert {c.source: c.role for c in found.considered} == {
+        "cen": "won", "grid.frequency": "bounds_only", "schedule": "outranked",
+    }  # fmt: skip
+
+
 def sum_of(rows: Rows, envelope: tuple[float, float] = (-50, 50)) -> tuple[float, float]:
     """The preferred power, and the power with the offset."""
     book = RequestBook()

@@ -10,11 +10,23 @@ import numpy as np
 import pytest
 
 from bessai.core.deadman import DeadMan
+from bessai.core.effect import ReactiveCheck
 from bessai.core.guard import SafetyGuard
 from bessai.core.limits import Limits
 from bessai.core.reactive import share
 from bessai.core.unit import Unit
-from bessai.model import Bounds, Decision, GuardState, Priority, ProcessImage, Quality, Request, WriteOutcome
+from bessai.model import (
+    Bounds,
+    Decision,
+    GuardState,
+    Layout,
+    Priority,
+    ProcessImage,
+    Quality,
+    Request,
+    Severity,
+    WriteOutcome,
+)
 from bessai.registry import CompiledProfile
 from support.profiles import BATTERY, CONTROL, DEAD_MAN, compiled
 
@@ -28,6 +40,7 @@ REACTIVE: dict[str, Any] = {
         "poll": "normal",
     },
     "apparent_power_max": {"address": 42, "type": "u16", "gain": 0.1, "unit": "kVA", "poll": "normal"},
+    "reactive_power": {"address": 44, "type": "i16", "gain": 0.001, "unit": "kvar", "poll": "fast"},
     "reactive_setpoint": {"address": 43, "type": "i16", "gain": 0.001, "unit": "kvar", "access": "rw"},
 }
 GOOD: dict[str, float | Quality] = {
@@ -37,7 +50,9 @@ GOOD: dict[str, float | Quality] = {
 }  # fmt: skip
 
 
-def _profile(folder: Path, *, reactive: bool = True, apparent: bool = True) -> CompiledProfile:
+def _profile(
+    folder: Path, *, reactive: bool = True, apparent: bool = True, measured: bool = False
+) -> CompiledProfile:
     more: dict[str, Any] = {}
     if reactive:
         more = {
@@ -46,6 +61,7 @@ def _profile(folder: Path, *, reactive: bool = True, apparent: bool = True) -> C
             "absorbed_reactive_power_max": "absorbed_reactive_power_max",
         }
         more |= {"apparent_power_max": "apparent_power_max"} if apparent else {}
+        more |= {"measured_reactive": "reactive_power"} if measured else {}
     return compiled(folder, BATTERY | REACTIVE, control=CONTROL | more, dead_man=DEAD_MAN)
 
 
@@ -219,3 +235,117 @@ def test_shares(wanted: float, bounds: list[tuple[float, float]], expected: list
     offers = {str(i): Bounds(*pair) for i, pair in enumerate(bounds)}
     assert list(share(wanted, offers).values()) == expected
     assert math.fsum(expected) == pytest.approx(wanted, abs=abs(wanted)), "never more than asked"
+
+
+BEYOND = (25.0, -13.0, math.nan, math.inf)
+"""Kvar that no device here takes."""
+
+
+@pytest.mark.parametrize("kvar", BEYOND)
+@pytest.mark.parametrize("power", [0.0, 5.0])
+def test_a_first_look_gone_wrong_ends_in_no_kvar_and_leaves_the_power(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, power: float, kvar: float
+) -> None:
+    plant = Plant(pcs=_profile(tmp_path))
+    plant.ask(power, 5.0)
+    plant.cycle()
+    monkeypatch.setattr("bessai.core.granting.share", lambda _, bounds: dict.fromkeys(bounds, kvar))
+    plant.cycle()
+    assert ("reactive_setpoint", 0.0) in plant.written["pcs"]
+    memory = plant.units[0].memory
+    assert (memory.setpoint, memory.reactive) == (power, 0.0)
+    assert plant.guard.standing("pcs"), "its dead-man is fed: the active power has done nothing wrong"
+    plant.written.clear()
+    plant.cycle()
+    assert not plant.written, "what it has already is not written again"
+    assert [c.code for c in plant.guard.conditions] == ["recheck_refused"]
+    assert "kvar" in plant.guard.conditions[0].message or "not a number" in plant.guard.conditions[0].message
+    monkeypatch.undo()
+    plant.cycle()
+    assert memory.reactive == 5.0
+    plant.cycle()
+    assert not plant.guard.conditions
+
+
+def test_kvar_beyond_the_apparent_power_are_objected_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bessai.core.granting.beside", lambda _unit, bounds, _power: bounds)
+    plant = Plant(pcs=_profile(tmp_path))
+    plant.ask(48.0, 20.0)
+    plant.cycle()
+    memory = plant.units[0].memory
+    assert (memory.setpoint, memory.reactive) == (48.0, 0.0)
+
+
+def test_no_kvar_while_the_dead_man_is_not_armed(tmp_path: Path) -> None:
+    plant = Plant(pcs=_profile(tmp_path))
+    plant.ask(0.0, 5.0)
+    plant.cycle()
+    unit = plant.units[0]
+    assert unit.memory.reactive == 5.0
+    unit.dead_man.disarm()  # as a late answer does that disproves it, after the decision
+    command = plant.guard.command("pcs", plant.now)
+    assert command is not None
+    assert ("reactive_setpoint", 0.0) in [(write.point, write.value) for write in command.writes]
+
+
+@pytest.mark.parametrize(
+    ("measured", "seconds", "warns"),
+    [
+        (5.0, 60, False),
+        (4.6, 60, False),  # 0.5 kvar and 5 % of 20 kvar are no difference
+        (3.9, 60, True),
+        (-5.0, 60, True),
+        (12.0, 60, True),
+        (0.0, 9, False),  # still on its way
+        (Quality.STALE, 60, False),
+    ],
+)
+def test_measured_kvar_that_do_not_follow_are_a_warning_and_never_more(
+    tmp_path: Path, measured: float | Quality, seconds: int, warns: bool
+) -> None:
+    plant = Plant(pcs=_profile(tmp_path, measured=True))
+    plant.ask(10.0, 5.0)
+    decision = plant.cycle(reactive_power=0.0)
+    for _ in range(seconds):
+        decision = plant.cycle(reactive_power=measured)
+    assert (decision.state, decision.setpoint, decision.reactive) == (GuardState.NORMAL, 10.0, 5.0)
+    found = list(plant.guard.conditions)
+    assert [c.code for c in found] == (["reactive_power_not_followed"] if warns else [])
+    if warns:
+        assert (found[0].severity, found[0].point, found[0].value) == (
+            Severity.WARNING, "reactive_power", measured,
+        )  # fmt: skip
+        plant.cycle(reactive_power=5.0)
+        assert not plant.guard.conditions
+
+
+def test_a_moving_kvar_setpoint_is_followed_within_the_response_time(tmp_path: Path) -> None:
+    """A voltage control tells new kvar in every cycle; what comes 3 s late is no difference."""
+    plant = Plant(pcs=_profile(tmp_path, measured=True))
+    told = [0.0] * 4
+    for i in range(120):
+        wanted = round(8.0 * math.sin(i / 5), 3)
+        plant.requests.clear()
+        plant.ask(0.0, wanted)
+        decision = plant.cycle(reactive_power=told[-3])
+        told.append(decision.reactive or 0.0)
+        assert not plant.guard.conditions, i
+
+
+def test_a_measured_point_without_a_promised_sign_is_judged_by_its_size(tmp_path: Path) -> None:
+    profile = _profile(tmp_path, measured=True)
+    assert profile.control is not None
+    check = ReactiveCheck(profile.control.model_copy(update={"measured_reactive": "other"}))
+    layout = Layout(("other", "reactive_power_max"), ("kvar", "kvar"))
+    for second in range(60):
+        for kvar, warns in ((-5.0, False), (5.0, False)):
+            image = ProcessImage(
+                layout, 0, float(second), 0, np.array([kvar, 20.0]), np.zeros(2, np.uint8), np.zeros(2)
+            )
+            assert bool(check.check(image, 5.0)) is warns
+    image = ProcessImage(layout, 0, 100.0, 0, np.array([0.0, 20.0]), np.zeros(2, np.uint8), np.zeros(2))
+    check.check(image, 5.0)
+    late = ProcessImage(layout, 0, 120.0, 0, np.array([0.0, 20.0]), np.zeros(2, np.uint8), np.zeros(2))
+    assert check.check(late, 5.0)

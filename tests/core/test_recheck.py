@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bessai.core.recheck
-from bessai.core.recheck import Curve, Facts, objection
+from bessai.core.recheck import Curve, Facts, objection, reactive_objection
 
 INF, NAN = math.inf, math.nan
 VALUES = {"soc": 50.0, "cell_voltage_max": 3.3, "device_status": 1.0}
@@ -215,3 +215,82 @@ def test_what_passes_is_inside_everything(power: float, changes: dict[str, Any])
     assert facts.low - slack <= power <= facts.high + slack
     towards_zero = power * last > 0 and abs(power) <= abs(last)
     assert towards_zero or -facts.max_fall - slack <= power - last <= facts.max_rise + slack
+
+
+KVAR: dict[str, Any] = {"exported": 20.0, "absorbed": 12.0, "apparent": 50.0}
+
+
+@pytest.mark.parametrize(
+    ("reactive", "power", "facts", "why"),
+    [
+        (5.0, 0.0, {}, FREE),
+        (-5.0, 10.0, {}, FREE),
+        (5.0, -10.0, {}, FREE),
+        (NAN, 0.0, {}, "not a number"),
+        (INF, 0.0, {}, "not a number"),
+        (5.0, NAN, {}, "not a number"),
+        (5.0, 0.0, {"granted": False}, "the state allows none"),
+        (5.0, 0.0, {"armed": False}, "not armed"),
+        # evidence, as for power; the state of charge allows and forbids nothing here
+        (5.0, 0.0, of(soc=None), "soc is not known"),
+        (5.0, 0.0, of(device_status=2.0), "not a state"),
+        (5.0, 0.0, of(cell_voltage_max=3.65), "beyond its trip level 3.65"),
+        (5.0, 0.0, of(soc=5.0), FREE),
+        (5.0, 0.0, of(soc=100.0), FREE),
+        (5.0, 0.0, {"caps_charge": (), "caps_discharge": ()}, FREE),
+        # the device's own limits
+        (20.0, 0.0, {}, FREE),
+        (20.001, 0.0, {}, FREE),
+        (20.0011, 0.0, {}, "the 20 kvar that the device takes"),
+        (-12.0, 0.0, {}, FREE),
+        (-12.0011, 0.0, {}, "the 12 kvar that the device takes"),
+        (5.0, 0.0, {"exported": None}, "not known"),
+        (5.0, 0.0, {"absorbed": None}, "not known"),
+        (-5.0, 0.0, {"exported": NAN}, "not known"),
+        (5.0, 0.0, {"exported": INF}, "not known"),
+        (5.0, 0.0, {"exported": -20.0}, "not known"),
+        (5.0, 0.0, {"exported": 1e308}, "too large to be true"),
+        # beside active power: 30, 40, 50 and 48, 14, 50
+        (14.0, 48.0, {}, FREE),
+        (14.001, 48.0, {}, FREE),
+        (14.0011, 48.0, {}, "more than 50 kVA"),
+        (-12.0, -48.0, {}, FREE),
+        (-12.0, 48.6, {}, "more than 50 kVA"),
+        (0.0011, 50.0, {}, "more than 50 kVA"),
+        (1.0, 51.0, {}, "more than 50 kVA"),
+        (20.0, 48.0, {"apparent": INF}, FREE),
+        (5.0, 0.0, {"apparent": None}, "not known"),
+        (5.0, 0.0, {"apparent": NAN}, "not known"),
+        (5.0, 0.0, {"apparent": 0.0}, "not known"),
+    ],
+)
+def test_reactive_power_one_fact_at_a_time(
+    reactive: float, power: float, facts: dict[str, Any], why: str
+) -> None:
+    known = replace(FACTS, **{**KVAR, **facts})
+    against = reactive_objection(reactive, power, known)
+    assert against is None if why == FREE else why in str(against)
+    assert reactive_objection(0.0, power, known) is None
+    assert reactive_objection(-0.0, power, known) is None
+
+
+def test_a_device_that_tells_nothing_takes_no_reactive_power() -> None:
+    assert reactive_objection(0.1, 0.0, FACTS) is not None
+
+
+signed = kilowatts | kilowatts.map(lambda p: -p)
+
+
+@given(reactive=signed, power=signed, exported=kilowatts, absorbed=kilowatts, apparent=kilowatts)
+def test_reactive_power_on_the_circle(
+    reactive: float, power: float, exported: float, absorbed: float, apparent: float
+) -> None:
+    """Against the same in floating point."""
+    facts = replace(FACTS, exported=exported, absorbed=absorbed, apparent=apparent)
+    against = reactive_objection(reactive, power, facts)
+    room = math.sqrt(max(0.0, apparent**2 - power**2))
+    allowed = min(exported if reactive > 0 else absorbed, room)
+    if abs(reactive) > allowed + 0.0011:
+        assert against is not None
+    elif 0 < abs(reactive) < allowed - 0.0011:
+        assert against is None

@@ -210,6 +210,50 @@ def test_an_inconsistency(tmp_path: Path, field: str, value: Any, at: str, mend:
     assert mend in problems[at].mend
 
 
+_VARS: dict[str, Any] = {
+    "share": {"address": 80, "type": "i16", "gain": 0.1, "unit": "%", "access": "rw", "sources": ["list"]},
+    "most": {"address": 81, "type": "u16", "unit": "kvar", "sources": ["list"]},
+    "whole": {"address": 82, "type": "u16", "unit": "kVA", "sources": ["list"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("control", "at", "mend"),
+    [
+        ({}, None, ""),
+        ({"reactive": [{"point": "share", "quantity": "reactive", "of": "most"}]}, None, ""),
+        ({"measured_reactive": "most"}, None, ""),
+        (
+            {"reactive": [{"point": "share", "quantity": "reactive", "of": "soc"}]},
+            "control.reactive.0.of",
+            "must be in kvar or kVA",
+        ),
+        ({"measured_reactive": "soc"}, "control.measured_reactive", "must be in kvar"),
+        ({"measured_reactive": "mots"}, "control.measured_reactive", "did you mean 'most'?"),
+        ({"reactive": None, "reactive_power_max": None}, None, ""),
+        (
+            {"reactive": None, "reactive_power_max": None, "measured_reactive": "most"},
+            "control",
+            "`measured_reactive` go with `reactive`",
+        ),
+    ],
+)
+def test_reactive_power(tmp_path: Path, control: dict[str, Any], at: str | None, mend: str) -> None:
+    def change(document: dict[str, Any]) -> None:
+        document["points"] |= _VARS
+        document["control"] |= {
+            "reactive": [{"point": "share", "quantity": "reactive", "of": "whole"}],
+            "reactive_power_max": "most",
+        } | control
+
+    if at is None:
+        document = json.loads(json.dumps(GOOD))
+        change(document)
+        load_profile(_write(tmp_path, document))
+    else:
+        assert mend in _problems(tmp_path, change)[at].mend
+
+
 def test_an_unreadable_dead_man_is_refused(tmp_path: Path) -> None:
     def change(document: dict[str, Any]) -> None:
         document["points"]["duration"] |= {"access": "w", "poll": "never"}

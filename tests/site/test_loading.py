@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 import yaml
 
@@ -122,6 +123,43 @@ def test_rules_run_after_what_they_need(folder: Path) -> None:
     )
     order = [site.layout.names[rule.column] for rule in site.rules]
     assert order.index("soc") < order.index("late") < order.index("load")
+
+
+def test_the_voltage_of_the_grid_is_the_meters_own_mean_or_that_of_its_line_voltages(folder: Path) -> None:
+    lines = {
+        f"line_voltage_{name}": {"address": i, "type": "u16", "gain": 0.1, "unit": "V", "poll": "fast"}
+        for i, name in enumerate(("ab", "bc", "ca"), 10)
+    }
+    own = {"grid_voltage": {"address": 20, "type": "u16", "gain": 0.1, "unit": "V", "poll": "fast"}}
+    for points, volts in ((METER | lines, 400.0), (METER | lines | own, 399.0), (METER, None)):
+        (folder / "meter.json").write_text(json.dumps({**document(points=points), "id": "meter"}))
+        site = _site(folder, PLANT)
+        if volts is None:
+            assert "grid_voltage" not in site.plant
+            continue
+        assert site.layout.units[site.layout.index["grid_voltage"]] == "V"
+        values = np.full(len(site.layout), np.nan)
+        quality = np.zeros(len(site.layout), np.uint8)
+        for name, value in (("ab", 399.0), ("bc", 400.0), ("ca", 401.0)):
+            values[site.layout.index[f"meter.line_voltage_{name}"]] = value
+        if points.keys() >= own.keys():
+            values[site.layout.index["meter.grid_voltage"]] = 399.0
+        rule = next(rule for rule in site.rules if rule.column == site.layout.index["grid_voltage"])
+        rule.apply(values, quality, np.zeros(len(site.layout)))
+        assert values[rule.column] == pytest.approx(volts)
+
+
+def test_two_meters_with_line_voltages_are_ambiguous(folder: Path) -> None:
+    lines = {
+        f"line_voltage_{name}": {"address": i, "type": "u16", "gain": 0.1, "unit": "V", "poll": "fast"}
+        for i, name in enumerate(("ab", "bc", "ca"), 10)
+    }
+    (folder / "meter.json").write_text(json.dumps({**document(points=METER | lines), "id": "meter"}))
+    more = PLANT.replace(
+        "points:", '  other: {profile: meter.json, role: meter, endpoint: "10.0.9.9"}\npoints:'
+    )
+    more = more.replace("- grid_power", "- meter.grid_power")
+    assert "grid_voltage" not in _site(folder, more).plant
 
 
 def test_a_usual_point_may_be_left_out(folder: Path) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from bessai.registry import compile_profile
-from bessai.twin import Plant, TwinDevice
+from bessai.registry.sequences import fill
+from bessai.twin import Plant, RefusedError, TwinDevice
 from bessai.twin.control import Order, recognise
 
 from .conftest import MakeProfile
@@ -220,3 +221,66 @@ def test_percentages_of_a_point_are_recognised(make_profile: MakeProfile) -> Non
     device.write("holding", 18, [round(25 / 10**fits)])
     device.advance(10)
     assert _power(device) == -2.5  # a quarter of 10 kW
+
+
+KVAR: dict[str, Any] = {
+    "reactive_power": {"address": 20, "type": "i32", "gain": 0.001, "unit": "kvar"},
+    "reactive_power_max": {"address": 22, "type": "u16", "gain": 0.01, "unit": "kvar"},
+    "apparent_power_max": {"address": 23, "type": "u16", "gain": 0.01, "unit": "kVA"},
+    "reactive_enable": {"address": 24, "type": "u16", "access": "rw", "enum": {"0": "own", "1": "told"}},
+    "reactive_kvar": {"address": 25, "type": "i16", "gain": 0.01, "unit": "kvar", "access": "rw"},
+    "reactive_share": {"address": 26, "type": "i16", "gain": -0.1, "unit": "%", "access": "rw"},
+}
+
+
+def _told_kvar(make_profile: MakeProfile, step: dict[str, Any]) -> TwinDevice:
+    sections = _sections(SIGNED)
+    sections["points"] = POINTS | KVAR
+    sections["control"] |= {
+        "reactive": [{"point": "reactive_enable", "value": 1}, {"quantity": "reactive", **step}],
+        "stop": [{"point": "reactive_enable", "value": 0}, {"point": "enable", "value": 803}],
+        "reactive_power_max": "reactive_power_max",
+        "apparent_power_max": "apparent_power_max",
+    }
+    return TwinDevice(make_profile(**sections), Plant(seed=1))
+
+
+@pytest.mark.parametrize(
+    "step",
+    [{"point": "reactive_kvar"}, {"point": "reactive_share", "of": "apparent_power_max"}],
+    ids=["in kvar", "in % of kVA, counted the other way round"],
+)
+def test_reactive_power_is_obeyed_as_the_profile_says(
+    make_profile: MakeProfile, step: dict[str, Any]
+) -> None:
+    device = _told_kvar(make_profile, step)
+    compiled, control = compile_profile(device.profile), device.profile.control
+    assert control is not None
+    assert control.reactive is not None
+
+    def write(name: str, value: float) -> None:
+        point = device.profile.points[name]
+        raw = round((value - point.offset) / point.gain) % 2 ** (16 * point.registers)
+        device.write("holding", point.address, [raw >> 16, raw & 0xFFFF][2 - point.registers :])
+
+    def tell(kvar: float) -> None:
+        for point, value in fill(control.reactive or (), compiled.points, 0.0, 0.0, device.value, kvar):
+            write(point, value)
+
+    tell(3.0)
+    device.advance(5)
+    assert device.value("reactive_power") == 0.0, "nobody has taken over the device yet"
+    write("enable", 802)
+    for kvar in (3.0, -4.0, 0.0, 10.0):
+        tell(kvar)
+        device.advance(5)
+        assert device.value("reactive_power") == pytest.approx(kvar, abs=0.02)
+    write("setpoint", -6.0)
+    device.advance(20)
+    assert abs(device.value("active_power")) > 5.5
+    assert device.value("reactive_power") == pytest.approx(8.0, abs=0.3), "active power comes first"
+    with pytest.raises(RefusedError):
+        tell(11.0)
+    write("reactive_enable", 0)
+    device.advance(5)
+    assert device.value("reactive_power") == 0.0

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import cmath
+import math
+from dataclasses import replace
 from random import Random
 from statistics import fmean, pstdev
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bessai.twin.grid import Grid, GridConfig, GridEvent
+from bessai.twin.grid import Grid, GridConfig, GridEvent, voltage_behind
 from bessai.twin.meter import Load, LoadConfig, Meter
 
 
@@ -46,6 +52,60 @@ def test_events_are_felt_while_they_last() -> None:
         9: (50.0, 230.0), 12.5: (49.75, 230.0), 20: (49.5, 230.0), 27.5: (49.75, 230.0), 30: (50.0, 230.0),
         99: (50.0, 230.0), 100.5: (50.0, 161.0), 101: (50.0, 230.0),
     }  # fmt: skip
+
+
+QUIET = GridConfig(frequency_deviation=0.0, voltage_deviation=0.0)
+
+
+@given(
+    source=st.floats(0.85, 1.15), active=st.floats(-0.15, 0.15), reactive=st.floats(-0.15, 0.15),
+    x_over_r=st.floats(0, 30),
+)  # fmt: skip
+def test_the_voltage_behind_an_impedance_is_that_of_the_circuit(
+    source: float, active: float, reactive: float, x_over_r: float
+) -> None:
+    """Against the circuit itself: the current through the impedance, iterated with complex numbers."""
+    angle = math.atan(x_over_r)
+    impedance, voltage = cmath.rect(1.0, angle), complex(source)
+    for _ in range(200):
+        voltage = source + impedance * (complex(active, reactive) / voltage).conjugate()
+    assert voltage_behind(source, active, reactive, x_over_r) == pytest.approx(abs(voltage), rel=1e-9)
+
+
+def test_a_weak_grid_rises_with_export_and_sinks_with_absorbed_reactive_power() -> None:
+    grid = Grid(replace(QUIET, short_circuit_power=1000.0, x_over_r=3.0), Random(0))
+    grid.step(0.1, 0.1)
+    assert grid.voltage == pytest.approx(230.0)
+    felt = {}
+    for power in ((100.0, 0.0), (0.0, 100.0), (0.0, -100.0), (-100.0, 0.0)):
+        grid.carry(*power)
+        felt[power] = round(grid.voltage / 230 - 1, 3)
+    # dV/V = (R P + X Q) / V² to first order: 0.0316 for 100 kW and 0.0949 for 100 kvar
+    assert felt == {(100.0, 0.0): 0.027, (0.0, 100.0): 0.087, (0.0, -100.0): -0.107, (-100.0, 0.0): -0.038}
+    before = grid.voltage
+    grid.step(0.2, 0.1)
+    assert grid.voltage == before
+    assert grid.source_voltage == 230.0
+
+
+def test_a_stiff_grid_carries_anything() -> None:
+    grid = Grid(QUIET, Random(0))
+    grid.carry(1e6, -1e6)
+    assert grid.voltage == 230.0
+
+
+def test_more_than_the_grid_can_carry_is_the_voltage_of_its_limit() -> None:
+    grid = Grid(replace(QUIET, short_circuit_power=100.0), Random(0))
+    grid.carry(-500.0, 0.0)
+    assert 0 <= grid.voltage < 230
+    grid.carry(0.0, -1e9)
+    assert grid.voltage == 0.0
+
+
+@pytest.mark.parametrize("wrong", [{"short_circuit_power": 0.0}, {"x_over_r": -1.0}])
+def test_an_impossible_grid_is_refused(wrong: Any) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        replace(QUIET, **wrong)
 
 
 def test_load_peaks_morning_and_evening_and_is_never_negative() -> None:

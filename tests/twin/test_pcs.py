@@ -31,6 +31,15 @@ def test_response_is_first_order() -> None:
     assert pcs.dc_power == pytest.approx(6.0 * (1 - math.exp(-2)))
 
 
+def test_reactive_power_follows_with_a_time_constant_of_its_own() -> None:
+    pcs = Pcs(PcsConfig(reactive_response_time=0.2), 25.0)
+    pcs.step(0.0, "ac", 5.0, WIDE, 1.0, 0.2)
+    assert pcs.reactive_power == pytest.approx(5.0 * (1 - math.exp(-1)))
+    at_once = Pcs(PcsConfig(reactive_response_time=0), 25.0)
+    at_once.step(0.0, "ac", 5.0, WIDE, 1.0, 0.001)
+    assert at_once.reactive_power == 5.0
+
+
 @pytest.mark.parametrize("target", [-9.0, -0.5, 0.5, 9.0])
 def test_efficiency_is_below_one_both_ways(target: float) -> None:
     pcs = Pcs(PcsConfig(), 25.0)
@@ -78,3 +87,5 @@ def test_impossible_sizes_are_refused() -> None:
         PcsConfig(phases=2)
     with pytest.raises(ValueError, match="response_time"):
         PcsConfig(response_time=0)
+    with pytest.raises(ValueError, match="reactive_response_time"):
+        PcsConfig(reactive_response_time=-0.1)

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bessai.model import SHARED_POINTS
-from bessai.twin import BatteryConfig, GridConfig, GridEvent, PcsConfig, Plant, PlantConfig
+from bessai.twin import BatteryConfig, GridConfig, GridEvent, LoadConfig, PcsConfig, Plant, PlantConfig
 from bessai.twin.quantities import QUANTITIES, quantity_of
 
 COARSE = PlantConfig(step=1.0)
@@ -124,6 +127,30 @@ def test_grid_events_reach_the_plant() -> None:
     assert plant.pcs.active_power < 5.2
     plant.advance(12)
     assert plant.pcs.active_power == pytest.approx(9.0, abs=1e-3)
+
+
+def test_a_weak_grid_feels_the_plant_and_settles() -> None:
+    """At three times its size in short-circuit power, with the converter's current limit in the loop."""
+    quiet = GridConfig(frequency_deviation=0.0, voltage_deviation=0.0)
+    grid = replace(quiet, short_circuit_power=30.0, x_over_r=2.0)
+    load = LoadConfig(base=0.0, morning=0.0, evening=0.0, deviation=0.0)
+    plant = Plant(PlantConfig(grid=grid, load=load), seed=1)
+    stiff = Plant(PlantConfig(grid=quiet, load=load), seed=1)
+    felt = {}
+    for kvar in (-10.0, 0.0, 10.0):
+        for one in (plant, stiff):
+            one.reactive_target = kvar
+            one.command(0.0, "ac")
+            one.advance(30)
+        felt[kvar] = plant.grid.voltage / 230
+        before = plant.grid.voltage
+        plant.advance(1)
+        assert plant.grid.voltage == pytest.approx(before, abs=1e-6)
+        assert stiff.grid.voltage == 230.0
+    assert felt[-10.0] < 0.8
+    assert felt[0.0] == pytest.approx(1.0, abs=1e-3)
+    assert felt[10.0] > 1.2
+    assert QUANTITIES["grid_voltage"](plant) == pytest.approx(math.sqrt(3) * plant.grid.voltage)
 
 
 def test_counters_of_the_day_begin_at_midnight() -> None:

@@ -61,6 +61,13 @@ def test_a_wrong_speed_is_told(speed: str) -> None:
     assert "--speed" in err
 
 
+@pytest.mark.parametrize("wrong", [("--short-circuit-power", "0"), ("--x-over-r", "-1")])
+def test_a_wrong_grid_is_told(wrong: tuple[str, str]) -> None:
+    code, _, err = _run(*wrong)
+    assert code == 2
+    assert wrong[0] in err
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_says_what_it_serves_and_ends_on_a_signal(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch

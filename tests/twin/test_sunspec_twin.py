@@ -141,6 +141,33 @@ def test_the_driver_commands_the_plant_and_silence_ends_it() -> None:
     asyncio.run(run())
 
 
+def test_vars_reach_the_plant_and_end_with_the_power() -> None:
+    async def run() -> None:
+        async with TwinServer(demo_profile(), seed=1, dense=True, speed=0.001) as twin:
+            profile = compile_profile((await _discover(twin.port)).profile)
+            control, device = profile.control, twin.device
+            assert control is not None
+            assert control.reactive is not None
+            assert control.measured_reactive == "m701_var"
+            driver = UniversalDriver(profile, "127.0.0.1", twin.port)
+            await driver.read_all()
+            for power, kvar in ((0.0, 3.25), (-4.0, -2.5)):
+                own = control.charge if power else control.zero
+                steps = fill(
+                    [*own, *control.reactive], profile.points, power, 60, lambda n: _good(driver, n), kvar
+                )
+                outcome = await driver.write(_issue("charge", power, tuple(Write(n, v) for n, v in steps)))
+                assert outcome.verified, outcome.error
+                device.advance(20)
+                assert device.value("m701_var") == pytest.approx(kvar, abs=0.01)
+            device.advance(60)
+            assert device.fallbacks == 1
+            assert device.value("m701_var") == 0.0
+            await driver.close()
+
+    asyncio.run(run())
+
+
 def test_nothing_is_written_while_the_exponent_is_unknown() -> None:
     async def run() -> None:
         async with TwinServer(demo_profile(), seed=1, dense=True) as twin:

@@ -26,6 +26,8 @@ _WORDS = {
     "ramp_down": "on its way: the setpoint may not fall faster",
     "ramp_start": "on its way: slower after a start",
     "ramp_recovery": "on its way: slower after a hold or trip",
+    "ramp_request": "on its way, as fast as the grid operator's ramp allows",
+    "grid_support": "the answer to the grid's frequency is cut by limits or bounds",
     "min_on": "power that flows must flow for a while before it stops",
     "min_off": "zero power must stand for a while before power flows again",
     "charge_current_max": "the battery allows no more charge current",

@@ -56,6 +56,15 @@ def simulate(
         help="State of charge at the start, in % (default: 50). With --site also of one device, as rack_1=80; "
         "may be given again.",
     ),
+    short_circuit_power: float | None = typer.Option(
+        None,
+        "--short-circuit-power",
+        help="kVA of the grid at the point of connection, so that the plant moves its voltage; a stiff grid "
+        "unless given.",
+    ),
+    x_over_r: float = typer.Option(
+        5.0, "--x-over-r", help="With --short-circuit-power: reactance of the grid divided by its resistance."
+    ),
     dense: bool = typer.Option(
         False, "--dense", help="Answer 0 for addresses that the profile does not name, not exception 2."
     ),
@@ -87,13 +96,17 @@ def simulate(
     if site is not None and (rtu or unit is not None):
         fail("--site decides lines and units; leave out --rtu and --unit")
 
-    from bessai.twin import BatteryConfig, PlantConfig
+    from bessai.twin import BatteryConfig, GridConfig, PlantConfig
 
     whole, socs = _socs(soc)
     if socs and site is None:
         fail("--soc DEVICE=PERCENT goes with --site FILE")
+    try:
+        grid = GridConfig(short_circuit_power=short_circuit_power, x_over_r=x_over_r)
+    except ValueError as error:
+        fail(f"--{str(error).replace('_', '-')}")
     options: dict[str, Any] = {
-        "config": PlantConfig(battery=BatteryConfig(initial_soc=whole)),
+        "config": PlantConfig(battery=BatteryConfig(initial_soc=whole), grid=grid),
         "seed": seed,
         "speed": speed,
         "dense": dense,

@@ -8,7 +8,7 @@ from bessai.model import Bounds, Condition, ProcessImage, Severity
 from bessai.registry.commands import Control
 
 _FLOOR = 0.5
-"""kW that are never called a difference: a device's own consumption, and noise."""
+"""kW or kvar that are never called a difference: a device's own consumption, and noise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,3 +94,70 @@ class EffectCheck:
             self.memory.since.setdefault(what, now)
         else:
             self.memory.since.pop(what, None)
+
+
+SIGNED = "reactive_power"
+"""The one name of a measured reactive power that promises a sign; any other point is judged by its size alone."""
+
+
+@dataclass(slots=True)
+class ReactiveMemory:
+    """What is kept between cycles."""
+
+    since: float | None = None
+    """When the measured kvar left what was told within the response time; None while they follow."""
+    recent: list[tuple[float, float]] = field(default_factory=list)
+    """Time and setpoint (kvar) of the last response time."""
+    largest: float = 0.0
+    """Kvar, the highest that the device ever told it takes."""
+
+
+class ReactiveCheck:
+    """Compares measured reactive power with the standing setpoint. A difference is a warning, never more.
+
+    What the grid wants of voltage is the business of the functions that ask; a device that gives too few or too
+    many kvar endangers nobody here, and its own current limit takes kvar first.
+    """
+
+    def __init__(self, control: Control | None) -> None:
+        self._control = control
+        self.memory = ReactiveMemory()
+
+    def check(self, image: ProcessImage, standing: float | None) -> tuple[Condition, ...]:
+        """What is wrong. `standing` is in kvar; None when the device was not verifiably told."""
+        control = self._control
+        name = None if control is None else control.measured_reactive
+        measured = None if name is None else image.good(name)
+        if control is None or measured is None or standing is None:
+            self.memory.since = None
+            self.memory.recent.clear()
+            return ()
+        memory, now = self.memory, image.monotonic
+        limits = (control.reactive_power_max, control.absorbed_reactive_power_max)
+        memory.largest = max(memory.largest, *(abs(image.good(limit or "") or 0.0) for limit in limits))
+        tolerance = max(control.tolerance * memory.largest, _FLOOR)
+        told = standing if name == SIGNED else abs(standing)
+        recent = memory.recent
+        if recent and recent[-1][1] == told:
+            recent[-1] = (now, told)
+        else:
+            recent.append((now, told))  # the device may still be on its way from an earlier one
+        while recent[0][0] < now - control.response_time:
+            del recent[0]
+        shown = measured if name == SIGNED else abs(measured)
+        values = [kvar for _, kvar in recent]
+        if min(values) - tolerance <= shown <= max(values) + tolerance:
+            memory.since = None
+            return ()
+        memory.since = now if memory.since is None else memory.since
+        if now - memory.since < control.response_time:
+            return ()
+        return (
+            Condition(
+                code="reactive_power_not_followed",
+                severity=Severity.WARNING,
+                message=f"{name} does not follow the reactive power of {standing:g} kvar",
+                point=name,
+                value=measured,
+            ),
+        )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from bessai.core.recheck import Facts
 from bessai.core.unit import Unit
 from bessai.model import Bounds
@@ -28,6 +30,7 @@ def facts_of(
     values = {name: value for name, value, quality in columns if quality == 0}
     charge, discharge, _, _ = unit.check.caps(image)
     from_current = unit.check.current_caps
+    exported, apparent = control.reactive_power_max, control.apparent_power_max
     return Facts(
         values=values,
         evidence=control.evidence,
@@ -47,4 +50,7 @@ def facts_of(
         max_fall=fall,
         low=bounds.low,
         high=bounds.high,
+        exported=values.get(exported or ""),
+        absorbed=values.get(control.absorbed_reactive_power_max or exported or ""),
+        apparent=math.inf if apparent is None else values.get(apparent),
     )

@@ -30,6 +30,7 @@ from bessai.core.state_file import DiskState
 from bessai.core.status import control_status, maintenance_status, unit_status
 from bessai.core.supervisor import Supervisor
 from bessai.grid import GridConfig, GridFunctions
+from bessai.grid.change import ChangeDesk
 from bessai.journal import Journal
 from bessai.journal.writer import QUEUE
 from bessai.model import Condition, Event, Quality, Severity, SystemClock
@@ -100,7 +101,12 @@ class Gateway:
             after=settings.black_box_after,
             max_bytes=settings.black_box_max_mb << 20,
         )
-        self.grid = None if grid is None else GridFunctions(grid, cycle=settings.cycle_time)
+        self.grid_state = DiskState(settings.data_dir, "grid.json", traces=())
+        self.grid = (
+            None
+            if grid is None
+            else ChangeDesk(GridFunctions(grid, cycle=settings.cycle_time), self.grid_state, self.clock)
+        )
         control = control_plane(
             settings,
             site,
@@ -176,6 +182,7 @@ class Gateway:
         finally:
             self.stop.set()
             kept = await asyncio.to_thread(self.state.close, 0.5)
+            kept = await asyncio.to_thread(self.grid_state.close, 0.5) and kept
             await asyncio.to_thread(self.box.close, 0.5)
             durable = await asyncio.to_thread(self.journal.close, 0.8) and kept
             if not durable:

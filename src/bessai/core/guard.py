@@ -18,7 +18,7 @@ from bessai.core.facts import facts_of
 from bessai.core.granting import Granting, GrantingMemory
 from bessai.core.latch import Latch, LatchMemory, OperationRefused
 from bessai.core.operating import Desk
-from bessai.core.recheck import objection
+from bessai.core.recheck import Facts, objection, reactive_objection
 from bessai.core.telling import conditions_of
 from bessai.core.unit import Look, Unit, kind_of
 from bessai.core.unit_memory import GRANTING, SAFE_STATES
@@ -215,17 +215,19 @@ class SafetyGuard:
         setpoint, reactive = told.setpoint, told.reactive
         kind, armed = kind_of(setpoint), device.dead_man.armed(now)
         due = told.state in SAFE_STATES and device.dead_man.due(now)
-        has_it = (memory.kind, memory.setpoint, memory.reactive) == (kind, setpoint, reactive)
-        why = self._objection(told, device, armed=armed)  # also of a power that stands
+        why, against_kvar = self._second_look(told, device, armed=armed)  # also to what stands
+        if why is None and against_kvar is None:
+            self._objections.pop(unit, None)
+        elif armed:  # else an answer that came late disproved the dead-man: the decision could not know
+            self._objections[unit] = why or against_kvar or ""
         if why is not None:
-            if armed:  # else an answer that came late disproved the dead-man: the decision could not know
-                self._objections[unit] = why
             self._granting.refused(setpoint, now)
             kind, setpoint, reactive = "zero", 0.0, None if reactive is None else 0.0
-            has_it = (memory.kind, memory.setpoint, memory.reactive) == (kind, setpoint, reactive)
             due = device.dead_man.due(now)
-        else:
-            self._objections.pop(unit, None)
+        elif against_kvar is not None:  # the power stands by itself: only the kvar end
+            reactive = 0.0
+            self._told[unit] = replace(told, reactive=reactive)
+        has_it = (memory.kind, memory.setpoint, memory.reactive) == (kind, setpoint, reactive)
         if (has_it and armed and not due) or device.refused(kind, now):
             return None
         try:
@@ -298,20 +300,28 @@ class SafetyGuard:
             trip["unit"] not in self.units for trip in (*memory.leaving, *memory.trips)
         )
 
-    def _objection(self, told: UnitDecision, device: Unit, *, armed: bool) -> str | None:
-        """The second look, written differently: whatever went wrong before, no power leaves its bounds."""
-        if not told.setpoint:
-            return None
-        decision = self._decision
+    def _second_look(self, told: UnitDecision, device: Unit, *, armed: bool) -> tuple[str | None, str | None]:
+        """The second look, written differently: whatever went wrong before, no power leaves its bounds.
+
+        Returns:
+            Why not the power, and why not the reactive power beside it.
+        """
+        if not told.setpoint and not told.reactive:
+            return None, None
+        if self._decision is None or device.image is None:
+            return "there is no decision", None
+        facts = self._facts(told, device, self._decision, armed=armed)
+        power = told.setpoint or 0.0
+        return objection(power, facts), reactive_objection(told.reactive or 0.0, power, facts)
+
+    def _facts(self, told: UnitDecision, device: Unit, decision: Decision, *, armed: bool) -> Facts:
         granted = told.state in GRANTING and not self._tripped(device.name)
-        if decision is None or device.image is None:
-            return "there is no decision"
         alone = len(self.units) == 1
         rise, fall = self._granting.most if alone else (math.inf, math.inf)
         low, high = (
             (decision.bounds.low, decision.bounds.high) if alone else (told.bounds.low, told.bounds.high)
         )
-        facts = facts_of(
+        return facts_of(
             device,
             armed=armed,
             granted=granted,
@@ -320,4 +330,3 @@ class SafetyGuard:
             rise=rise,
             fall=fall,
         )
-        return objection(told.setpoint, facts)

@@ -183,6 +183,7 @@ class LocalSocket:
             reactive_bounds=Bounds(
                 _number(message, "reactive_low", -math.inf), _number(message, "reactive_high", math.inf)
             ),
+            firm=_flag(message, "firm"),
             soc_target=None if message.get("soc_target") is None else _number(message, "soc_target", 0.0),
             reason=_text(message, "reason"),
             id=_text(message, "id"),
@@ -196,6 +197,13 @@ class LocalSocket:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name}: give a number")
+
+
+def _flag(message: dict[str, Any], key: str) -> bool:
+    value = message.get(key, False)
+    if not isinstance(value, bool):
+        raise ValueError(f"{key}={value!r}: give true or false")
+    return value
 
 
 def _text(message: dict[str, Any], key: str) -> str:

@@ -53,6 +53,11 @@ class Facts:
     low: float = -inf
     high: float = inf
     """kW, the bounds that the live requests leave."""
+    exported: float | None = None
+    absorbed: float | None = None
+    """Kvar that the device tells as its highest in each direction; None: not told, so no reactive power."""
+    apparent: float | None = inf
+    """kVA of both powers together; inf: the device knows no such limit, None: it does and does not tell it."""
 
 
 def objection(power: float, facts: Facts) -> str | None:
@@ -68,6 +73,39 @@ def objection(power: float, facts: Facts) -> str | None:
         return against or _of_step(power, facts)
     except OverflowError:
         return "a number is too large to be true"
+
+
+def reactive_objection(reactive: float, power: float, facts: Facts) -> str | None:
+    """Why these kvar must not be written beside a power in kW; None when they may. Zero always may."""
+    if reactive == 0:
+        return None
+    if not isfinite(reactive) or not isfinite(power):
+        return f"reactive power {reactive} beside {power} kW is not a number"
+    if not facts.granted or not facts.armed:
+        return f"{reactive:g} kvar: " + (
+            "the dead-man is not armed" if facts.granted else "the state allows none"
+        )
+    try:
+        return _of_evidence(facts) or _of_reactive(reactive, power, facts)
+    except OverflowError:
+        return "a number is too large to be true"
+
+
+def _of_reactive(reactive: float, power: float, facts: Facts) -> str | None:
+    size = abs(_milliwatts(reactive)) - _TOLERANCE  # millivars
+    for most in (facts.exported, facts.absorbed):
+        if most is None or not 0 <= most < inf:
+            return "the highest reactive power of the device is not known"
+    most = facts.exported if reactive > 0 else facts.absorbed
+    if size > _milliwatts(most or 0.0):
+        return f"{reactive:g} kvar is more than the {most:g} kvar that the device takes"
+    if facts.apparent == inf:
+        return None
+    if facts.apparent is None or not 0 < facts.apparent < inf:
+        return "the apparent power of the device is not known"
+    if size > 0 and size**2 + _milliwatts(power) ** 2 > _milliwatts(facts.apparent) ** 2:
+        return f"{reactive:g} kvar beside {power:g} kW is more than {facts.apparent:g} kVA"
+    return None
 
 
 def _of_evidence(facts: Facts) -> str | None:

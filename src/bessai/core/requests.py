@@ -113,7 +113,8 @@ def resolve(
         if not inner.empty:
             kept.append(request)
             bounds = inner
-            if request.power is not None or request.soc_target is not None:
+            wishes = request.power is not None or request.soc_target is not None
+            if wishes and (winner is None or not winner.firm):
                 winner = request
         if not reactive_inner.empty:
             reactive_kept.append(request)

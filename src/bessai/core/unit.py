@@ -9,7 +9,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 
 from bessai.core.deadman import DeadMan
-from bessai.core.effect import Effect, EffectCheck
+from bessai.core.effect import Effect, EffectCheck, ReactiveCheck
 from bessai.core.envelope import Envelope, EnvelopeCheck
 from bessai.core.limits import Limits
 from bessai.core.unit_memory import (
@@ -98,11 +98,13 @@ class Unit:
         self._foreign = foreign
         self._own_evidence = tuple(name for name in evidence if name not in foreign)
         self._effect = EffectCheck(profile.control)
+        self._reactive_effect = ReactiveCheck(profile.control)
         self._rises = WriteLimit(profile.control.write_interval if profile.control else 0.0, RISES)
         self._memory = Memory()
         self.memory = Memory(
             dead_man=dead_man.memory,
             effect=self._effect.memory,
+            reactive_effect=self._reactive_effect.memory,
             envelope=self.check.memory,
             rises=self._rises.memory,
         )
@@ -117,6 +119,7 @@ class Unit:
         self._memory = memory
         self.dead_man.memory = memory.dead_man
         self._effect.memory = memory.effect
+        self._reactive_effect.memory = memory.reactive_effect
         self.check.memory = memory.envelope
         self._rises.memory = memory.rises
 
@@ -144,6 +147,8 @@ class Unit:
         memory.known = memory.known or any(image.good(name) is not None for name in self._own_evidence)
         withheld = self.withheld
         effect = Effect() if withheld else self._effect.check(image, self.standing, envelope.rated)
+        kvar = None if withheld or memory.kind is None else memory.reactive
+        off = self._reactive_effect.check(image, kvar)
         if effect.repeat:
             memory.kind = None
         control = self.profile.control
@@ -151,7 +156,7 @@ class Unit:
         trips = [*envelope.trips, *disobedience(memory, effect, image, measured)]
         waiting = waits_for_first_values(memory, image, envelope, self._foreign)
         coming = [c for c in envelope.conditions if may_come(memory, c, image)]
-        conditions = [*effect.conditions, *self._own_conditions()]
+        conditions = [*effect.conditions, *off, *self._own_conditions()]
         conditions += [] if waiting else [c for c in envelope.conditions if c not in coming]
         refusal = (self.dead_man.refusal or _blind(image)) if self._control else None
         if refusal is not None:

@@ -6,7 +6,7 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 
 from bessai.core.deadman import Memory as DeadManMemory
-from bessai.core.effect import Effect
+from bessai.core.effect import Effect, ReactiveMemory
 from bessai.core.effect import Memory as EffectMemory
 from bessai.core.envelope import Envelope
 from bessai.core.envelope import Memory as EnvelopeMemory
@@ -70,6 +70,7 @@ class Memory:
     """A dead-man test: nothing is written until then."""
     dead_man: DeadManMemory = field(default_factory=DeadManMemory)
     effect: EffectMemory = field(default_factory=EffectMemory)
+    reactive_effect: ReactiveMemory = field(default_factory=ReactiveMemory)
     envelope: EnvelopeMemory = field(default_factory=EnvelopeMemory)
     rises: WriteLimitMemory = field(default_factory=WriteLimitMemory)
 

@@ -81,7 +81,7 @@ class GridConfig:
             low, high = {
                 "voltage.reactive_power": (-self.rated_apparent_power, self.rated_apparent_power),
                 "active.setpoint": (-self.rated_power, self.rated_power),
-                "active.maximum": (-self.rated_power, self.rated_power),
+                "active.maximum": (0.0, self.rated_power),
             }[name]
         own = self.bounds.get(name)
         return (low, high) if own is None else (max(low, own[0]), min(high, own[1]))

@@ -130,7 +130,7 @@ _ALL = (
     _number("voltage.dead_band", "% Un", 0.0, 0.0, 5.0, "", "C",
             "Voltage deviation to either side that is not answered.",
             "Desviación de tensión a cada lado que no se responde."),
-    _number("voltage.response_time", "s", 0.5, 0.1, 60.0, "AT-IBR Art. 3-3 e (< 1 s; CEN may instruct longer)", "A",
+    _number("voltage.response_time", "s", 0.5, 0.1, 60.0, "AT-IBR Art. 3-3 e: < 1 s; CEN may allow more", "C",
             "Rise time from 10 to 90 % of the reactive power that the gateway commands.",
             "Tiempo de crecimiento de 10 a 90 % de la potencia reactiva que manda el gateway."),
     _number("voltage.power_factor", "", 1.0, -1.0, 1.0, "", "C",

@@ -74,6 +74,8 @@ class ServiceSettings:
     """Where the control plane listens for the status and for requests."""
     schedule: Path | None = None
     """A schedule file, when there is one."""
+    site_file: Path | None = None
+    """The site file, when there is one: the operator's link is in it."""
     mqtt: MqttSettings | None = None
     kafka: KafkaSettings | None = None
     nats: NatsSettings | None = None
@@ -94,7 +96,8 @@ class ServiceSettings:
         site = get("SITE_ID")
         if not site:
             raise ValueError("SITE_ID is not set: set it to the unique id of the site")
-        socket, schedule, grid = get("BESSAI_SOCKET"), get("SCHEDULE_FILE"), get("GRID_FILE")
+        socket, schedule = get("BESSAI_SOCKET"), get("SCHEDULE_FILE")
+        site_file, grid = get("SITE_FILE"), get("GRID_FILE")
         return cls(
             site=site,
             data_dir=Path(get("DATA_DIR") or "data"),
@@ -108,6 +111,7 @@ class ServiceSettings:
             publish_every=rate(environment, "PUBLISH_EVERY") or 0.2,
             socket=Path(socket) if socket else None,
             schedule=Path(schedule) if schedule else None,
+            site_file=Path(site_file) if site_file else None,
             mqtt=MqttSettings.from_environment(environment),
             kafka=KafkaSettings.from_environment(environment),
             nats=NatsSettings.from_environment(environment, site),

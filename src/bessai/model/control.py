@@ -72,6 +72,8 @@ class Request:
     """Preferred reactive power in kvar, + = export; None for no wish."""
     reactive_bounds: Bounds = field(default_factory=Bounds)
     """In kvar, what everybody of lower priority must keep to."""
+    firm: bool = False
+    """True: nobody of lower priority may prefer another power. Bounds of one value would also keep an offset out."""
     offset: float | None = None
     """kW added to whatever power is preferred, for instance by a frequency response. Ramps and dwell times of the
     preferred power do not slow it; bounds of its own priority and of higher ones limit the sum, lower ones do not."""

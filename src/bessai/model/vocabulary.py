@@ -73,5 +73,6 @@ SHARED_POINTS: dict[str, SharedPoint] = {
     "grid_power": SharedPoint("kW", "Active power at the point of connection, + = export"),
     "grid_reactive_power": SharedPoint("kvar", "Reactive power at the point of connection"),
     "grid_frequency": SharedPoint("Hz", "Frequency measured by the meter"),
+    "grid_voltage": SharedPoint("V", "Voltage between phases at the point of connection, mean of the three"),
     "meter_status": SharedPoint(None, "Operating state of the meter"),
 }

@@ -112,12 +112,12 @@ def _sources(profile: Profile) -> Iterator[Problem]:
 
 
 def _control(profile: Profile, control: Control) -> Iterator[Problem]:
-    def power(field: str, name: str | None, unit: str = "kW") -> Iterator[Problem]:
+    def power(field: str, name: str | None, *units: str) -> Iterator[Problem]:
         point = profile.points.get(name) if name else None
         if name and point is None:
             yield field, f"no point {name!r}{_suggest(name, profile.points)}"
-        elif point is not None and point.unit != unit:
-            yield field, f"{name!r} must be in {unit}"
+        elif point is not None and point.unit not in (units or ("kW",)):
+            yield field, f"{name!r} must be in {' or '.join(units or ('kW',))}"
 
     for field in ("charge", "discharge", "zero", "stop", "reactive", "charge_limit", "discharge_limit"):
         for i, step in enumerate(getattr(control, field) or ()):
@@ -131,7 +131,8 @@ def _control(profile: Profile, control: Control) -> Iterator[Problem]:
             if step.value is not None:
                 yield from _encodable(f"{path}.value", profile, step.point, step.value)
             elif step.of is not None:
-                yield from power(f"{path}.of", step.of, "kvar" if step.quantity == "reactive" else "kW")
+                whole = ("kvar", "kVA") if step.quantity == "reactive" else ("kW",)
+                yield from power(f"{path}.of", step.of, *whole)
                 if point.unit != "%":
                     yield f"{path}.of", f"{step.point!r} must be in %"
             elif step.quantity == "dead_man_time":
@@ -140,7 +141,7 @@ def _control(profile: Profile, control: Control) -> Iterator[Problem]:
                 yield f"{path}.quantity", f"{step.point!r} must be in {unit}"
     for field in ("measured", "charge_power_max", "discharge_power_max"):
         yield from power(f"control.{field}", getattr(control, field))
-    for field in ("reactive_power_max", "absorbed_reactive_power_max"):
+    for field in ("reactive_power_max", "absorbed_reactive_power_max", "measured_reactive"):
         yield from power(f"control.{field}", getattr(control, field), "kvar")
     yield from power("control.apparent_power_max", control.apparent_power_max, "kVA")
     for i, name in enumerate(control.evidence):

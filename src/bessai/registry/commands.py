@@ -22,7 +22,7 @@ class WriteStep(Strict):
     value: float | None = None
     quantity: Literal["power", "magnitude", "reactive", "dead_man_time", "limit"] | None = None
     of: Name | None = None
-    """Point in kW (kvar for `reactive`) that is 100 %."""
+    """Point in kW (kvar or kVA for `reactive`) that is 100 %."""
 
     @model_validator(mode="after")
     def _one(self) -> WriteStep:
@@ -55,6 +55,8 @@ class Control(Strict):
     """The point in kvar with the highest absorbed (negative) reactive power, where it is another one."""
     apparent_power_max: Name | None = None
     """The point in kVA that active and reactive power together do not exceed; active power comes first."""
+    measured_reactive: Name | None = None
+    """The point in kvar, + = export, that shows whether the device obeyed `reactive`; a difference is a warning."""
     write_interval: float = Field(default=0.0, ge=0, le=3600)
     """Seconds between two rises of the setpoint, to spare a device that bears few writes."""
     charge_limit: Sequence | None = None
@@ -80,8 +82,12 @@ class Control(Strict):
     def _whole(self) -> Control:
         if (self.reactive is None) != (self.reactive_power_max is None):
             raise ValueError("`reactive` and `reactive_power_max` go together")
-        if self.reactive is None and (self.absorbed_reactive_power_max or self.apparent_power_max):
-            raise ValueError("`absorbed_reactive_power_max` and `apparent_power_max` go with `reactive`")
+        if self.reactive is None and (
+            self.absorbed_reactive_power_max or self.apparent_power_max or self.measured_reactive
+        ):
+            raise ValueError(
+                "`absorbed_reactive_power_max`, `apparent_power_max` and `measured_reactive` go with `reactive`"
+            )
         return self
 
 

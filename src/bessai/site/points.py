@@ -56,6 +56,7 @@ _USUAL: dict[str, tuple[Kind, tuple[str, ...], tuple[str, ...]]] = {
     "grid_power": ("sum", ("grid_power",), ("meter",)),
     "grid_reactive_power": ("sum", ("grid_reactive_power",), ("meter",)),
     "grid_frequency": ("mean", ("grid_frequency",), ("meter",)),
+    "grid_voltage": ("mean", ("grid_voltage",), ("meter",)),
 }
 """Name to aggregation, points that a device may offer for it (the first it has), and roles.
 
@@ -84,6 +85,9 @@ BEHIND_UNIT = (
 
 _OF_ALL = ("fire_alarm", "gas_alarm")
 """Told by a device that belongs to no commanded one, it concerns them all."""
+
+
+_LINES = ("line_voltage_ab", "line_voltage_bc", "line_voltage_ca")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,12 +141,25 @@ class Points:
 
     def _usual(self, name: str, kind: Kind, offered: tuple[str, ...], roles: tuple[str, ...]) -> _Plan | None:
         found = [(d, p) for d in self._devices if (p := _first(d, offered)) is not None and d.role in roles]
+        if name == "grid_voltage" and not found:
+            return self._line_voltages()
         if roles in {_STORAGE, _CONVERTERS}:
             role = next((role for role in roles if any(d.role == role for d, _ in found)), None)
             found = [(d, p) for d, p in found if d.role == role]
         if not found or (roles == ("meter",) and len(found) > 1):
             return None
         return self._gathered(name, name, kind, found)
+
+    def _line_voltages(self) -> _Plan | None:
+        """The mean of the three line voltages of the only meter that tells them, where none tells the mean."""
+        found = [
+            device
+            for device in self._devices
+            if device.role == "meter" and all(point in device.compiled.layout.index for point in _LINES)
+        ]
+        if len(found) != 1:
+            return None
+        return _Plan(unit="V", kind="mean", inputs=tuple(f"{found[0].name}.{point}" for point in _LINES))
 
     def _behind(self, unit: Device) -> None:
         """Plan the points of the batteries behind a commanded device."""

@@ -1,7 +1,7 @@
 """The point of connection that plants share: one grid, one load, one meter, one clock. No I/O.
 
 The meter counts the sum of the plants' powers minus the load. All plants step together, so the sum is exact in
-every step.
+every step; a grid with an impedance feels it.
 """
 
 from __future__ import annotations
@@ -97,10 +97,11 @@ class ConnectionPoint:
             observer.machine_step(dt)
 
     def measure(self, dt: float) -> None:
-        """Let the meter count `dt` seconds at the present powers."""
+        """Let the meter count `dt` seconds at the present powers, and the grid carry them."""
         active = reactive = 0.0
         for machine in self.machines:
             active_of, reactive_of = machine.power()
             active += active_of
             reactive += reactive_of
         self.meter.step(active - self.load.active_power, reactive - self.load.reactive_power, dt)
+        self.grid.carry(self.meter.active_power, self.meter.reactive_power)

@@ -1,4 +1,9 @@
-"""The grid: frequency and voltage that wander about their nominal values, and scripted events. No I/O."""
+"""The grid: frequency and voltage that wander about their nominal values, and scripted events. No I/O.
+
+It is stiff unless `short_circuit_power` is given: then it is a voltage source behind an impedance, and the voltage at
+the point of connection moves with the power that flows there. That voltage is solved in closed form at the end of
+every step, so the plant meets it one step later and there is no loop to converge.
+"""
 
 from __future__ import annotations
 
@@ -48,8 +53,19 @@ class GridConfig:
     """Standard deviation in V."""
     voltage_time: float = 120.0
     """Seconds after which a deviation is forgotten to 1/e."""
+    short_circuit_power: float | None = None
+    """kVA at the point of connection at nominal voltage; None: stiff, the plant does not move the voltage."""
+    x_over_r: float = 5.0
+    """Reactance of the grid's impedance as a multiple of its resistance. Representative of medium voltage."""
     events: Sequence[GridEvent] = ()
     """The script."""
+
+    def __post_init__(self) -> None:
+        power = self.short_circuit_power
+        if power is not None and not 0 < power < math.inf:
+            raise ValueError(f"short_circuit_power must be greater than 0 kVA, not {power:g}")
+        if not 0 <= self.x_over_r < math.inf:
+            raise ValueError(f"x_over_r must be 0 or more, not {self.x_over_r:g}")
 
 
 class Grid:
@@ -61,8 +77,11 @@ class Grid:
         """The script; events may be added while running."""
         self.frequency = config.nominal_frequency
         """Hz."""
+        self.source_voltage = config.nominal_voltage
+        """V of a phase to neutral without the plant: behind the grid's impedance."""
         self.voltage = config.nominal_voltage
-        """V of a phase to neutral."""
+        """V of a phase to neutral at the point of connection."""
+        self._flow = (0.0, 0.0)
         self._random = random
         self._frequency_walk = 0.0
         self._voltage_walk = 0.0
@@ -77,11 +96,41 @@ class Grid:
             self._voltage_walk, config.voltage_deviation, config.voltage_time, dt, self._random
         )
         self.frequency = config.nominal_frequency + self._frequency_walk
-        self.voltage = config.nominal_voltage + self._voltage_walk
+        self.source_voltage = config.nominal_voltage + self._voltage_walk
         for event in self.events:
             if strength := event.strength(time):
                 self.frequency += strength * event.frequency_offset
-                self.voltage *= 1 - strength * (1 - event.voltage_factor)
+                self.source_voltage *= 1 - strength * (1 - event.voltage_factor)
+        self.carry(*self._flow)
+
+    def carry(self, active_power: float, reactive_power: float) -> None:
+        """Take the power in kW and kvar that flows into the grid; its voltage follows at once."""
+        self._flow = active_power, reactive_power
+        base = self.config.short_circuit_power
+        if base is None:
+            self.voltage = self.source_voltage
+            return
+        nominal = self.config.nominal_voltage
+        share = voltage_behind(
+            self.source_voltage / nominal, active_power / base, reactive_power / base, self.config.x_over_r
+        )
+        self.voltage = share * nominal
+
+
+def voltage_behind(source: float, active: float, reactive: float, x_over_r: float) -> float:
+    """The voltage where a power enters a grid, per unit of nominal voltage and short-circuit power.
+
+    With V at the point of connection and E behind R + jX, E² V² = (V² - a)² + b² where a = R P + X Q and
+    b = X P - R Q; of the two solutions in V² the upper one is stable. Beyond the highest power that the grid can
+    carry there is none, and the voltage of that limit is returned.
+    """
+    size = math.hypot(1.0, x_over_r)
+    resistance, reactance = 1 / size, x_over_r / size
+    along = resistance * active + reactance * reactive
+    across = reactance * active - resistance * reactive
+    middle = source * source / 2 + along
+    inside = middle * middle - along * along - across * across
+    return math.sqrt(max(0.0, middle + math.sqrt(max(0.0, inside))))
 
 
 def wander(value: float, deviation: float, memory: float, dt: float, random: Random) -> float:

@@ -20,6 +20,8 @@ class PcsConfig:
     """kVA at nominal voltage; falls with the grid's voltage, because the current is what is limited."""
     response_time: float = 0.3
     """Time constant in seconds with which the power follows its target."""
+    reactive_response_time: float = 0.05
+    """Time constant in seconds with which the reactive power follows its target; 0 for at once."""
     loss_constant: float = 0.03
     """kW lost at any power: the converter's own supply."""
     loss_linear: float = 0.008
@@ -39,6 +41,8 @@ class PcsConfig:
         for name in ("apparent_power_max", "response_time", "heat_time"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be greater than 0")
+        if self.reactive_response_time < 0:
+            raise ValueError("reactive_response_time must not be less than 0")
         if self.phases not in {1, 3}:
             raise ValueError(f"phases must be 1 or 3, not {self.phases}")
 
@@ -124,7 +128,10 @@ class Pcs:
         self.dc_power = min(max(followed, low), high)
         self.active_power = self.ac_of(self.dc_power)
         room = math.sqrt(max(0.0, apparent**2 - self.active_power**2))
-        self.reactive_power = min(max(reactive, -room), room)
+        lag = config.reactive_response_time
+        kept = math.exp(-dt / lag) if lag > 0 else 0.0
+        wanted = min(max(reactive, -room), room)
+        self.reactive_power = min(max(wanted + (self.reactive_power - wanted) * kept, -room), room)
         lost = self.dc_power - self.active_power
         self.energy_lost += lost * dt / 3600
         share = 1 - math.exp(-dt / config.heat_time)

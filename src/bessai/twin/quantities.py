@@ -93,6 +93,7 @@ QUANTITIES: Mapping[str, Callable[[Plant], float]] = MappingProxyType(
         "grid_power": lambda p: p.meter.active_power,
         "grid_reactive_power": lambda p: p.meter.reactive_power,
         "grid_frequency": lambda p: p.grid.frequency,
+        "grid_voltage": _line_voltage,
     }
 )
 """Shared point name to its value on a plant, in the vocabulary's unit and sign."""
@@ -103,6 +104,7 @@ COMMON_QUANTITIES: Mapping[str, tuple[str, Callable[[Plant], float]]] = MappingP
         "active_power_max": ("kW", lambda p: p.config.pcs.apparent_power_max),
         "charge_cutoff_soc": ("%", lambda p: p.config.battery.soc_max),
         "discharge_cutoff_soc": ("%", lambda p: p.config.battery.soc_min),
+        "m701_var": ("kvar", lambda p: p.pcs.reactive_power),
         "load_power": ("kW", lambda p: p.load.active_power),
         "ac_heat_sink_temperature": ("°C", lambda p: p.pcs.temperature),
     }

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -226,7 +227,40 @@ class Looser(Loose):
 
     def build(self, latch: Latch) -> SafetyGuard:
         guard = super().build(latch)
-        guard._objection = lambda told, device, *, armed: None  # type: ignore[method-assign]
+        guard._second_look = lambda told, device, *, armed: (None, None)  # type: ignore[method-assign]
+        return guard
+
+
+class LooseReactive(PresentGuard):
+    """A first look that gives every kvar that is asked for, in every state; the second look does not."""
+
+    def build(self, latch: Latch) -> SafetyGuard:
+        guard = super().build(latch)
+        granting = guard._granting
+        look = granting._reactive
+
+        def loose(units: Any, resolution: Any, *more: Any) -> Any:
+            done, limited = look(units, resolution, *more)
+            asked = resolution.reactive_asked
+            return [
+                unit if unit.reactive is None or asked is None else replace(unit, reactive=asked)
+                for unit in done
+            ], limited
+
+        granting._reactive = loose  # type: ignore[assignment, method-assign]
+        return guard
+
+
+class LooserReactive(LooseReactive):
+    """The same without the second look."""
+
+    def build(self, latch: Latch) -> SafetyGuard:
+        guard = super().build(latch)
+        look = guard._second_look
+        guard._second_look = lambda told, device, *, armed: (  # type: ignore[method-assign]
+            look(told, device, armed=armed)[0],
+            None,
+        )
         return guard
 
 
@@ -303,3 +337,34 @@ def test_the_second_look_mends_a_loose_envelope(tmp_path: Path) -> None:
                 raise
         refused += driver.episode.second_looks
     assert refused > 0
+
+
+class _Lenient(Driver):
+    """Lets a decision pass that gives more kvar than the requests' bounds: a second look at one device sees none."""
+
+    def _object(self, why: str | None) -> None:
+        super()._object(None if why is not None and "kvar is outside the requests' bounds" in why else why)
+
+
+def _broken_by(make: Callable[[Setup], PresentGuard], setup: Setup) -> list[str]:
+    """What the judge says of a guard whose first look gives too many kvar."""
+    said = []
+    for seed in range(12):
+        driver = _Lenient(random.Random(seed), make(setup), setup, Mix())
+        try:
+            for _ in range(200):
+                driver.cycle()
+        except Violation as violation:
+            said.append(str(violation))
+    return said
+
+
+def test_the_second_look_mends_a_loose_reactive_power(tmp_path: Path) -> None:
+    """No kvar that the device does not take, or in a state that allows none, is on the device; without it they are."""
+    setup = Devices.of(tmp_path).several()
+    mended, broken = _broken_by(LooseReactive, setup), _broken_by(LooserReactive, setup)
+    assert mended
+    assert all("makes 0 kvar" in text for text in mended), (
+        "what was decided was not written, and nothing else broke"
+    )
+    assert any("kvar that it can" in text or "allows no reactive power" in text for text in broken)

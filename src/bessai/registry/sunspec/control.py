@@ -25,6 +25,8 @@ from typing import Any
 _SET = ("m704_w_set_mod", "m704_w_set_ena_rvrt", "m704_w_set", "m704_w_set_rvrt_tms", "m704_w_set_ena")
 TIMER = "m704_w_set_rvrt_rem"
 """Shows that the device counts the reversion time."""
+MEASURED_VARS = "m701_var"
+"""What 701 measures of reactive power. Its definition promises no sign, so the gateway judges its size alone."""
 _NEEDED = (
     *_SET,
     TIMER,
@@ -113,6 +115,8 @@ def _add_reactive(sections: dict[str, Any], points: Mapping[str, Any]) -> None:
     control["absorbed_reactive_power_max"] = "absorbed_reactive_power_max"
     if "apparent_power_max" in points:
         control["apparent_power_max"] = "apparent_power_max"
+    if MEASURED_VARS in points:
+        control["measured_reactive"] = MEASURED_VARS
     control["stop"] = [{"point": "m704_var_set_ena", "value": 0.0}, *control["stop"]]
     sections["dead_man"]["feed"].append("m704_var_set_rvrt_tms")
 

@@ -27,6 +27,7 @@ _INVERTER = {
 }
 _METER = {
     "Hz": "grid_frequency",
+    "PPV": "grid_voltage",
     "TotWhExp": "energy_exported_total",
     "TotWhImp": "energy_imported_total",
 }
@@ -93,7 +94,10 @@ FAST = frozenset(
         "m802_loc_rem_ctl",
         "m704_w_set_sf",
         "m704_var_set_sf",
+        "m701_var",
+        "grid_frequency",
+        "grid_voltage",
     }
 )
-"""Points read every cycle: what control rests on (a stale exponent would write ten times the power), and what
-shows that the data is alive."""
+"""Points read every cycle: what control rests on (a stale exponent would write ten times the power), what the grid
+is answered by, and what shows that the data is alive."""
