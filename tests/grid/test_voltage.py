@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bessai.grid import GridFunctions
@@ -188,6 +188,7 @@ MODES = st.sampled_from(
 )
 
 
+@settings(max_examples=30)
 @given(
     st.lists(st.tuples(MODES, st.floats(95, 105), st.floats(-30_000, 30_000)), min_size=2, max_size=6),
     st.floats(-45_000, 45_000),
@@ -215,6 +216,7 @@ def test_changes_of_mode_and_set_point_are_bumpless(
         plant.run(3)
 
 
+@settings(max_examples=50)
 @given(
     st.sampled_from(["voltage", "voltage_droop", "power_factor", "reactive_power", "ieee1547_volt_var"]),
     st.lists(
