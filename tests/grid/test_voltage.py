@@ -348,3 +348,15 @@ def test_noise_does_not_rewrite_the_device() -> None:
     ]
     assert len(set(row)) <= 2  # the last of settling may come first
     assert len(set(row[100:])) == 1
+
+
+def test_kvar_that_are_not_granted_do_not_wind_up_the_trim() -> None:
+    """A minute without leave, then the leave: no bump beyond what was asked for."""
+    functions = _functions("reactive_power", 0.2, voltage__reactive_power=10_000.0)
+    plant = Plant(functions, grants=False).run(60)
+    assert plant.reactives[-1] == 0.0
+    assert functions.status()["voltage"]["limited_by"] == "not_granted"
+    plant.grants = True
+    plant.run(20)
+    assert max(plant.reactives) < 10_500
+    assert plant.reactives[-1] == pytest.approx(10_000, abs=0.005 * SN)
