@@ -129,7 +129,7 @@ def test_the_law_gives_the_vectors_of_the_annex(law: Law, frequency: float, powe
 
 def test_changes_of_parameters_count_from_their_record_on(write: Write, tmp_path: Path) -> None:
     def changed(what: str, name: str, old: Value, new: Value) -> tuple[Event, ...]:
-        asked = {
+        asked: dict[str, Any] = {
             "user": "Ana",
             "role": "engineer",
             "reason": "order → 4, by letter",
