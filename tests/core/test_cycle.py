@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,19 @@ from bessai.core.limits import Limits
 from bessai.core.plant import Plant as RealPlant
 from bessai.core.requests import RequestBook
 from bessai.core.unit import Unit
-from bessai.model import CycleRecord, Endpoint, Event, GuardState, Priority, Request, SystemClock
+from bessai.model import (
+    Condition,
+    CycleRecord,
+    Decision,
+    Endpoint,
+    Event,
+    GuardState,
+    Priority,
+    ProcessImage,
+    Request,
+    Severity,
+    SystemClock,
+)
 from bessai.site import single_device_site
 from support.modbus_device import ScriptedDevice, frame
 from support.profiles import REGISTERS, battery
@@ -37,18 +49,66 @@ class Records:
         self.events.append(event)
 
 
+class Answers:
+    """Asks for what a test says, or fails."""
+
+    handlers: Mapping[str, Any] = {}
+
+    def __init__(self) -> None:
+        self.offset: float | None = None
+        self.fails = False
+        self.events: list[Event] = []
+        self.decisions: list[Decision] = []
+
+    def propose(self, image: ProcessImage) -> list[Request]:
+        if self.fails:
+            raise ZeroDivisionError("by zero")
+        if self.offset is None:
+            return []
+        return [
+            Request(
+                source="grid.frequency",
+                priority=Priority.GRID_SUPPORT,
+                power=None,
+                offset=self.offset,
+                expires=image.monotonic + 3,
+            )
+        ]
+
+    def told(self, decision: Decision) -> None:
+        self.decisions.append(decision)
+
+    def conditions(self) -> list[Condition]:
+        return []
+
+    def take_events(self) -> list[Event]:
+        events, self.events = self.events, []
+        return events
+
+    def status(self) -> dict[str, Any]:
+        return {}
+
+
 class Plant:
     """A device whose battery does what the registers say, and a cycle on it."""
 
-    def __init__(self, device: ScriptedDevice, profile: Any, heartbeat: float = 0.2) -> None:
+    def __init__(
+        self,
+        device: ScriptedDevice,
+        profile: Any,
+        heartbeat: float = 0.2,
+    ) -> None:
         self.device = device
+        self.proposer = Answers()
         self.records = Records()
         self.book = RequestBook()
         site = single_device_site(profile, Endpoint(host="127.0.0.1", port=device.port))
         self.plant = RealPlant(site, SystemClock(), cycle=PERIOD, stale_after=3 * PERIOD)
         self.driver = self.plant.units[""]
         self.guard = SafetyGuard([Unit(profile, Limits(), DeadMan(profile, heartbeat))])
-        self.cycle = ControlCycle(self.plant, self.guard, self.book, self.records, SystemClock(), PERIOD)
+        self.cycle = ControlCycle(
+            self.plant, self.guard, self.book, self.records, SystemClock(), PERIOD, proposer=self.proposer
+        )
 
     def ask(self, power: float) -> None:
         now = asyncio.get_running_loop().time()
@@ -252,3 +312,34 @@ def test_monitoring_never_writes(tmp_path: Path) -> None:
         assert all(pdu[0] == 3 for pdu in plant.device.requests)
 
     _play(tmp_path, body, control=None, dead_man=None)
+
+
+def test_what_answers_the_grid_is_asked_in_the_same_cycle_and_ends_with_it(tmp_path: Path) -> None:
+    async def body(plant: Plant) -> None:
+        plant.ask(3.0)
+        await plant.until(lambda r: r.decision.setpoint == 3.0)
+        plant.proposer.offset = 1.5
+        plant.proposer.events = [Event(code="x", severity=Severity.INFO, message="x", wall_ns=1)]
+        record = await plant.cycle.step()
+        assert (record.decision.setpoint, record.decision.offset) == (4.5, 1.5)
+        assert "x" in {event.code for event in record.events}
+        plant.proposer.offset = None
+        record = await plant.cycle.step()
+        assert (record.decision.setpoint, record.decision.offset) == (3.0, None)
+        assert plant.proposer.decisions[-1].offset == 1.5  # it hears of each before it is asked again
+
+    _play(tmp_path, body)
+
+
+def test_grid_functions_that_fail_are_an_alarm_and_stop_nothing(tmp_path: Path) -> None:
+    async def body(plant: Plant) -> None:
+        plant.ask(3.0)
+        await plant.until(lambda r: r.decision.setpoint == 3.0)
+        plant.proposer.fails = True
+        record = await plant.cycle.step()
+        assert record.decision.setpoint == 3.0
+        assert "grid_functions_failed" in {c.code for c in plant.cycle.active}
+        plant.proposer.fails = False
+        await plant.until(lambda _: "grid_functions_failed" not in {c.code for c in plant.cycle.active})
+
+    _play(tmp_path, body)

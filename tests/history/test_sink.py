@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from bessai.history import History, HistoryError, HistoryWriter, query
-from bessai.interfaces.history_sink import HistorySink, last_before
+from bessai.interfaces.folding_sink import last_before
+from bessai.interfaces.history_sink import HistorySink
 from bessai.interfaces.sink import keep_running
 from bessai.journal import Cursors, JournalReader, read_cursors
 from bessai.journal.block import Block

@@ -62,7 +62,8 @@ def test_a_cycle_says_what_was_measured_and_decided() -> None:
     assert message["decision"] == {
         "state": "normal", "setpoint": -1.5, "bounds": {"low": -5.0, "high": None}, "asked": -2.0,
         "source": "operator", "request_id": "r-1", "limited_by": ["soc_max"], "reasons": [],
-        "target": None, "reason": "", "reactive": None, "reactive_asked": None, "trips": [], "units": [],
+        "target": None, "offset": None, "reason": "", "reactive": None, "reactive_asked": None, "trips": [],
+        "units": [],
     }  # fmt: skip
     assert message["verified"] is True
     assert message["events"] == []

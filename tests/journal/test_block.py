@@ -140,7 +140,8 @@ def test_decision_outcome_and_timing_are_plain_and_infinity_is_none() -> None:
     told = entry.decision
     assert {key: told[key] for key in told if key not in {"considered", "trips", "units"}} == {
         "state": "normal", "setpoint": 2.5, "bounds": {"low": -5.0, "high": None}, "asked": None,
-        "source": None, "request_id": None, "reason": "", "target": None, "reactive": None, "reactive_asked": None,
+        "source": None, "request_id": None, "reason": "", "target": None, "offset": None,
+        "reactive": None, "reactive_asked": None,
         "limited_by": [], "reasons": ["because"],
     }  # fmt: skip
     assert entry.outcome == {
@@ -184,7 +185,7 @@ def test_numbers_of_a_known_form_land_where_they_belong(data: Any) -> None:
     records = [record(n) for n in range(4)]
     for entry, written in zip(through(records), records, strict=True):
         told, decision = entry.decision, written.decision
-        for name in ("setpoint", "asked", "target", "reactive", "reactive_asked"):
+        for name in ("setpoint", "asked", "target", "offset", "reactive", "reactive_asked"):
             assert told[name] == plain(getattr(decision, name))
         pairs = (
             (told, decision.bounds),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bessai.journal import Cursors, Journal, JournalError, JournalReader, Progress, ReaderStats, read_cursors
+from bessai.journal.commit import NAME
 from support.records import START_NS, make_event, make_record, wait_until
 
 Open = Callable[..., Journal]
@@ -23,6 +24,18 @@ def test_nothing_is_there_yet(open_journal: Open, tmp_path: Path) -> None:
     journal.append_event(make_event())
     wait_until(lambda: reader.last_sequence() == 1)
     assert reader.first_sequence() == 1
+
+
+def test_a_look_before_the_writers_first_word_hides_nothing(open_journal: Open, tmp_path: Path) -> None:
+    """The log is there, full of nothing, a moment before the file that says how far it counts."""
+    journal, reader = open_journal(), JournalReader(tmp_path)
+    word, away = tmp_path / "journal" / NAME, tmp_path / "away"
+    word.rename(away)
+    assert reader.read(0, 10) == []
+    away.rename(word)
+    journal.append_event(make_event())
+    wait_until(lambda: reader.last_sequence() == 1)
+    assert [entry.sequence for entry in reader.read(0, 10)] == [1]
 
 
 def test_an_empty_directory_is_no_journal_yet(tmp_path: Path) -> None:

@@ -10,7 +10,18 @@ from bessai.model import Bounds, Priority, Request
 
 
 def random_request(rng: Random, now: float, size: float = 12.0, kvar: float = 0.0) -> Request:
-    """A request; powers up to `size` kW and `kvar` kvar, a little more than the plant can do."""
+    """A request; powers up to `size` kW and `kvar` kvar, a little more than the plant can do.
+
+    One in ten answers the grid.
+    """
+    if rng.random() < 0.1:
+        return Request(
+            source="grid.frequency",
+            priority=Priority.GRID_SUPPORT,
+            power=None,
+            offset=rng.uniform(-size, size),
+            expires=now + rng.uniform(1.0, 30.0),
+        )
     source, priority = rng.choice(
         [
             ("grid_operator", Priority.GRID_OPERATOR),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
-from simulation.loop import SimLoop
+from bessai.twin.sim_loop import SimLoop
 
 
 class Server(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
-from bessai.model import Condition, CycleRecord, Severity
+from bessai.model import Condition, CycleRecord, Request, Severity
 from simulation.assembly import Config
 from simulation.oracle import TOLERANCE
 
@@ -31,7 +31,10 @@ def reasons_are_told(record: CycleRecord) -> str | None:
         return None
     won = [request for request in decision.considered if request.role == "won"]
     if len(won) != 1 or won[0].source != decision.source or won[0].seconds_left <= 0:
-        lost_zero = decision.bounds.low > 0 or decision.bounds.high < 0  # somebody's bounds exclude zero
+        bounds = [decision.bounds]
+        if decision.offset is not None:  # then the decision's are those of the sum
+            bounds += [r.bounds for r in decision.considered if r.role != "impossible"]
+        lost_zero = any(one.low > 0 or one.high < 0 for one in bounds)  # somebody's bounds exclude zero
         if won or not lost_zero:
             return f"{decision.target} kW decided, and nobody live asked: {decision.source}, {won}"
     low, high = decision.bounds.low - TOLERANCE, decision.bounds.high + TOLERANCE
@@ -103,6 +106,13 @@ class RampWatch:
         self._decided_at = -math.inf
         self._written = 0.0
         self._written_at = -math.inf
+        self._offers: list[tuple[float, float]] = []
+        """When each answer to the grid ended or will, and its kW: no ramp slows them."""
+
+    def asked(self, request: Request) -> None:
+        """Somebody asks for power, or answers the grid."""
+        if request.offset is not None:
+            self._offers.append((request.expires, abs(request.offset)))
 
     def restarted(self) -> None:
         """A new gateway begins at zero."""
@@ -110,7 +120,8 @@ class RampWatch:
 
     def recorded(self, record: CycleRecord, under_test: bool) -> Iterator[str]:
         """Take a cycle's decision."""
-        now, setpoint = record.image.monotonic, record.decision.setpoint or 0.0
+        decision = record.decision
+        now, setpoint = record.image.monotonic, (decision.setpoint or 0.0) - (decision.offset or 0.0)
         seconds = min(now - self._decided_at, _LATE * self._config.cycle)
         grown = _grown(self._decided, setpoint)
         if grown > self._rate * seconds + self._least + TOLERANCE and not under_test:
@@ -122,7 +133,9 @@ class RampWatch:
         longest = self._config.stale_after + 2 * _LATE * self._config.cycle
         seconds = min(now - self._written_at, longest) + _LATE * self._config.cycle
         grown = _grown(self._written, power)
-        if grown > self._rate * seconds + self._least + TOLERANCE and not under_test:
+        self._offers = [one for one in self._offers if one[0] > now - longest]
+        grid = 2 * max((size for _, size in self._offers), default=0.0)
+        if grown > self._rate * seconds + self._least + grid + TOLERANCE and not under_test:
             yield f"ramp_is_kept: {self._written:g} to {power:g} kW written within {now - self._written_at:.2f} s"
         self._written, self._written_at = power, now
 

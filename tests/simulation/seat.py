@@ -19,8 +19,8 @@ from simulation.oracle import TOLERANCE, Oracle
 from simulation.records import RampWatch
 
 if TYPE_CHECKING:
-    from simulation.clock import SimClock
-    from simulation.loop import SimLoop
+    from bessai.twin.sim_clock import SimClock
+    from bessai.twin.sim_loop import SimLoop
     from simulation.state import SimState
     from simulation.world import World
 

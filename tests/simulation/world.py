@@ -13,14 +13,14 @@ from random import Random
 from typing import Any
 
 from bessai.model import CycleRecord, Operation, Request
+from bessai.twin.sim_clock import SimClock
+from bessai.twin.sim_loop import SimLoop
 from simulation.asking import random_request
 from simulation.assembly import ControlPlane, control_plane
-from simulation.clock import SimClock
 from simulation.device import STEP
 from simulation.disk import SimDisk
 from simulation.invariants import CYCLES, PER_CYCLE
 from simulation.ledger import Ledger
-from simulation.loop import SimLoop
 from simulation.people import People
 from simulation.records import AlarmWatch, RampWatch, reasons_are_told, verified_is_true
 from simulation.scenario import Result, Scenario
@@ -195,6 +195,8 @@ class World:
         if self.plane is None:
             return
         self.plane.ask(request)
+        for seat in self.seats.values():
+            seat.ramp.asked(request)
         self.requests += 1
         now = self.loop.now
         self._asked = {s: e for s, e in self._asked.items() if e > now} | {request.source: request.expires}

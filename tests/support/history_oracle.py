@@ -86,6 +86,8 @@ def few(blocks: Sequence[Block], after: int, limit: int) -> list[Block]:
     for block in blocks:
         rows = min(block.count, after + limit - block.first_sequence + 1)
         if rows > 0:
-            cut = {name: getattr(block, name)[:rows] for name in ("kinds", "wall_ns", "values", "quality")}
+            by_row = ("kinds", "wall_ns", "cycles", "values", "quality", "ages")
+            inner = ("_flags", "_series", "_sets", "_numbers")
+            cut = {name: getattr(block, name)[:rows] for name in by_row + inner}
             made.append(replace(block, count=rows, **cut))
     return made

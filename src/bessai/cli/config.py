@@ -25,7 +25,7 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
     from bessai.core.start import checked
 
     try:
-        settings, site, limits = checked()
+        settings, site, limits, grid = checked()
         check_destinations(settings)
     except SettingsError as error:
         if as_json:
@@ -44,6 +44,13 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
                 "limits": {
                     "chemistry": limits.chemistry,
                     "file": None if settings.limits_file is None else str(settings.limits_file),
+                },
+                "grid": None
+                if grid is None
+                else {
+                    "file": str(settings.grid_file),
+                    "rated_power": grid.rated_power,
+                    "converters": grid.converters,
                 },
                 "report": None if settings.report_file is None else str(settings.report_file),
             }
@@ -79,6 +86,10 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
         f"limits: {escape(limits.chemistry)}, {escape(where)}; "
         f"{told.get(len(commanded), f'{len(commanded)} devices are commanded')}"
     )
+    if grid is not None:
+        Console().print(
+            f"grid functions: {grid.rated_power:g} kW, {grid.converters}, from {escape(str(settings.grid_file))}"
+        )
     if site.report is not None:
         rules = len(site.report.rules)
         Console().print(f"report: {rules} rule{'s' * (rules != 1)} from {escape(str(settings.report_file))}")

@@ -26,6 +26,8 @@ _WORDS = {
     "ramp_down": "on its way: the setpoint may not fall faster",
     "ramp_start": "on its way: slower after a start",
     "ramp_recovery": "on its way: slower after a hold or trip",
+    "ramp_request": "on its way, as fast as the grid operator's ramp allows",
+    "grid_support": "the answer to the grid's frequency is cut by limits or bounds",
     "min_on": "power that flows must flow for a while before it stops",
     "min_off": "zero power must stand for a while before power flows again",
     "charge_current_max": "the battery allows no more charge current",
@@ -169,6 +171,8 @@ def _way(decision: Mapping[str, Any]) -> str:
         return "no setpoint: the gateway does not control"
     steps = [("asked", decision.get("asked")), ("target", decision.get("target"))]
     way = [f"{name} {_kw(value)}" for name, value in steps if value is not None]
+    if (offset := decision.get("offset")) is not None:
+        way.append(f"{offset:+g} kW for the grid's frequency")
     text = " → ".join([*way, f"setpoint {_kw(decision['setpoint'])}"])
     if (reactive := decision.get("reactive")) is not None:
         asked = decision.get("reactive_asked")

@@ -27,7 +27,7 @@ def run() -> None:
     from bessai.core.start import checked
 
     try:
-        settings, _, _ = checked()
+        settings = checked().settings
         check_destinations(settings)
     except SettingsError as error:
         fail(*error.problems)

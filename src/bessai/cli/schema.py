@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
     schema.command("telemetry")(telemetry)
     schema.command("batch")(batch)
     schema.command("schedule")(schedule)
+    schema.command("grid")(grid)
     app.add_typer(schema, name="schema")
 
 
@@ -37,3 +38,10 @@ def schedule() -> None:
     from bessai.interfaces.schedule import schedule_json_schema
 
     typer.echo(json.dumps(schedule_json_schema(), indent=2, ensure_ascii=False))
+
+
+def grid() -> None:
+    """Print the JSON Schema of a grid file, `GRID_FILE`."""
+    from bessai.grid import grid_json_schema
+
+    typer.echo(json.dumps(grid_json_schema(), indent=2, ensure_ascii=False))

@@ -22,6 +22,7 @@ from bessai.core.latch import Latch
 from bessai.core.limits import Limits
 from bessai.core.memory import from_plain, to_plain
 from bessai.core.plant import Plant
+from bessai.core.proposing import Proposer
 from bessai.core.pulse import Pulse
 from bessai.core.requests import RequestBook
 from bessai.core.settings import Settings
@@ -54,6 +55,7 @@ def control_plane(
     keeper: Keeper,
     box: BlackBox | None = None,
     pulse: Pulse | None = None,
+    proposer: Proposer | None = None,
     rng: random.Random | None = None,
 ) -> ControlPlane:
     """Plant, guard and cycle of a site.
@@ -67,6 +69,7 @@ def control_plane(
         keeper: trips, maintenance and alarms from before.
         box: notes what the guard is told; None: nothing does.
         pulse: the process's heartbeat; None: nobody listens.
+        proposer: what answers the grid within the cycle; None: nothing does.
         rng: source of the jitter of reconnects.
     """
     plant = Plant(site, clock, cycle=settings.cycle_time, stale_after=settings.stale_after, rng=rng)
@@ -82,6 +85,7 @@ def control_plane(
         keeper,
         box,
         pulse,
+        proposer,
     )
     return ControlPlane(plant=plant, guard=guard, book=book, cycle=cycle, box=box)
 

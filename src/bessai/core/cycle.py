@@ -21,6 +21,7 @@ from bessai.core.hand import Done, Hand
 from bessai.core.heartbeat import Notifier
 from bessai.core.keeping import Keeper
 from bessai.core.plant import Plant
+from bessai.core.proposing import Proposer
 from bessai.core.pulse import Pulse
 from bessai.core.requests import RequestBook
 from bessai.core.state_file import MemoryState
@@ -96,6 +97,7 @@ class ControlCycle:
         keeper: the alarm list, and what survives a restart; None: nothing does.
         box: keeps what was around an event; None: nothing does.
         pulse: the process's heartbeat; None: nobody listens.
+        proposer: what answers the grid within the cycle; None: nothing does.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class ControlCycle:
         keeper: Keeper | None = None,
         box: BlackBox | None = None,
         pulse: Pulse | None = None,
+        proposer: Proposer | None = None,
     ) -> None:
         self.stats = CycleStats()
         self.last: CycleRecord | None = None
@@ -116,6 +119,12 @@ class ControlCycle:
         """What people look at first, as of the last whole image."""
         self.watch: Callable[[], Iterable[Condition]] = tuple
         """What else is wrong around the plant, asked once a second."""
+        self.heard: Callable[[CycleRecord], None] | None = None
+        """Told of each record, after it was handed to the recorder. Must not block; one that fails is told no more."""
+        self._proposer = proposer
+        self._proposing_failed = ""
+        self._proposed: set[str] = set()
+        self._decided: Decision | None = None
         self._plant = plant
         self._whole_at = -_WHOLE
         self._looked_at = -_WHOLE
@@ -184,11 +193,13 @@ class ControlCycle:
         fresh = await self._read()
         views, kept = self._freeze()
         frozen = kept.monotonic
-        decision = self._decide(views, kept, fresh)
+        self._propose(kept)
+        decision = self._decided = self._decide(views, kept, fresh)
         self.keep()  # a trip is on its way to the disk before anything is written to a device
         decided = self._clock.monotonic()
         done = await self._act(decision, fresh, frozen, start + _WRITE_SHARE * self._period)
         conditions = [*self._guard.conditions, *self._broken, *self._device_conditions(frozen)]
+        conditions += self._proposers_conditions()
         if (lost := self._keeper.condition) is not None:
             conditions.append(lost)
         if self._box is not None:
@@ -222,6 +233,7 @@ class ControlCycle:
             texts=self._texts(),
         )
         self._recorder.append(record)
+        self._tell(record)
         self._count(record)
         self._cycle_failed = ""
         failures = [
@@ -315,6 +327,50 @@ class ControlCycle:
             return self._guard.fall_back(message)
         self._failed = ""
         return decision
+
+    def _tell(self, record: CycleRecord) -> None:
+        if self.heard is not None:
+            try:
+                self.heard(record)
+            except Exception:
+                log.exception("the live feed failed")
+                self.heard = None
+
+    def _propose(self, image: ProcessImage) -> None:
+        """Let the grid functions see the image and ask; one that fails asks for nothing."""
+        proposer = self._proposer
+        if proposer is None:
+            return
+        try:
+            if self._decided is not None:
+                proposer.told(self._decided)
+            requests = proposer.propose(image)
+            for request in requests:
+                self._book.put(request)
+            sources = {request.source for request in requests}
+            for gone in self._proposed - sources:  # what is no longer asked for does not last its lease
+                self._book.cancel(gone)
+            self._proposed = sources
+            self._pending += proposer.take_events()
+            self._proposing_failed = ""
+        except Exception as error:
+            message = f"the grid functions failed: {type(error).__name__}: {error}"
+            if message != self._proposing_failed:
+                log.exception("the grid functions failed")
+            self._proposing_failed = message
+
+    def _proposers_conditions(self) -> list[Condition]:
+        if self._proposer is None:
+            return []
+        if self._proposing_failed:
+            message = self._proposing_failed
+            return [Condition(code="grid_functions_failed", severity=Severity.ALARM, message=message)]
+        try:
+            return list(self._proposer.conditions())
+        except Exception as error:
+            log.exception("the grid functions' conditions failed")
+            message = f"the grid functions failed: {type(error).__name__}: {error}"
+            return [Condition(code="grid_functions_failed", severity=Severity.ALARM, message=message)]
 
     def _freeze(self) -> tuple[dict[str, ProcessImage], ProcessImage]:
         """What control looks at, and what is recorded: everything once a second, the plant's part in between."""

@@ -52,7 +52,7 @@ class Step:
     power: float
     """kW, inside the bounds."""
     limited_by: tuple[str, ...] = ()
-    """`ramp_up`, `ramp_down`, `ramp_start`, `ramp_recovery`, `min_on`, `min_off`."""
+    """`ramp_up`, `ramp_down`, `ramp_request`, `ramp_start`, `ramp_recovery`, `min_on`, `min_off`."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -116,7 +116,15 @@ class Dynamics:
         memory.told, memory.left = power, left
 
     def step(
-        self, target: float, bounds: Bounds, rated: Bounds, now: float, *, running: bool, least: float = 0.0
+        self,
+        target: float,
+        bounds: Bounds,
+        rated: Bounds,
+        now: float,
+        *,
+        running: bool,
+        least: float = 0.0,
+        ramp: float | None = None,
     ) -> Step:
         """The power of this cycle on the way to `target`.
 
@@ -127,6 +135,7 @@ class Dynamics:
             now: monotonic seconds.
             running: False in every state that grants no power: the result is then 0.
             least: kW, the smallest magnitude that the plant can run at.
+            ramp: fastest change that a request allows, both ways, in kW per second; None: any.
         """
         memory = self.memory
         seconds = 0.0 if memory.time is None else min(max(now - memory.time, 0.0), _LATE * self._cycle)
@@ -143,7 +152,7 @@ class Dynamics:
             memory.begun and target == 0 and bounds.low < 0 < bounds.high
         ):  # wanted, not what bounds made of a wish
             memory.phase, memory.begun = "", False
-        ramped, why = self._ramp(target, rated, seconds)
+        ramped, why = self._ramp(target, rated, seconds, ramp)
         power, dwell = self._dwell(ramped, target, bounds, now, least)
         power = bounds.clip(power)
         memory.position = power
@@ -153,31 +162,41 @@ class Dynamics:
         limited = dwell or why
         return Step(power, (limited,) if limited and power != target else ())
 
-    def most_in_a_step(self, rated: Bounds, seconds: float, least: float = 0.0) -> tuple[float, float]:
+    def most_in_a_step(
+        self, rated: Bounds, seconds: float, least: float = 0.0, ramp: float | None = None
+    ) -> tuple[float, float]:
         """The kW that any ramp lets the power rise and fall within some seconds; inf where there is none."""
-        size = max(-rated.low, rated.high) * min(seconds, _LATE * self._cycle)
-        up, down = self._limits.up, self._limits.down
+        whole, seconds = max(-rated.low, rated.high), min(seconds, _LATE * self._cycle)
+        up, down = (
+            min(
+                (rate for rate in (None if own is None else own * whole, ramp) if rate is not None),
+                default=None,
+            )
+            for own in (self._limits.up, self._limits.down)
+        )
         return (
-            math.inf if up is None else up * size + least,
-            math.inf if down is None else down * size + least,
+            math.inf if up is None else up * seconds + least,
+            math.inf if down is None else down * seconds + least,
         )
 
-    def _ramp(self, target: float, rated: Bounds, seconds: float) -> tuple[float, str]:
+    def _ramp(self, target: float, rated: Bounds, seconds: float, asked: float | None) -> tuple[float, str]:
         """The power on the way to the target, and the name of the ramp that holds it back."""
         memory = self.memory
         agrees = abs(memory.told + memory.left - memory.position) <= _WATT + 1e-9
         base = memory.position if agrees else memory.told
         up = target > base
-        rates = [(self._limits.up, "ramp_up") if up else (self._limits.down, "ramp_down")]
+        whole = max(-rated.low, rated.high)
+        whole = whole if math.isfinite(whole) else 0.0
+        shares = [(self._limits.up, "ramp_up") if up else (self._limits.down, "ramp_down")]
         if memory.phase:
             own = self._limits.start if memory.phase == "start" else self._limits.recovery
-            rates.append((own, f"ramp_{memory.phase}"))
-        known = [(rate, name) for rate, name in rates if rate is not None]
+            shares.append((own, f"ramp_{memory.phase}"))
+        known = [(share * whole, name) for share, name in shares if share is not None]
+        known += [] if asked is None else [(asked, "ramp_request")]
         if target == base or not known:
             return target, ""
         rate, name = min(known)
-        whole = max(-rated.low, rated.high)
-        move = rate * seconds * (whole if math.isfinite(whole) else 0.0)
+        move = rate * seconds
         if abs(target - base) <= move:
             return target, ""
         return (base + move if up else base - move), name

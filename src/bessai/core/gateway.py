@@ -22,12 +22,15 @@ from bessai.core.heartbeat import Notifier
 from bessai.core.keeping import take_up
 from bessai.core.latch import trip_status
 from bessai.core.limits import Limits
+from bessai.core.live import LiveFeed
 from bessai.core.local_socket import LocalSocket, socket_path
 from bessai.core.pulse import Pulse
 from bessai.core.settings import Settings
 from bessai.core.state_file import DiskState
 from bessai.core.status import control_status, maintenance_status, unit_status
 from bessai.core.supervisor import Supervisor
+from bessai.grid import GridConfig, GridFunctions
+from bessai.grid.change import ChangeDesk
 from bessai.journal import Journal
 from bessai.journal.writer import QUEUE
 from bessai.model import Condition, Event, Quality, Severity, SystemClock
@@ -56,13 +59,22 @@ class Gateway:
         settings: checked settings.
         site: the devices.
         limits: of every battery.
+        grid: what the grid functions know of the plant; None: there are none.
         service_plane: False to run without one, for tests of the control plane alone.
 
     Raises:
         JournalError: the data directory cannot hold the journal, or another gateway uses it.
     """
 
-    def __init__(self, settings: Settings, site: Site, limits: Limits, *, service_plane: bool = True) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        site: Site,
+        limits: Limits,
+        grid: GridConfig | None = None,
+        *,
+        service_plane: bool = True,
+    ) -> None:
         self.settings = settings
         self.site = site
         self.clock = SystemClock()
@@ -89,6 +101,12 @@ class Gateway:
             after=settings.black_box_after,
             max_bytes=settings.black_box_max_mb << 20,
         )
+        self.grid_state = DiskState(settings.data_dir, "grid.json", traces=())
+        self.grid = (
+            None
+            if grid is None
+            else ChangeDesk(GridFunctions(grid, cycle=settings.cycle_time), self.grid_state, self.clock)
+        )
         control = control_plane(
             settings,
             site,
@@ -98,6 +116,7 @@ class Gateway:
             keeper=keeper,
             box=self.box,
             pulse=self.pulse,
+            proposer=self.grid,
         )
         self.plant, self.book, self.guard, self.cycle = (
             control.plant,
@@ -107,8 +126,11 @@ class Gateway:
         )
         path = socket_path(settings.data_dir)
         front = Front(self.cycle.guard, keeper.alarms, self.box, self.cycle.note, self.clock, self.cycle.keep)
+        self.live = LiveFeed(site.layout, site.part[0], settings.cycle_time)
+        self.cycle.heard = self.live.tell
+        handlers = {**front.handlers, **(self.grid.handlers if self.grid else {})}
         self.socket = LocalSocket(
-            path, self.book, self.status, self.clock, self.plant.device_status, front.handlers
+            path, self.book, self.status, self.clock, self.plant.device_status, handlers, self.live
         )
         self.cycle.watch = self._service_conditions
         environment = settings.environment() | {
@@ -160,6 +182,7 @@ class Gateway:
         finally:
             self.stop.set()
             kept = await asyncio.to_thread(self.state.close, 0.5)
+            kept = await asyncio.to_thread(self.grid_state.close, 0.5) and kept
             await asyncio.to_thread(self.box.close, 0.5)
             durable = await asyncio.to_thread(self.journal.close, 0.8) and kept
             if not durable:
@@ -214,6 +237,7 @@ class Gateway:
                 for c in self.cycle.active[:_CONDITIONS]
             ],
             "points": self._points(),
+            "grid": self.grid.status() if self.grid else None,
             "black_box": self.box.status(),
             "journal": {name: getattr(journal, name) for name in journal.__dataclass_fields__},
             "service_plane": {
@@ -327,6 +351,18 @@ def slow_evidence(site: Site, limits: Limits, stale_after: float) -> list[str]:
         f"{site.file}: devices.{name}.period={device.period:g}: control judges the battery by its part in {point}; "
         f"read it at least every {stale_after:g} s, or set STALE_AFTER to {device.period:g} or more"
         for name, (device, point) in slow.items()
+    ]
+
+
+def slow_grid_points(site: Site, grid: GridConfig) -> list[str]:
+    """Points of the grid functions that are not looked at in every cycle."""
+    every = site.part[0].index
+    named = {field: getattr(grid.points, field) for field in grid.points.__dataclass_fields__}
+    return [
+        f"points.{field}={name}: it is looked at once a second; make it a point of the plant, under `points` of "
+        f"{site.file}, for example grid_{field}: {{formula: {name}}}"
+        for field, name in named.items()
+        if name is not None and name in site.layout.index and name not in every
     ]
 
 

@@ -1,7 +1,8 @@
 """From what the units may do and what people ask for to what each unit is told.
 
 Requests are resolved inside the sum of the units' bounds, a state-of-charge target becomes a power, ramps and dwell
-times bring the plant there, and the power is shared. What safety narrows is immediate; only wishes are slowed.
+times bring the plant there, what answers the grid is added, and the power is shared. What safety narrows is immediate;
+only wishes are slowed.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class GrantingMemory:
     dynamics: DynamicsMemory = field(default_factory=DynamicsMemory)
     approach: ApproachMemory = field(default_factory=ApproachMemory)
     sharing: SharingMemory = field(default_factory=SharingMemory)
+    offset: float = 0.0
+    """kW of what the plant was told last that answered the grid, on top of what was preferred."""
 
 
 class Granting:
@@ -52,12 +55,16 @@ class Granting:
         self._dynamics = dynamics
         self._approach = SocApproach()
         self._sharing = Sharing()
+        self._offset = 0.0
 
     @property
     def memory(self) -> GrantingMemory:
         """What is kept between cycles."""
         return GrantingMemory(
-            dynamics=self._dynamics.memory, approach=self._approach.memory, sharing=self._sharing.memory
+            dynamics=self._dynamics.memory,
+            approach=self._approach.memory,
+            sharing=self._sharing.memory,
+            offset=self._offset,
         )
 
     @memory.setter
@@ -65,6 +72,7 @@ class Granting:
         self._dynamics.memory = memory.dynamics
         self._approach.memory = memory.approach
         self._sharing.memory = memory.sharing
+        self._offset = memory.offset
 
     def grant(
         self,
@@ -100,7 +108,8 @@ class Granting:
         resolution = resolve(requests, envelope, now, total(reactive_caps.values()))
         winner, limited = resolution.winner, list(resolution.limited_by)
         standing = math.fsum(unit.standing or 0.0 for unit in self._units.values())
-        held = Bounds(min(resolution.bounds.low, 0.0), max(resolution.bounds.high, 0.0))
+        around = resolution.sum_bounds
+        held = Bounds(min(around.low, 0.0), max(around.high, 0.0))
         in_requests = held.clip(standing) == standing
         tested = [name for name in granted if self._units[name].withheld]
         if tested and not in_requests:  # who outranks a test ends it
@@ -118,16 +127,22 @@ class Granting:
         least = self._sharing.least(offers, target)
         dynamics = self._dynamics
         elapsed = math.inf if dynamics.memory.time is None else now - dynamics.memory.time
-        self.before, self.most = dynamics.memory.told, dynamics.most_in_a_step(rated, elapsed, least)
+        preferred = dynamics.memory.told
+        most = dynamics.most_in_a_step(rated, elapsed, least, resolution.ramp)
         low, high = resolution.bounds.low, resolution.bounds.high
         way = Bounds(min(low, 0.0), max(high, 0.0))  # a power that must flow is reached by the ramp, too
-        step = dynamics.step(target, way, rated, now, running=running, least=least)
+        step = dynamics.step(target, way, rated, now, running=running, least=least, ramp=resolution.ramp)
         limited += step.limited_by
-        shares, left, why_left = self._sharing.split(step.power, offers, now)
+        power = _with_offset(step.power, resolution) if running else step.power
+        offset = power - step.power
+        self.before = preferred + self._offset
+        self.most = _most(most, step.power - preferred, preferred, offset - self._offset)
+        limited += ["grid_support"] if running and _cut(offset, resolution.offset) else []
+        shares, left, why_left = self._sharing.split(power, offers, now)
         limited += why_left
         clipped = target != asked
         # once the ramp has arrived, this is all that the units can make of it
-        if left and step.power == target:
+        if left and power == target:
             target = round(target - left, 3) + 0.0
         units = []
         for name, device in self._units.items():
@@ -145,7 +160,8 @@ class Granting:
         units, reactive_limits = self._reactive(units, resolution, reactive_caps, state)
         told = [unit.setpoint for unit in units if unit.setpoint is not None]
         setpoint = round(math.fsum(told), 3) + 0.0 if len(told) > 1 else told[0]
-        dynamics.commanded(setpoint, now, left=left)
+        self._offset = offset
+        dynamics.commanded(round(setpoint - offset, 3) + 0.0, now, left=left)
         limited += [why for unit in units for why in unit.limited_by if why in _OWN_LIMITS]
         if winner is not None and asked is not None and clipped:
             limited += [why for look in looks.values() for why in look.envelope.limited_by]
@@ -156,12 +172,13 @@ class Granting:
         return Decision(
             state=state,
             setpoint=setpoint,
-            bounds=resolution.bounds,
+            bounds=around,
             asked=asked if winner else None,
             source=winner.source if winner else None,
             request_id=(winner.id or None) if winner else None,
             reason=winner.reason if winner else "",
             target=target,
+            offset=None if resolution.offset is None or not running else round(offset, 3) + 0.0,
             reactive=round(math.fsum(given), 3) + 0.0 if given else None,
             reactive_asked=resolution.reactive_asked,
             limited_by=tuple(dict.fromkeys(limited)),
@@ -174,8 +191,11 @@ class Granting:
     def refused(self, power: float, now: float) -> None:
         """A unit's power (kW) of this cycle will not be written: the ramps go on from what is left."""
         memory = self._dynamics.memory
-        left = round(memory.told - power, 3) + 0.0
-        self._dynamics.commanded(left if math.isfinite(left) else 0.0, now, left=memory.left)
+        told = memory.told + self._offset
+        left = round(told - power, 3) + 0.0
+        share = left / told if told and math.isfinite(left) else 0.0
+        self._offset = round(self._offset * share, 3) + 0.0
+        self._dynamics.commanded(round(memory.told * share, 3) + 0.0, now, left=memory.left)
 
     def _wanted(
         self, resolution: Resolution, *, offers_least: float, now: float
@@ -195,7 +215,9 @@ class Granting:
         """The target in whole watts, towards zero; a clipped one does not follow every flicker upwards."""
         target = resolution.bounds.clip(math.trunc(round(power * 1000, 6)) / 1000) + 0.0  # no negative zero
         standings = [unit.standing for unit in self._units.values()]
-        standing = None if None in standings else math.fsum(s for s in standings if s is not None)
+        standing = (
+            None if None in standings else math.fsum(s for s in standings if s is not None) - self._offset
+        )
         wanted = resolution.winner.power if resolution.winner else None
         if standing and wanted is not None and target != wanted and standing * target > 0:
             rise = abs(target) - abs(standing)
@@ -275,6 +297,34 @@ class Granting:
         if total(rooms.values()).clip(wanted) != wanted:
             limited.append("apparent_power_max")
         return done, limited
+
+
+def _with_offset(power: float, resolution: Resolution) -> float:
+    """The power and what answers the grid, in whole watts towards zero."""
+    if resolution.offset is None:
+        return power
+    bounds = resolution.sum_bounds
+    within = Bounds(
+        min(bounds.low, power), max(bounds.high, power)
+    )  # the ramp may be on its way to the bounds
+    wanted = math.trunc(round((power + resolution.offset) * 1000, 6)) / 1000
+    return within.clip(wanted) + 0.0
+
+
+def _most(ramps: tuple[float, float], move: float, preferred: float, offset: float) -> tuple[float, float]:
+    """The kW that the sum may rise and fall: by the ramps, at once towards zero, and by the change of the offset."""
+    rise, fall = ramps
+    base = preferred + move
+    if base * preferred >= 0 and abs(base) <= abs(
+        preferred
+    ):  # less power in the same direction is never too fast
+        rise, fall = max(rise, move), max(fall, -move)
+    return rise + max(0.0, offset), fall + max(0.0, -offset)
+
+
+def _cut(offset: float, offered: float | None) -> bool:
+    """True when the plant gives less than was offered, by more than rounding."""
+    return offered is not None and abs(offered - offset) > 0.0015
 
 
 def total(bounds: Iterable[Bounds]) -> Bounds:

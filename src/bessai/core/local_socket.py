@@ -7,6 +7,7 @@
     {"op": "request", "source": "operator", "soc_target": 80, "power": 30, "for": 3600, "reason": "for the evening"}
     {"op": "cancel", "source": "operator"}
     {"op": "service_status", "status": {...}}
+    {"op": "watch", "points": ["soc"]}                  # `bessai.core.live`: from then on a line a cycle
 
 `bessai.core.front` lists what else there is.
 
@@ -27,6 +28,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from bessai.core.live import LiveFeed
 from bessai.core.requests import RequestBook
 from bessai.model import Bounds, Clock, Priority, Request
 
@@ -65,6 +67,7 @@ class LocalSocket:
         clock: leases run on its monotonic time.
         device: gives everything about one device of the site.
         more: handlers of further ops; each answers, or raises ValueError.
+        live: takes those who watch every cycle; None: nobody can.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class LocalSocket:
         clock: Clock,
         device: Callable[[str], dict[str, Any] | None] = lambda _: None,
         more: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] | None = None,
+        live: LiveFeed | None = None,
     ) -> None:
         self.service_status: dict[str, Any] = {}
         """What the service plane last said of itself."""
@@ -86,6 +90,7 @@ class LocalSocket:
         self._clock = clock
         self._device = device
         self._more = more or {}
+        self._live = live
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -114,16 +119,18 @@ class LocalSocket:
         self._writers.add(writer)
         try:
             while line := await reader.readline():
-                writer.write(json.dumps(self.answer(line), allow_nan=False).encode() + b"\n")
+                writer.write(json.dumps(self.answer(line, writer), allow_nan=False).encode() + b"\n")
                 await writer.drain()
         except (ConnectionError, ValueError) as error:  # ValueError: a line beyond the limit
             log.debug("local connection ended: %s", error)
         finally:
             self._writers.discard(writer)
+            if self._live is not None:
+                self._live.forget(writer)
             writer.close()
 
-    def answer(self, line: bytes) -> dict[str, Any]:
-        """The answer to one line."""
+    def answer(self, line: bytes, writer: asyncio.StreamWriter | None = None) -> dict[str, Any]:
+        """The answer to one line, which came on the connection of `writer`."""
         try:
             message = json.loads(line, parse_constant=_no_constant)
             if not isinstance(message, dict):
@@ -146,10 +153,13 @@ class LocalSocket:
                     self.service_status = said
                     self.service_seen = self._clock.monotonic()
                     return {"ok": True}
+                case "watch" if self._live is not None and writer is not None:
+                    self._live.forget(writer)  # a second one replaces the first
+                    return {"ok": True, **self._live.watch(message, writer)}
                 case str(other) if other in self._more:
                     return {"ok": True, **self._more[other](message)}
                 case other:
-                    known = ["status", "device", "request", "cancel", "service_status", *self._more]
+                    known = ["status", "device", "request", "cancel", "service_status", "watch", *self._more]
                     raise ValueError(f"op {other!r} is unknown: use one of {', '.join(known)}")
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             return {"ok": False, "error": str(error)}
@@ -173,6 +183,7 @@ class LocalSocket:
             reactive_bounds=Bounds(
                 _number(message, "reactive_low", -math.inf), _number(message, "reactive_high", math.inf)
             ),
+            firm=_flag(message, "firm"),
             soc_target=None if message.get("soc_target") is None else _number(message, "soc_target", 0.0),
             reason=_text(message, "reason"),
             id=_text(message, "id"),
@@ -186,6 +197,13 @@ class LocalSocket:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name}: give a number")
+
+
+def _flag(message: dict[str, Any], key: str) -> bool:
+    value = message.get(key, False)
+    if not isinstance(value, bool):
+        raise ValueError(f"{key}={value!r}: give true or false")
+    return value
 
 
 def _text(message: dict[str, Any], key: str) -> str:

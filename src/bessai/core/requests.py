@@ -4,6 +4,9 @@
     book.put(Request(source="operator", priority=Priority.OPERATOR, power=-20.0, expires=now + 60))
     resolve(book.live(now), Bounds(-50, 50)).power      # -20.0
 
+A frequency response is not a wish for a power but an offset to whatever was preferred: the sum keeps to the bounds of
+its own priority and of higher ones.
+
 A lease that has expired, or whose bounds leave nothing of what outranks it, counts as none. Nobody asking
 means zero.
 """
@@ -28,6 +31,12 @@ class Resolution:
     limited_by: tuple[str, ...] = ()
     """Sources whose bounds clipped the winner, and `impossible:SOURCE` for requests that were left out."""
     considered: tuple[Considered, ...] = ()
+    offset: float | None = None
+    """kW to be added to `power`; None when nobody offers any."""
+    sum_bounds: Bounds
+    """kW that power and offset keep to together; `bounds` when there is no offset."""
+    ramp: float | None = None
+    """kW per second by which the preferred power may change; None: as the plant's own ramps."""
     reactive: float | None = None
     """In kvar, inside `reactive_bounds`; None when nobody prefers any."""
     reactive_asked: float | None = None
@@ -55,6 +64,10 @@ class RequestBook:
             raise ValueError(f"soc_target {request.soc_target}: give 0 … 100 %")
         if request.power is not None and not abs(request.power) < float("inf"):
             raise ValueError(f"power {request.power} is not a number")
+        if request.offset is not None and not abs(request.offset) < float("inf"):
+            raise ValueError(f"offset {request.offset} is not a number")
+        if request.ramp is not None and not 0 <= request.ramp < float("inf"):
+            raise ValueError(f"ramp {request.ramp}: give kW per second, 0 or more")
         if request.bounds.empty:
             raise ValueError(f"bounds {request.bounds.low} … {request.bounds.high} allow no power")
         self._requests[request.source] = request
@@ -100,7 +113,8 @@ def resolve(
         if not inner.empty:
             kept.append(request)
             bounds = inner
-            if request.power is not None or request.soc_target is not None:
+            wishes = request.power is not None or request.soc_target is not None
+            if wishes and (winner is None or not winner.firm):
                 winner = request
         if not reactive_inner.empty:
             reactive_kept.append(request)
@@ -120,6 +134,11 @@ def resolve(
     for request in reactive_binding:
         clips = reactive is not None and request.reactive_bounds.clip(reactive) != reactive
         clipping += [request.source] if clips and request.source not in clipping else []
+    offered = next((r for r in kept if r.offset is not None), None)
+    sum_bounds = bounds
+    if offered is not None:
+        allowed = _all(whole[0], (r.bounds for r in kept if r.priority >= offered.priority))
+        sum_bounds = Bounds(min(allowed.low, power), max(allowed.high, power))
     impossible = [f"impossible:{request.source}" for request in live if request.source in left_out]
     return Resolution(
         power=power,
@@ -127,6 +146,9 @@ def resolve(
         winner=winner,
         limited_by=(*impossible, *(f"request:{source}" for source in clipping)),
         considered=tuple(_considered(r, winner, left_out, clipping, now) for r in live),
+        offset=None if offered is None else offered.offset,
+        sum_bounds=sum_bounds,
+        ramp=min((r.ramp for r in live if r.ramp is not None), default=None),
         reactive=None if reactive is None else reactive_bounds.clip(reactive) + 0.0,
         reactive_asked=reactive,
         reactive_bounds=reactive_bounds,
@@ -165,4 +187,5 @@ def _considered(
         id=request.id,
         reactive=request.reactive,
         soc_target=request.soc_target,
+        offset=request.offset,
     )

@@ -119,6 +119,9 @@ class Settings(Destinations):
         le=3600,
         description="Seconds between messages: a batch holds what came meanwhile.",
     )
+    grid_file: Path | None = Field(
+        default=None, description="Grid-code functions of the plant (YAML); unset: none."
+    )
     schedule_file: Path | None = Field(default=None, description="Schedule of power (CSV or JSON).")
     black_box_before: float = Field(
         default=120.0, ge=10, le=3600, description="Seconds kept before an event, at full rate."

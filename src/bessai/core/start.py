@@ -9,6 +9,7 @@ import resource
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import uvloop
 
@@ -18,10 +19,12 @@ from bessai.core.gateway import (
     missing_limit_points,
     missing_power_limits,
     slow_evidence,
+    slow_grid_points,
     too_large_to_publish,
 )
 from bessai.core.limits import Limits, LimitsError, load_limits
 from bessai.core.settings import Settings, SettingsError, given_value, load_settings, readable
+from bessai.grid import GridConfig, GridError, load_grid
 from bessai.journal import JournalError
 from bessai.model import Endpoint
 from bessai.registry import ProfileError, compile_profile, load_profile
@@ -31,8 +34,18 @@ _SWITCH = 0.0005
 """Seconds that the journal's thread may keep the interpreter from the control loop: a tenth of Python's default."""
 
 
-def checked() -> tuple[Settings, Site, Limits]:
-    """Settings, the site with its profiles, and the battery's limits, that fit together.
+class Checked(NamedTuple):
+    """Everything that the configuration says, checked against each other."""
+
+    settings: Settings
+    site: Site
+    limits: Limits
+    grid: GridConfig | None
+    """None: no grid functions."""
+
+
+def checked() -> Checked:
+    """Settings, the site with its profiles, the battery's limits and the grid functions, that fit together.
 
     Raises:
         SettingsError: with every problem of all of them.
@@ -41,6 +54,7 @@ def checked() -> tuple[Settings, Site, Limits]:
     settings: Settings | None = None
     site: Site | None = None
     limits = Limits()
+    grid: GridConfig | None = None
     try:
         settings = load_settings()
     except SettingsError as error:
@@ -59,6 +73,12 @@ def checked() -> tuple[Settings, Site, Limits]:
             site = replace(site, report=load_report(settings.report_file, site.layout.names))
         except SiteError as error:
             problems += [f"REPORT_FILE: {problem}" for problem in error.problems]
+    if settings is not None and settings.grid_file is not None and site is not None:
+        try:
+            grid = load_grid(settings.grid_file, site.layout.names)
+            problems += [f"GRID_FILE: {problem}" for problem in slow_grid_points(site, grid)]
+        except GridError as error:
+            problems += [f"GRID_FILE: {problem}" for problem in error.problems]
     data_dir = Path(given_value("DATA_DIR") or fields["data_dir"].default)
     if (problem := data_directory_problem(data_dir)) is not None:
         problems.append(problem)
@@ -81,7 +101,7 @@ def checked() -> tuple[Settings, Site, Limits]:
             problems.append(problem)
     if problems or settings is None or site is None:
         raise SettingsError(problems)
-    return settings, site, limits
+    return Checked(settings, site, limits, grid)
 
 
 def _site(settings: Settings | None) -> Site:
@@ -124,32 +144,34 @@ def limits_of(settings: Settings) -> Limits:
 def main() -> int:
     """Run the control plane. Exit code 0 after a clean stop, 2 when it cannot start as configured."""
     try:
-        settings, site, limits = checked()
+        found = checked()
     except SettingsError as error:
         for problem in error.problems:
             print(f"error: {problem}", file=sys.stderr)
         return 2
     logging.basicConfig(
-        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+        level=found.settings.log_level,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
     )
     sys.setswitchinterval(_SWITCH)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:  # a device needs a socket
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_run(settings, site, limits))
+        return runner.run(_run(found))
 
 
-async def _run(settings: Settings, site: Site, limits: Limits) -> int:
+async def _run(found: Checked) -> int:
     try:
-        gateway = Gateway(settings, site, limits)
+        gateway = Gateway(found.settings, found.site, found.limits, found.grid)
     except JournalError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     try:
         await gateway.run()
     except OSError as error:
-        print(f"error: cannot listen in {settings.data_dir}: {error}", file=sys.stderr)
+        print(f"error: cannot listen in {found.settings.data_dir}: {error}", file=sys.stderr)
         return 2
     logging.shutdown()
     sys.stderr.flush()

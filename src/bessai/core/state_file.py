@@ -19,12 +19,16 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from bessai.core.sealed_file import opened, reserve, sealed, write_durably
 from bessai.journal.disk import sync_directory
+from bessai.model.state import StateFile, StateLost
+
+__all__ = ["COPIES", "JOURNALS", "NAME", "DiskState", "MemoryState", "StateFile", "StateLost"]
 
 log = logging.getLogger("bessai.state")
 
@@ -37,43 +41,6 @@ RETRY = 1.0
 """Seconds between attempts while the disk refuses."""
 _RESERVE = 16 << 10
 """Bytes kept allocated for the next write of each copy, so that a full disk cannot keep a trip from it."""
-
-
-class StateLost(Exception):  # noqa: N818 - what happened, as the trip names it
-    """The record of trips cannot be read: nobody knows what stood. The text says why."""
-
-
-class StateFile(Protocol):
-    """Keeps one plain state across restarts."""
-
-    @property
-    def problem(self) -> str | None:
-        """Why the newest state cannot be made durable now, or why a copy could not be read."""
-        ...
-
-    def load(self) -> dict[str, Any] | None:
-        """The last durable state. None when there never was one.
-
-        Raises:
-            StateLost: there was one, and it cannot be read.
-        """
-        ...
-
-    def save(self, state: dict[str, Any]) -> int:
-        """Take a state to be made durable soon; returns its version. Never blocks, never raises for the disk."""
-        ...
-
-    def reject(self) -> None:
-        """What `load` returned cannot be used: keep it aside when the next state is written."""
-        ...
-
-    def is_durable(self, version: int) -> bool:
-        """True when that version, or a newer one, survives a power cut."""
-        ...
-
-    async def flush(self, within: float | None = None) -> bool:
-        """Wait for the newest version, in seconds at most. False when it is not durable then."""
-        ...
 
 
 class MemoryState:
@@ -130,12 +97,16 @@ class DiskState:
 
     Args:
         directory: where the two copies lie; it exists.
+        name: of the file.
+        traces: names beside it that prove an earlier life, in which the file was there.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, name: str = NAME, *, traces: Sequence[str] = JOURNALS) -> None:
         self.notice: str | None = None
         """What `load` could not read, though the other copy was whole."""
         self._directory = directory
+        self._copies = (name, f"{name}.1")
+        self._traces = traces
         self._problem: str | None = None
         self._generation = 0
         self._loaded = False
@@ -154,7 +125,7 @@ class DiskState:
         if self._problem is None and self._durable < self._version:
             waited = time.monotonic() - self._waiting_since
             if waited > SLOW:
-                return f"{self._directory / NAME}: the disk has not taken the record for {waited:.0f} s"
+                return f"{self._directory / self._copies[0]}: the disk has not taken the record for {waited:.0f} s"
         return self._problem
 
     def load(self) -> dict[str, Any] | None:
@@ -163,7 +134,7 @@ class DiskState:
         found: list[tuple[int, dict[str, Any]]] = []
         problems: list[str] = []
         missing: list[str] = []
-        for name in COPIES:
+        for name in self._copies:
             try:
                 found.append(opened((self._directory / name).read_bytes()))
             except FileNotFoundError:
@@ -175,12 +146,12 @@ class DiskState:
                 self.notice = "; ".join([*problems, *(f"{name} is missing" for name in missing)])
             self._generation, state = max(found, key=lambda pair: pair[0])
             return state
-        traces = [*JOURNALS, *(f"{name}.lost" for name in COPIES)]
+        traces = [*self._traces, *(f"{name}.lost" for name in self._copies)]
         earlier = [name for name in traces if (self._directory / name).exists()]
         if not problems and not earlier:
             return None
         self._aside = bool(problems)
-        raise StateLost("; ".join(problems) or f"{NAME} is missing, though {earlier[0]} is there")
+        raise StateLost("; ".join(problems) or f"{self._copies[0]} is missing, though {earlier[0]} is there")
 
     def save(self, state: dict[str, Any]) -> int:
         """See `StateFile`. RuntimeError before `load`: the generation must follow the one on disk."""
@@ -248,13 +219,13 @@ class DiskState:
 
     def _refused(self, why: str) -> None:
         """Say why, and let the disk rest before the next attempt."""
-        self._problem = f"{self._directory / NAME} cannot be written: {why}"
+        self._problem = f"{self._directory / self._copies[0]} cannot be written: {why}"
         with self._changed:
             self._changed.wait_for(lambda: self._closed, RETRY)
 
     def _write(self, text: str) -> None:
         """Both copies, whole and durable, or an error; what was there before stays readable until then."""
-        paths = [self._directory / name for name in COPIES]
+        paths = [self._directory / name for name in self._copies]
         fresh = [path.with_name(f"{path.name}.new") for path in paths]
         self._generation += 1
         data = sealed(self._generation, json.loads(text))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from bessai.interfaces.dead_letter import DeadLetters
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
     from bessai.interfaces.track import Choose
     from bessai.journal import JournalReader
     from bessai.journal.entry import Entry
+    from bessai.site.scada import Scada
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Parts:
     """What sinks are made of. Each library is loaded by the builder that needs it: others do without."""
 
@@ -96,6 +98,22 @@ class Parts:
             records_per_second=records_per_second,
             bytes_per_second=bytes_per_second,
         )
+
+    @cached_property
+    def scada(self) -> Scada | None:
+        """The operator's links and the point list of the site file; None without one.
+
+        Raises:
+            ValueError: the site file cannot be used.
+        """
+        path = self.settings.site_file
+        if path is None:
+            return None
+        from bessai.site import load_site  # noqa: PLC0415  as above
+        from bessai.site.reading import read_mapping  # noqa: PLC0415  as above
+
+        # most sites have no such link, and need not read every profile once more for that
+        return load_site(path).scada if "scada" in read_mapping(path, "site file", "`devices`") else None
 
     def statuses(self) -> list[SinkStatus]:
         """What every sink says about itself."""
@@ -206,6 +224,21 @@ def _history(parts: Parts) -> Sink | None:
     )
 
 
+def _performance(parts: Parts) -> Sink | None:
+    path = parts.settings.grid
+    if path is None:
+        return None
+    from bessai.interfaces.performance_sink import PerformanceSink  # noqa: PLC0415  as above
+    from bessai.performance import read_plant  # noqa: PLC0415  as above
+
+    return PerformanceSink(
+        directory=parts.settings.data_dir,
+        open_reader=parts.open_reader,
+        open_cursors=parts.open_cursors,
+        plant=lambda names: read_plant(path, names),
+    )
+
+
 def _telemetry(parts: Parts) -> Sink:
     settings = parts.settings
     if not settings.otlp_endpoint:
@@ -231,7 +264,42 @@ def _schedule(parts: Parts) -> Sink | None:
     return ScheduleRequester(settings.schedule, socket_ask(settings.socket))
 
 
+def _iec104(parts: Parts) -> Sink | None:
+    socket = parts.settings.socket
+    try:
+        scada = parts.scada
+    except ValueError as error:  # changed since the gateway started: every other sink goes on
+        off = Off("iec104")
+        off.last_error = f"the operator's link is off, the site file cannot be used any more: {error}"
+        _log.error("%s", off.last_error)
+        return off
+    if socket is None or scada is None or scada.iec104 is None:
+        return None
+    from bessai.interfaces.scada.sink import Iec104Sink  # noqa: PLC0415  as above
+
+    return Iec104Sink(scada, socket)
+
+
+def _dnp3(parts: Parts) -> Sink | None:
+    socket = parts.settings.socket
+    try:
+        scada = parts.scada
+    except ValueError:
+        return None  # the link beside it says so
+    if socket is None or scada is None or scada.dnp3 is None:
+        return None
+    try:
+        from bessai.interfaces.dnp3.sink import Dnp3Sink  # noqa: PLC0415  as above
+    except ImportError:
+        off = Off("dnp3")
+        off.last_error = "DNP3 is off: it needs the package dnp3py; install open-bess-edge[scada]"
+        _log.error("%s", off.last_error)
+        return off
+    return Dnp3Sink(scada, socket)
+
+
 BUILDERS: Final[Sequence[Callable[[Parts], Sink | None]]] = (
-    _pubsub, _mqtt, _sparkplug, _kafka, _nats, _parquet, _history, _telemetry, _schedule,
+    _pubsub, _mqtt, _sparkplug, _kafka, _nats, _parquet, _history, _performance, _telemetry, _schedule,
+    _iec104, _dnp3,
 )  # fmt: skip
 """In the order in which the status shows them."""

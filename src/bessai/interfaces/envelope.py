@@ -123,6 +123,9 @@ class DecisionPart(_Part):
     target: FiniteFloat | None = Field(
         None, description="kW that the setpoint is on its way to, before ramps and dwell times."
     )
+    offset: FiniteFloat | None = Field(
+        None, description="kW of the setpoint that answer the grid's frequency; null when nothing offers any."
+    )
     reason: str = Field("", description="Why the winner asked, in its own words.")
     reactive: FiniteFloat | None = Field(
         None,
@@ -303,6 +306,7 @@ def decision_part(decision: Mapping[str, Any]) -> dict[str, Any]:
         "limited_by": _names(decision.get("limited_by")),
         "reasons": _names(decision.get("reasons")),
         "target": _finite(decision.get("target")),
+        "offset": _finite(decision.get("offset")),
         "reason": decision.get("reason") or "",
         "reactive": _finite(decision.get("reactive")),
         "reactive_asked": _finite(decision.get("reactive_asked")),

@@ -74,12 +74,16 @@ class ServiceSettings:
     """Where the control plane listens for the status and for requests."""
     schedule: Path | None = None
     """A schedule file, when there is one."""
+    site_file: Path | None = None
+    """The site file, when there is one: the operator's link is in it."""
     mqtt: MqttSettings | None = None
     kafka: KafkaSettings | None = None
     nats: NatsSettings | None = None
     parquet: ParquetSettings | None = None
     history: Keep | None = None
     """None: no history is kept."""
+    grid: Path | None = None
+    """The grid file, when there is one: then performance is recorded."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> ServiceSettings:
@@ -93,6 +97,7 @@ class ServiceSettings:
         if not site:
             raise ValueError("SITE_ID is not set: set it to the unique id of the site")
         socket, schedule = get("BESSAI_SOCKET"), get("SCHEDULE_FILE")
+        site_file, grid = get("SITE_FILE"), get("GRID_FILE")
         return cls(
             site=site,
             data_dir=Path(get("DATA_DIR") or "data"),
@@ -106,11 +111,13 @@ class ServiceSettings:
             publish_every=rate(environment, "PUBLISH_EVERY") or 0.2,
             socket=Path(socket) if socket else None,
             schedule=Path(schedule) if schedule else None,
+            site_file=Path(site_file) if site_file else None,
             mqtt=MqttSettings.from_environment(environment),
             kafka=KafkaSettings.from_environment(environment),
             nats=NatsSettings.from_environment(environment, site),
             parquet=ParquetSettings.from_environment(environment),
             history=None if get("HISTORY_MAX_MB") == "0" else Keep.from_environment(environment),
+            grid=Path(grid) if grid else None,
         )
 
 

@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
 from bessai.journal.entry import Entry
@@ -101,6 +101,8 @@ class SinkStatus:
     """Messages in the dead-letter file: refused for what they contain."""
     dead_letters_dropped: int = 0
     """Messages that made room for newer ones in the dead-letter file, since the start."""
+    details: dict[str, Any] = field(default_factory=dict)
+    """What only this sink has to say, as plain data."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

@@ -22,7 +22,7 @@ from bessai.journal.cells import get_cells, put_cells
 from bessai.journal.columns import MOST_CELLS, Doubles, Integers, Source, get, put
 from bessai.journal.entry import Entry
 from bessai.journal.errors import DamagedRecordError, JournalError
-from bessai.journal.forms import PARTS, Forms, Template, template
+from bessai.journal.forms import PARTS, Forms, Template, blank_of, template
 from bessai.journal.row import CYCLE, FED, VERIFIED, Row
 from bessai.model import Event, Layout, Quality, Severity
 
@@ -40,6 +40,7 @@ _HEAD = struct.Struct("<IIIII")
 _MOST_RATIO = 1100  # deflate gives at most 1032 bytes for one
 _WIDE = 1 << 16
 _OUTCOME = PARTS.index("outcome")
+_DECISION = PARTS.index("decision")
 _DAMAGE = (zlib.error, struct.error, ValueError, TypeError, LookupError, OverflowError, RecursionError)
 _FLAGS = 3  # bits
 _NO_COLUMNS = Layout((), ())
@@ -119,6 +120,25 @@ class Block:
                 )
             )
         return rows
+
+    def decided(self, name: str) -> Doubles:
+        """[R] A number of the decisions, such as `setpoint`, in its unit; NaN where there is none."""
+        found = np.full(self.count, np.nan)
+        blanks = [blank_of(parsed, (_DECISION, name)) for parsed in self._templates]
+        for i, number in enumerate(self._sets):
+            if (blank := blanks[number]) is not None:
+                found[i] = self._numbers[i][blank]
+        return found
+
+    def events(self) -> list[tuple[int, Event]]:
+        """Every event with the number of its row, in order."""
+        eventful = [bool(parsed.whole[-1]) for parsed in self._templates]
+        return [
+            (i, event)
+            for i, number in enumerate(self._sets)
+            if eventful[number]
+            for event in self._entry(i).events
+        ]
 
     def _entry(self, i: int) -> Entry:
         flags = int(self._flags[i])

@@ -74,6 +74,19 @@ def _template(whole: Any, depth: int) -> Template:
     return Template(whole, tuple(holes), sum(1 if part is None else part.blanks for _, part in holes))
 
 
+def blank_of(parsed: Template, path: tuple[int | str, ...]) -> int | None:
+    """Which of the numbers stands at a path into the whole, None when there is no blank."""
+    before = 0
+    for place, part in parsed.holes:
+        if place == path[0]:
+            if len(path) == 1:
+                return before if part is None else None
+            inner = None if part is None else blank_of(part, path[1:])
+            return None if inner is None else before + inner
+        before += 1 if part is None else part.blanks
+    return None
+
+
 _known: dict[Hashable, str] = {}
 
 
@@ -128,7 +141,7 @@ def _split(tree: Any) -> tuple[str, list[float]]:
 # data, from which a form is made the first time. Tests hold them against each other.
 _DECISION_LOOK = attrgetter("state", "source", "request_id", "reason", "limited_by", "reasons", "trips")
 _DECISION_NUMBERS = attrgetter(
-    "setpoint", "bounds.low", "bounds.high", "asked", "target", "reactive", "reactive_asked"
+    "setpoint", "bounds.low", "bounds.high", "asked", "target", "offset", "reactive", "reactive_asked"
 )
 _REQUEST_LOOK = attrgetter("source", "priority", "role", "reason", "id")
 _REQUEST_NUMBERS = attrgetter("power", "bounds.low", "bounds.high")
@@ -142,7 +155,7 @@ def decision_form(decision: Decision, numbers: list[float]) -> str:
     some = [*_DECISION_NUMBERS(decision)]
     for request in decision.considered:
         some += _REQUEST_NUMBERS(request)
-        some += (_micro(request.seconds_left), request.reactive, request.soc_target)
+        some += (_micro(request.seconds_left), request.reactive, request.soc_target, request.offset)
     some += [trip.value for trip in decision.trips]
     for unit in decision.units:
         some += _UNIT_NUMBERS(unit)
@@ -200,6 +213,7 @@ def _decision(decision: Decision) -> dict[str, Any]:
         "request_id": decision.request_id,
         "reason": decision.reason,
         "target": _finite(decision.target),
+        "offset": _finite(decision.offset),
         "reactive": _finite(decision.reactive),
         "reactive_asked": _finite(decision.reactive_asked),
         "limited_by": list(decision.limited_by),
@@ -225,6 +239,7 @@ def _considered(request: Considered) -> dict[str, Any]:
         "id": request.id,
         "reactive": _finite(request.reactive),
         "soc_target": _finite(request.soc_target),
+        "offset": _finite(request.offset),
     }
 
 

@@ -45,6 +45,8 @@ class View:
         self._wal_frames: list[Frame] = []
         self._wal_seen = 0
         self._state: Commit | None = None
+        self._guessed = False
+        """The state is no writer's word: what was looked at may be filled only now."""
         self.identity = 0
         """Of the directory, as of the last look: a journal that replaces it has another."""
         self._sized = (-math.inf, 0)
@@ -67,8 +69,9 @@ class View:
         state = self._read_commit()
         if state is None:
             state = self._guess()
-        if self._state is not None and state.generation != self._state.generation:
+        elif self._guessed or (self._state is not None and state.generation != self._state.generation):
             self._close_wal()
+            self._guessed = False
         self._state = state
         try:
             self._read_wal(state)
@@ -184,6 +187,7 @@ class View:
 
     def _guess(self) -> Commit:
         """Without a writer's word: all that is there. A journal that runs always has that word."""
+        self._guessed = True
         found = generations(self._disk.names(self._directory))
         state = Commit(
             generation=found[-1] if found else 0, offset=1 << 62, last=0, floor=0, epoch=0, identity=0

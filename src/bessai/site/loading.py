@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -18,13 +17,15 @@ from bessai.registry.loading import is_file
 from bessai.registry.problems import at, explain, shorten
 from bessai.site.formula import FormulaError, parse
 from bessai.site.points import BEHIND_UNIT, Points
-from bessai.site.reading import SiteError, read_mapping
+from bessai.site.reading import SiteError, numbered, read_mapping
+from bessai.site.scada.making import make_scada
+from bessai.site.scada.schema import FIELDS as SCADA_FIELDS
 from bessai.site.schema import DeviceEntry, Manners, PointEntry, SiteFile
 from bessai.site.site import Device, Site, compose_layout
 
-_NUMBER = re.compile(r"\{n([+-]\d+)?(?::0(\d))?\}")
 _FIELDS = sorted(
     {name for model in (SiteFile, DeviceEntry, PointEntry, Manners) for name in model.model_fields}
+    | set(SCADA_FIELDS)
 )
 
 
@@ -73,7 +74,16 @@ class _Loader:
             self._check_formulas()
         if self._problems:
             raise SiteError(self._problems)
-        return _compose(self._path, self._entries, devices, points)
+        return self._with_scada(_compose(self._path, self._entries, devices, points))
+
+    def _with_scada(self, site: Site) -> Site:
+        if self._entries.scada is None:
+            return site
+        roles = {device.name: device.role for device in site.devices}
+        scada = make_scada(self._entries.scada, site.layout, roles, self._path.parent, self._problem)
+        if self._problems:
+            raise SiteError(self._problems)
+        return replace(site, scada=scada)
 
     def _problem(self, field: str, mend: str) -> None:
         problem = Problem(str(self._path), field, shorten(at(self._document, field.split("."))), mend)
@@ -90,7 +100,7 @@ class _Loader:
             yield key, None
             return
         for n in range(1, (entry.count or 1) + 1):
-            name = _numbered(key, n)
+            name = numbered(key, n)
             endpoint = self._where(key, entry, buses, n)
             unit = self._unit(key, entry.unit, n)
             device = None
@@ -107,7 +117,7 @@ class _Loader:
                     period=entry.period,
                     capacity=entry.capacity,
                     control=entry.control,
-                    batteries=tuple(_numbered(text, n) for text in entry.batteries),
+                    batteries=tuple(numbered(text, n) for text in entry.batteries),
                     power_min=entry.power_min,
                     columns=slice(0, 0),
                 )
@@ -117,8 +127,8 @@ class _Loader:
         self, key: str, entry: DeviceEntry, buses: dict[str, Endpoint | None], n: int
     ) -> Endpoint | None:
         if entry.bus is None:
-            return self._endpoint(f"devices.{key}.endpoint", _numbered(entry.endpoint or "", n))
-        name = _numbered(entry.bus, n)
+            return self._endpoint(f"devices.{key}.endpoint", numbered(entry.endpoint or "", n))
+        name = numbered(entry.bus, n)
         if name not in buses:
             near = difflib.get_close_matches(name, buses, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -138,7 +148,7 @@ class _Loader:
         """The unit id; -1 for the profile's, None when it is none."""
         if unit is None:
             return -1
-        text = _numbered(str(unit), n)
+        text = numbered(str(unit), n)
         if text.isdecimal() and len(text) <= 3 and int(text) <= 255:
             return int(text)
         self._problem(f"devices.{key}.unit", f"{text!r} is no unit id; give 0 … 255")
@@ -254,7 +264,3 @@ def _compose(path: Path, entries: SiteFile, devices: list[Device], points: Point
         mixtures=points.mixtures,
         behind_unit=BEHIND_UNIT,
     )
-
-
-def _numbered(text: str, n: int) -> str:
-    return _NUMBER.sub(lambda m: f"{n + int(m[1] or 0):0{int(m[2] or 0)}d}", text)

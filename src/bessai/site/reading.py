@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import yaml
 
 from bessai.registry import Problem
+
+_NUMBER = re.compile(r"\{n([+-]\d+)?(?::0(\d))?\}")
 
 
 class SiteError(ValueError):
@@ -69,3 +72,8 @@ def read_mapping(path: Path, kind: str, needs: str) -> dict[Any, Any]:
     if not isinstance(document, dict):
         raise fail(f"must be a mapping with {needs}")
     return document
+
+
+def numbered(text: str, n: int) -> str:
+    """A text with `{n}`, `{n+100}` and `{n:03}` replaced by the number."""
+    return _NUMBER.sub(lambda m: f"{n + int(m[1] or 0):0{int(m[2] or 0)}d}", text)

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from bessai.registry.base import Name, Strict
 from bessai.registry.schema import close
+from bessai.site.scada.schema import ScadaEntry
 
 Role = Literal["battery", "inverter", "pcs", "meter", "weather"]
 ROLES: tuple[Role, ...] = ("battery", "inverter", "pcs", "meter", "weather")
@@ -121,6 +122,8 @@ class SiteFile(Strict):
     """Points of the plant, on top of the usual ones; null leaves a usual one out."""
     publish: Literal["all", "plant"] = "all"
     """`plant`: only the plant's own points and the commanded device's leave the site."""
+    scada: ScadaEntry | None = None
+    """Links to the grid operator and their point list, see docs/scada.md."""
 
 
 def site_json_schema() -> dict[str, Any]:

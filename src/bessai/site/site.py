@@ -15,6 +15,7 @@ from bessai.model import Endpoint, Layout
 from bessai.registry import CompiledProfile, Profile
 from bessai.site.report import ReportFile
 from bessai.site.rules import Aggregation, Rule
+from bessai.site.scada.points import Scada
 from bessai.site.schema import Role
 
 BATTERY_STATE = frozenset(
@@ -102,6 +103,8 @@ class Site:
     publish: Literal["all", "plant"] = "all"
     report: ReportFile | None = None
     """Which points leave the site when; None: all that `publish` allows, in every record."""
+    scada: Scada | None = None
+    """Links to the grid operator and their point list; None: there are none."""
     mixtures: frozenset[str] = frozenset()
     """The plant's usual points, which mix all devices."""
     behind_unit: tuple[str, ...] = ()

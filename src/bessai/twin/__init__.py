@@ -17,6 +17,7 @@ Layers, each usable alone:
   understands what they command (`control`) and falls back by itself when the master is silent (`deadman`).
 * `TwinServer` and `TwinSerial` put one device or several on a wire (`bus`, `connection`, `framing`), in the
   time of a `clock`. They need pymodbus; the rest does not.
+* `MemoryNetwork` is a wire without sockets, on the simulated time of `sim_loop`, for a gateway in the same process.
 * `TwinSite` is a whole plant on many buses (`site`, `roles`), also made from a site file (`site_file`).
 
 `faults` says what may go wrong, `fault_table` how it is written, `fault_panel` and `control_socket` switch it

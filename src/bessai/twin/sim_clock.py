@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simulation.loop import SimLoop
+from bessai.twin.sim_loop import SimLoop
 
 START_NS = 1_767_225_600_000_000_000
 """UTC nanoseconds of the loop's time 0: 2026-01-01."""
