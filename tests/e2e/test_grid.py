@@ -154,9 +154,7 @@ async def _answers(folder: Path) -> None:
         )  # fmt: skip
         assert changed.returncode == 0, changed.stderr
         assert gateway.end(signal.SIGTERM) == 0
-        codes = [
-            e.code for entry in JournalReader(gateway.data).read(0, 10_000) for e in entry.events
-        ]
+        codes = [e.code for entry in JournalReader(gateway.data).read(0, 10_000) for e in entry.events]
         assert "grid_parameter_changed" in codes
         # what was changed is still so after a restart, and the file's value is a difference that is told
         with GatewayProcess(
