@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bessai.iec104 import SIZES, CounterBit, InfoObject, QualityBit, Sizes, TypeId, pack
+from bessai.iec104 import SIZES, Cause, CounterBit, InfoObject, QualityBit, Sizes, TypeId, pack
 from bessai.interfaces.scada.station import INVALID, NOT_TOPICAL, Changes, Station
 from bessai.site.scada import Iec104
 
@@ -40,6 +40,24 @@ class Encoder:
         self._groups = np.array([point.group or 0 for point in self._points], dtype=np.intp)
         self._at = {point.ioa: i for i, point in enumerate(self._points)}
 
+        periods = np.array([point.period or 0.0 for point in self._points])
+        self._cyclic = {float(period): periods == period for period in np.unique(periods) if period > 0}
+
+    @property
+    def periods(self) -> list[float]:
+        """Seconds between cyclic reports, as the points ask for them."""
+        return list(self._cyclic)
+
+    def cyclic(self, period: float, time: int) -> Iterator[bytes]:
+        """The points of one period as they are now; counters with the time, as frozen at this moment."""
+        wanted, originator = self._cyclic[period], self._settings.originator
+        for kind in _KINDS:
+            yield from self._now(
+                np.flatnonzero(wanted & self._of_kind[kind]), int(Cause.PERIODIC), originator
+            )
+        counters = np.flatnonzero(wanted & self._of_kind["counter"]).tolist()
+        yield from self.counters(self.count(counters, time=time), int(Cause.SPONTANEOUS), originator)
+
     def where(self, ioa: int) -> int | None:
         """Position of the point with an address; None when there is none."""
         return self._at.get(ioa)
@@ -62,7 +80,7 @@ class Encoder:
                 )
             ]
             type_id = TypeId(self._points[int(changes.points[chosen[0]])].timed_type_id)
-            made += self._pack(type_id, 3, objects, self._settings.originator)
+            made += self._pack(type_id, int(Cause.SPONTANEOUS), objects, self._settings.originator)
         return made
 
     def states(self, cause: int, originator: int, group: int | None = None) -> Iterator[bytes]:
