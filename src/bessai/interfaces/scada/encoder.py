@@ -32,6 +32,7 @@ class Encoder:
         )
         if self.sizes == SIZES:
             self.sizes = SIZES
+        self._originator = settings.originator if settings.cause_size > 1 else 0
         self._station = station
         self._points = station.points
         self._settings = settings
@@ -50,7 +51,7 @@ class Encoder:
 
     def cyclic(self, period: float, time: int) -> Iterator[bytes]:
         """The points of one period as they are now; counters with the time, as frozen at this moment."""
-        wanted, originator = self._cyclic[period], self._settings.originator
+        wanted, originator = self._cyclic[period], self._originator
         for kind in _KINDS:
             yield from self._now(
                 np.flatnonzero(wanted & self._of_kind[kind]), int(Cause.PERIODIC), originator
@@ -80,7 +81,7 @@ class Encoder:
                 )
             ]
             type_id = TypeId(self._points[int(changes.points[chosen[0]])].timed_type_id)
-            made += self._pack(type_id, int(Cause.SPONTANEOUS), objects, self._settings.originator)
+            made += self._pack(type_id, int(Cause.SPONTANEOUS), objects, self._originator)
         return made
 
     def states(self, cause: int, originator: int, group: int | None = None) -> Iterator[bytes]:

@@ -174,7 +174,9 @@ class StationSink(Sink):
                 worst = (age, limit, point.name)
         if worst is None:
             return None
-        return f"{worst[2]} was not good for more than {worst[1]:g} s (provisional limit): see to its device, or read it more often"
+        _, limit, name = worst
+        mend = "see to its device, or read it more often"
+        return f"{name} was not good for more than {limit:g} s (provisional limit): {mend}"
 
 
 class Iec104Sink(StationSink):
