@@ -153,7 +153,7 @@ def main() -> None:
         "benchmark": "scada", "machine": machine("c104") if found["c104"] else machine(), **found,
         "notes": [
             "aims: at most 30 % of a core with two masters; event to wire p99 at most 100 ms",
-            "c104 sends on a tick of its own, at best every 50 ms, and drops what exceeds its queue in an interrogation",
+            "c104 sends on a tick of its own, at best every 50 ms; an interrogation loses what exceeds its queue",
         ],
     }  # fmt: skip
     report(result, rows, as_json=options.json)
