@@ -49,6 +49,12 @@ def self_test(
     ),
     lang: str = _LANG,
     seed: int = typer.Option(0, min=0, help="The same seed gives the same result, byte for byte."),
+    cycle: float = typer.Option(
+        0.1,
+        min=0.1,
+        max=1.0,
+        help="Seconds of the gateway's control cycle (CYCLE_TIME), to see what a slower one costs.",
+    ),
     sabotage: str | None = typer.Option(
         None,
         help="Run with a deliberate fault, to see its rows fail: droop=8, dead_band=150, delay=2, ramp=40 or "
@@ -78,6 +84,7 @@ def self_test(
 
     Exit codes: 0 no row fails, 1 a row fails or the run was aborted, 2 wrong arguments, 3 no gateway is running.
     """  # fmt: skip
+    from bessai.gridcode.bench_plant import Sizes
     from bessai.gridcode.lab import Setup
     from bessai.gridcode.plant import plant_row_names
     from bessai.gridcode.sabotage import parse
@@ -96,7 +103,7 @@ def self_test(
             names, data_dir, armed=armed, max_power=max_power, max_minutes=max_minutes, user=user, role=role,
             reason=reason, authorisation=authorisation,
         ), language, out, as_json=as_json)  # fmt: skip
-    setup = Setup(seed=seed, sabotage=fault)
+    setup = Setup(seed=seed, sizes=Sizes(cycle=cycle), sabotage=fault)
     rows = run(setup, only, lambda text: None if as_json else typer.echo(f"  … {text}", err=True))
     from bessai.gridcode.twin_report import twin_report
 
