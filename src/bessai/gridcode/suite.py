@@ -80,13 +80,17 @@ def row_names() -> list[str]:
     ]
 
 
-def chosen(patterns: Sequence[str]) -> list[str]:
+def chosen(patterns: Sequence[str], more: Sequence[str] = ()) -> list[str]:
     """The rows that `--only` names: a whole name, one up to its dot, or with `*`; none named: all.
+
+    Args:
+        patterns: what was given.
+        more: names of rows besides those of this suite.
 
     Raises:
         ValueError: a pattern names no row.
     """
-    names = row_names()
+    names = [*more, *row_names()]
     if not patterns:
         return names
     found: dict[str, None] = {}
