@@ -58,6 +58,14 @@ def on_station_initialized(client: c104.Client, station: c104.Station, cause: c1
     say(event="initialized")
 
 
+def keep_open(connection: c104.Connection) -> None:
+    """Ask for data transfer once more where the library forgot to: now and then it does, after connecting."""
+    while True:
+        time.sleep(0.5)
+        if connection.is_connected and connection.is_muted:
+            connection.unmute()
+
+
 def main() -> None:
     port, points = int(sys.argv[1]), json.loads(sys.argv[2])
     client = c104.Client(tick_rate_ms=50, command_timeout_ms=10_000)
@@ -75,6 +83,7 @@ def main() -> None:
         if not mode:
             point.on_receive(callable=on_receive)
     client.start()
+    threading.Thread(target=keep_open, args=(connection,), daemon=True).start()
     for line in sys.stdin:
         message = json.loads(line)
         match message["do"]:

@@ -182,7 +182,9 @@ class Gateway:
         finally:
             self.stop.set()
             kept = await asyncio.to_thread(self.state.close, 0.5)
-            kept = await asyncio.to_thread(self.grid_state.close, 0.5) and kept
+            if self.grid is not None:
+                self.grid.keep()
+                kept = await asyncio.to_thread(self.grid_state.close, 0.5) and kept
             await asyncio.to_thread(self.box.close, 0.5)
             durable = await asyncio.to_thread(self.journal.close, 0.8) and kept
             if not durable:

@@ -95,16 +95,18 @@ def test_it_gets_events_commands_and_what_it_missed(tmp_path: Path) -> None:
             s.feed.refusal = "not now"
             assert not await master.ask("command", ioa=SET_MAX, value=5.0)
 
-            await s.until(lambda: s.outstation.buffer.waiting("127.0.0.1") == 0)
             await master.ask("disconnect")
             await s.until(lambda: not s.outstation.status()["masters"])
             seen = len(master.points(SOC))
             times = [await s.cycle(soc=float(soc)) for soc in range(20, 40)]
             await master.ask("connect")
-            await master.until(lambda: len(master.points(SOC)) >= seen + len(times))
-            missed = master.points(SOC)[seen:]
-            assert [event["value"] for event in missed] == [float(soc) for soc in range(20, 40)]
-            for event, then in zip(missed, times, strict=True):
+
+            def missed() -> list[dict[str, Any]]:  # what was not acknowledged before comes again, too
+                return [event for event in master.points(SOC)[seen:] if 20 <= event["value"] < 40]
+
+            await master.until(lambda: len(missed()) >= len(times))
+            assert [event["value"] for event in missed()] == [float(soc) for soc in range(20, 40)]
+            for event, then in zip(missed(), times, strict=True):
                 assert abs(event["recorded_ms"] - (then // 10**6 - 10)) <= 2
 
     play(scene())

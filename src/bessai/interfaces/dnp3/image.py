@@ -60,7 +60,9 @@ class Image:
         self._bit = np.array([bit for _, bit in binary], dtype=np.int64)
         self._analog = self._of(lambda kind: kind in ("normalized", "scaled", "float"))
         self._counter = self._of(lambda kind: kind == "counter")
-        self._counted: dict[int, tuple[int, int]] = {}
+        self._counted = np.zeros(len(self._counter), dtype=np.int64)
+        self._counted_flags = self._flags(self._counter)
+        self._count_band = np.array([station.points[i].dead_band for i in self._counter])
 
     def _of(self, wanted: Callable[[str], bool]) -> NDArray[np.intp]:
         points = self._station.points
@@ -121,16 +123,20 @@ class Image:
         """Keep counters that have moved beyond their dead band as events; `quiet`: only remember them."""
         station = self._station
         flags, counts = self.counters()
-        for number, (i, flag, count) in enumerate(
-            zip(self._counter.tolist(), flags.tolist(), counts.tolist(), strict=True)
-        ):
-            point, before = station.points[i], self._counted.get(number)
-            moved = before is None or before[1] != flag or abs(count - before[0]) > point.dead_band
-            if not moved:
-                continue
-            self._counted[number] = (count, flag)
-            if before is not None and not quiet:
-                self._events.add(point.event_class, "counter", number, count, flag, int(station.times[i]))
+        moved = np.abs(counts.astype(np.int64) - self._counted) > self._count_band
+        moved |= flags != self._counted_flags
+        for number in np.flatnonzero(moved).tolist():
+            self._counted[number], self._counted_flags[number] = counts[number], flags[number]
+            i = int(self._counter[number])
+            if not quiet:
+                self._events.add(
+                    station.points[i].event_class,
+                    "counter",
+                    number,
+                    int(counts[number]),
+                    int(flags[number]),
+                    int(station.times[i]),
+                )
 
     def _flags(self, at: NDArray[np.intp]) -> NDArray[np.uint8]:
         flags = _TABLE[self._station.flags[at]]

@@ -84,6 +84,9 @@ class Session:
             return "it fell silent"
         except OSError as error:
             return error.strerror or type(error).__name__
+        except Exception as error:  # noqa: BLE001  one connection must not end the others
+            _log.exception("dnp3: what %s sent could not be answered", self.address)
+            return f"it is closed after {type(error).__name__}"
 
     def close(self) -> None:
         """End the connection at once."""
