@@ -1,6 +1,6 @@
 """What the grid functions cost a control cycle.
 
-    python -m benchmarks.grid_functions [--quick] [--json]
+    python -m benchmarks.gridcode --only functions
 
 CPU time of one `propose` and `conditions`, with nothing switched on, with the frequency response, and with everything.
 """
@@ -13,7 +13,6 @@ import time
 
 import numpy as np
 
-from benchmarks.harness import Row, machine, parser, report
 from bessai.grid import GridConfig, GridFunctions, Value
 from bessai.model import Layout, ProcessImage
 
@@ -53,17 +52,16 @@ def _image(number: int) -> ProcessImage:
     )
 
 
-def main() -> None:
-    """Measure and report."""
-    given = parser(__doc__ or "").parse_args()
-    images = [_image(number) for number in range(500 if given.quick else 5_000)]
+def measure(*, quick: bool) -> dict[str, float]:
+    """Microseconds of CPU a cycle, medians of five."""
+    images = [_image(number) for number in range(500 if quick else 5_000)]
     config = GridConfig(
         rated_power=50_000.0,
         rated_apparent_power=55_000.0,
         nominal_voltage=220_000.0,
         short_circuit_power=550_000.0,
     )
-    rows: list[Row] = []
+    found: dict[str, float] = {}
     for name, values in _SETS.items():
         costs = []
         for _ in range(5):
@@ -73,9 +71,5 @@ def main() -> None:
                 functions.propose(image)
                 functions.conditions()
             costs.append(1e6 * (time.process_time() - start) / len(images))
-        rows.append((f"grid functions, {name}: CPU a cycle, median of 5", statistics.median(costs), "µs"))
-    report({"machine": machine(), "cycles": len(images), "rows": rows}, rows, as_json=given.json)
-
-
-if __name__ == "__main__":
-    main()
+        found[f"grid functions, {name}"] = statistics.median(costs)
+    return found

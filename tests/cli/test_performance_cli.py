@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,10 @@ from typer.testing import CliRunner
 
 from bessai.cli import performance as performance_cli
 from bessai.performance import read_plant
-from performance.conftest import POC, START_NS, Write, course, fold, near, write
+from performance.conftest import POC, START_NS, course, fold, near, write_into
 
 app = typer.Typer()
 performance_cli.register(app)
-__all__ = ["write"]
 HOURS = ("--since", "2026-03-01T00:00:00Z", "--until", "2026-03-01T02:00:00Z")
 GRID = """\
 plant: {rated_power: 1000, rated_apparent_power: 1100, nominal_voltage: 400}
@@ -26,19 +26,26 @@ records: {reserve_deviation: 0.2}
 """
 
 
-@pytest.fixture
-def data(write: Write, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two hours at 2 s: a dip of 40 s after an hour; the plant gives what it owes, and 36 kW besides."""
     t = np.arange(0, 7200, 2.0)
     dip = (t >= 3600) & (t < 3640)
     answer = np.where(dip, 108.0, 0.0)
-    write(
+    directory = tmp_path_factory.mktemp("recorded")
+    write_into(
+        directory,
         course(t, frequency=np.where(dip, 49.7, 50.0), active_power=36 + answer, setpoint=36 + answer, offset=answer,
                energy_exported=np.nan)
     )  # fmt: skip
-    (tmp_path / "grid.yaml").write_text(GRID)
-    fold(tmp_path, read_plant(tmp_path / "grid.yaml", POC.names))
-    return tmp_path
+    (directory / "grid.yaml").write_text(GRID)
+    fold(directory, read_plant(directory / "grid.yaml", POC.names))
+    return directory
+
+
+@pytest.fixture
+def data(recorded: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(recorded, tmp_path / "data")
 
 
 def run(*arguments: str | Path, data: Path) -> Any:
@@ -101,10 +108,10 @@ def test_availability_and_energy(data: Path) -> None:
     assert quarters[0]["imported_from"] == "power"
 
 
-def test_local_time_over_the_change_of_clocks(write: Write, tmp_path: Path) -> None:
+def test_local_time_over_the_change_of_clocks(tmp_path: Path) -> None:
     """In Chile 2026-04-05T00:00-03:00 became 2026-04-04T23:00-04:00: the hour comes twice, told apart by its offset."""
     change = 1_775_358_000 - START_NS // 10**9
-    write(course(np.arange(change - 1800, change + 1800, 5.0), active_power=10.0))
+    write_into(tmp_path, course(np.arange(change - 1800, change + 1800, 5.0), active_power=10.0))
     (tmp_path / "grid.yaml").write_text(GRID)
     fold(tmp_path, read_plant(tmp_path / "grid.yaml", POC.names))
     local = [one["local"] for one in rows("energy", "--since", "2026-04-05T02:30Z", "--until", "2026-04-05T03:30Z",

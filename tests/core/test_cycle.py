@@ -17,6 +17,7 @@ from bessai.core.unit import Unit
 from bessai.model import (
     Condition,
     CycleRecord,
+    Decision,
     Endpoint,
     Event,
     GuardState,
@@ -57,6 +58,7 @@ class Answers:
         self.offset: float | None = None
         self.fails = False
         self.events: list[Event] = []
+        self.decisions: list[Decision] = []
 
     def propose(self, image: ProcessImage) -> list[Request]:
         if self.fails:
@@ -72,6 +74,9 @@ class Answers:
                 expires=image.monotonic + 3,
             )
         ]
+
+    def told(self, decision: Decision) -> None:
+        self.decisions.append(decision)
 
     def conditions(self) -> list[Condition]:
         return []
@@ -321,6 +326,7 @@ def test_what_answers_the_grid_is_asked_in_the_same_cycle_and_ends_with_it(tmp_p
         plant.proposer.offset = None
         record = await plant.cycle.step()
         assert (record.decision.setpoint, record.decision.offset) == (3.0, None)
+        assert plant.proposer.decisions[-1].offset == 1.5  # it hears of each before it is asked again
 
     _play(tmp_path, body)
 

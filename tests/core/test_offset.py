@@ -170,6 +170,19 @@ def test_a_request_may_hold_the_preferred_power_where_it_is(tmp_path: Path) -> N
     assert plant.cycle(None, 20.0).setpoint == 20.0
 
 
+def test_a_request_says_its_ramp_in_kw_a_second(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+
+    def cycle(ramp: float) -> float | None:
+        now = plant.scene.now
+        plant.scene.book.put(
+            Request(source="cen", priority=Priority.GRID_OPERATOR, power=None, ramp=ramp, expires=now + 9)
+        )
+        return plant.cycle(None, 20.0).setpoint
+
+    assert [cycle(2.5), cycle(2.5), cycle(1.0)] == [2.5, 5.0, 6.0], "whatever the devices are rated at"
+
+
 @given(
     rows=st.lists(
         st.tuples(

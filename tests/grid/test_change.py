@@ -276,7 +276,7 @@ def test_what_the_functions_change_by_themselves_is_kept(open_desk: Desks) -> No
     ask(desk, {"op": "grid_command", "name": "active.agc", "value": False, **OPERATOR})
     desk.propose(image({"soc": 50.0}))
     assert desk.functions.values["active.setpoint"] == "none"
-    ask(desk, DROOP)
+    desk.keep()
     assert open_desk().functions.values["active.setpoint"] == "none"
 
 
@@ -416,6 +416,8 @@ def test_a_whole_file_with_something_else_in_it_is_lost(open_desk: Desks, tmp_pa
     for name in ("grid.json", "grid.json.1"):
         (tmp_path / name).write_bytes(sealed(1, state))
     assert "grid_parameters_lost" in standing(open_desk())
+    open_desk.end()
+    assert (tmp_path / "grid.json.lost").exists()
 
 
 def test_a_kept_value_that_no_longer_fits_gives_way_and_is_told(open_desk: Desks) -> None:

@@ -111,6 +111,14 @@ fallback: {after: 10, values: {frequency.droop: 3, active.setpoint: 2000}}
             "for 50 Hz only",
         ),
         (PLANT + "capability: [[0, -1, 1]]\n", "two points"),
+        (
+            PLANT + "values: {frequency: {droop: 3}}\n",
+            "values.frequency: there is no such parameter; write whole names",
+        ),
+        (PLANT + "values: {frequency.droop: null}\n", "values.frequency.droop: give a number in %"),
+        (PLANT + "values: {active.maximum: null}\n", "values.active.maximum: give a number in kW, or none"),
+        (PLANT + "values: {frequency.droop: .nan}\n", "values.frequency.droop: give a number in %"),
+        (PLANT + "values: {frequency.enabled: 'yes'}\n", "give true or false"),
     ],
 )
 def test_single_mistakes(tmp_path: Path, text: str, said: str) -> None:

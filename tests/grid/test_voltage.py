@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bessai.grid import GridFunctions
@@ -188,6 +188,7 @@ MODES = st.sampled_from(
 )
 
 
+@settings(max_examples=30)
 @given(
     st.lists(st.tuples(MODES, st.floats(95, 105), st.floats(-30_000, 30_000)), min_size=2, max_size=6),
     st.floats(-45_000, 45_000),
@@ -215,6 +216,7 @@ def test_changes_of_mode_and_set_point_are_bumpless(
         plant.run(3)
 
 
+@settings(max_examples=50)
 @given(
     st.sampled_from(["voltage", "voltage_droop", "power_factor", "reactive_power", "ieee1547_volt_var"]),
     st.lists(
@@ -348,3 +350,15 @@ def test_noise_does_not_rewrite_the_device() -> None:
     ]
     assert len(set(row)) <= 2  # the last of settling may come first
     assert len(set(row[100:])) == 1
+
+
+def test_kvar_that_are_not_granted_do_not_wind_up_the_trim() -> None:
+    """A minute without leave, then the leave: no bump beyond what was asked for."""
+    functions = _functions("reactive_power", 0.2, voltage__reactive_power=10_000.0)
+    plant = Plant(functions, grants=False).run(60)
+    assert plant.reactives[-1] == 0.0
+    assert functions.status()["voltage"]["limited_by"] == "not_granted"
+    plant.grants = True
+    plant.run(20)
+    assert max(plant.reactives) < 10_500
+    assert plant.reactives[-1] == pytest.approx(10_000, abs=0.005 * SN)

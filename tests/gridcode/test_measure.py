@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -44,6 +44,7 @@ def _first_order(delay: float, tau: float) -> Curve:
 scales = st.floats(0.01, 1e4).flatmap(lambda size: st.sampled_from([size, -size]))
 
 
+@settings(max_examples=60)
 @given(
     delay=st.floats(0.0, 2.0),
     tau=st.floats(0.1, 2.0),
@@ -66,6 +67,7 @@ def test_a_first_order_response(delay: float, tau: float, phase: float, scale: f
     assert found.overshoot == pytest.approx(0.0, abs=1e-3)
 
 
+@settings(max_examples=40)
 @given(damping=st.floats(0.3, 0.9), natural=st.floats(2.0, 8.0), scale=scales)
 def test_the_overshoot_of_a_second_order_response(damping: float, natural: float, scale: float) -> None:
     damped = natural * math.sqrt(1 - damping**2)

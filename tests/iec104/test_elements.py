@@ -1,4 +1,4 @@
-"""Values that do not fit their type: monitored ones say so, commands are refused."""
+"""Values that do not fit their type: measured ones say so, states and commands are refused."""
 
 from __future__ import annotations
 
@@ -57,7 +57,19 @@ def test_monitored_values_say_that_they_do_not_fit(
 @pytest.mark.parametrize(
     ("type_id", "value"),
     [
+        (TypeId.M_SP_NA_1, 2),
+        (TypeId.M_SP_NA_1, -1),
+        (TypeId.M_DP_NA_1, 4),
+        (TypeId.M_DP_NA_1, -1),
         (TypeId.C_SC_NA_1, 2),
+        (TypeId.C_SC_NA_1, -1),
+        (TypeId.C_DC_NA_1, -1),
+        (TypeId.C_SE_NA_1, -1.01),
+        (TypeId.C_SE_NB_1, -32769),
+        (TypeId.C_SE_NC_1, -1e39),
+        (TypeId.C_BO_NA_1, -1),
+        (TypeId.C_IC_NA_1, -1),
+        (TypeId.C_TS_TA_1, -1),
         (TypeId.C_SC_NA_1, 0.5),
         (TypeId.C_DC_NA_1, 4),
         (TypeId.C_RC_NA_1, -1),
@@ -74,7 +86,7 @@ def test_monitored_values_say_that_they_do_not_fit(
         *((type_id, None) for type_id in TypeId if type_id not in {TypeId.C_RD_NA_1, TypeId.C_CS_NA_1}),
     ],
 )
-def test_commands_that_do_not_fit_are_refused(type_id: TypeId, value: Value) -> None:
+def test_commands_and_states_that_do_not_fit_are_refused(type_id: TypeId, value: Value) -> None:
     with pytest.raises(AsduError, match="Object 1: the value is") as caught:
         through(type_id, value)
     assert caught.value.reason is Reason.VALUE
@@ -83,8 +95,9 @@ def test_commands_that_do_not_fit_are_refused(type_id: TypeId, value: Value) -> 
 def test_qualifiers_have_their_limits() -> None:
     for type_id, high in ((TypeId.C_SC_NA_1, 31), (TypeId.C_SE_NC_1, 127)):
         assert through(type_id, 1, qualifier=high).qualifier == high
-        with pytest.raises(AsduError, match=f"the qualifier is {high + 1}"):
-            through(type_id, 1, qualifier=high + 1)
+        for wrong in (-1, high + 1):
+            with pytest.raises(AsduError, match=f"the qualifier is {wrong}"):
+                through(type_id, 1, qualifier=wrong)
 
 
 def test_a_set_point_that_is_no_number_comes_as_it_is() -> None:

@@ -70,18 +70,28 @@ def test_incidents_are_numbered_kept_and_listed(store: IncidentStore) -> None:
     assert oct((store.path / "2027-001.json").stat().st_mode & 0o777) == "0o600"
 
 
-OPEN_ONE = (
+OPEN_MANY = (
     "import sys; from pathlib import Path; from bessai.incident import IncidentStore\n"
-    "for i in range(10): IncidentStore(Path(sys.argv[1])).open("
+    "print(flush=True); sys.stdin.readline()\n"
+    "for i in range(20): IncidentStore(Path(sys.argv[1])).open("
     "title='x', known_ns=1, known_by='a', opened_by='a', wall_ns=2)"
 )
 
 
 def test_two_processes_never_use_a_number_twice(tmp_path: Path) -> None:
-    processes = [subprocess.Popen([sys.executable, "-c", OPEN_ONE, str(tmp_path)]) for _ in range(2)]
-    assert [process.wait(60) for process in processes] == [0, 0]
+    command = [sys.executable, "-c", OPEN_MANY, str(tmp_path)]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    processes: list[Any] = [subprocess.Popen(command, **pipes) for _ in range(2)]
+    for process in processes:
+        process.stdout.readline()  # it is ready
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        process.communicate(timeout=60)
+    assert [process.returncode for process in processes] == [0, 0]
     found, problems = IncidentStore(tmp_path).all()
-    assert ([one.id for one in found], problems) == ([f"1970-{n:03}" for n in range(1, 21)], [])
+    assert ([one.id for one in found], problems) == ([f"1970-{n:03}" for n in range(1, 41)], [])
 
 
 @pytest.mark.parametrize(

@@ -362,3 +362,24 @@ def test_the_later_records_of_a_block() -> None:
         )  # fmt: skip
         assert one.values.tolist() == other.values.tolist()
     assert block.since(11) is block
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.none() | numbers, st.none() | numbers, st.sampled_from(["", "a", "b"]), st.booleans()),
+                min_size=1, max_size=12))  # fmt: skip
+def test_numbers_of_decisions_and_events_by_columns(told: list[tuple[Any, Any, str, bool]]) -> None:
+    items: list[CycleRecord | Event] = []
+    for n, (setpoint, offset, reason, eventful) in enumerate(told):
+        record = make_record(n, events=(make_event(n),) if eventful else ())
+        decision = replace(record.decision, setpoint=setpoint, offset=offset, reason=reason)
+        items += [replace(record, decision=decision), *([make_event(100 + n)] if reason == "b" else [])]
+    block = read(pack([row_of(item) for item in items]))
+    entries = block.entries()
+    for name in ("setpoint", "offset", "asked", "considered", "nonsense"):
+        values = [entry.decision.get(name) for entry in entries]
+        expected = [value if isinstance(value, float) else math.nan for value in values]
+        assert_array_equal(block.decided(name), np.array(expected))
+    expected_events = [(i, event) for i, entry in enumerate(entries) for event in entry.events]
+    assert block.events() == expected_events
+    cut = block.since(block.first_sequence + len(items) // 2)
+    assert_array_equal(cut.decided("setpoint"), block.decided("setpoint")[len(items) // 2 :])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -110,21 +111,22 @@ def course(times: Any, *, age: float | NDArray[np.float64] = 0.0,
 Write = Callable[..., None]
 
 
+def write_into(directory: Path, *courses: Course, layout: Layout = POC, max_bytes: int = 1 << 30) -> None:
+    """Puts courses into a journal."""
+    journal = Journal.open(directory, layout=layout, device=DEVICE, max_bytes=max_bytes)
+    for course_ in courses:
+        for n, record in enumerate(course_.records(layout)):
+            journal.append(record)
+            if n % 1000 == 999:
+                wait_until(lambda: journal.stats().queued < 1000)
+    assert journal.close(60)
+    assert journal.stats().dropped_queue == 0
+
+
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
     """Puts courses into the journal of `tmp_path`."""
-
-    def write_(*courses: Course, layout: Layout = POC, max_bytes: int = 1 << 30) -> None:
-        journal = Journal.open(tmp_path, layout=layout, device=DEVICE, max_bytes=max_bytes)
-        for course_ in courses:
-            for n, record in enumerate(course_.records(layout)):
-                journal.append(record)
-                if n % 1000 == 999:
-                    wait_until(lambda: journal.stats().queued < 1000)
-        assert journal.close(60)
-        assert journal.stats().dropped_queue == 0
-
-    return write_
+    return functools.partial(write_into, tmp_path)
 
 
 def fold(directory: Path, plant_: Plant, *, every: int = 512) -> Performance:

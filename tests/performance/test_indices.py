@@ -2,12 +2,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 import pytest
 
-from bessai.model import Event, Severity
+from bessai.grid.parameters import PARAMETERS, Value
+from bessai.grid.store import Change
+from bessai.grid.telling import event_of
+from bessai.model import Event
 from bessai.performance.fecf import fecf
 from bessai.performance.hours import FREQUENCY, HOUR_NS, blank
 from bessai.performance.law import Law
@@ -124,14 +128,21 @@ def test_the_law_gives_the_vectors_of_the_annex(law: Law, frequency: float, powe
 
 
 def test_changes_of_parameters_count_from_their_record_on(write: Write, tmp_path: Path) -> None:
-    def changed(code: str, message: str, value: float | None) -> tuple[Event, ...]:
-        return (Event(code=code, severity=Severity.INFO, message=message, wall_ns=START_NS, value=value),)
+    def changed(what: str, name: str, old: Value, new: Value) -> tuple[Event, ...]:
+        asked: dict[str, Any] = {
+            "user": "Ana",
+            "role": "engineer",
+            "reason": "order → 4, by letter",
+            "authorisation": "CEN-1",
+        }
+        return (event_of(Change(what=what, wall_ns=START_NS, name=name, old=old, new=new, **asked)),)
 
     t = np.arange(0, 10_800, 5.0)
     events = {
-        720: changed("grid_parameter_changed", "frequency.droop: 5 → 2 %, by Ana (engineer): order", 2.0),
-        730: changed("grid_parameter_refused", "frequency.droop: 2 → 3 %, by Ana (engineer)", 3.0),
-        1440: changed("grid_command", "frequency.enabled: true → false, by Ana (operator): works", None),
+        720: changed("set", "frequency.droop", 5.0, 2.0),
+        730: changed("refused", "frequency.droop", 2.0, 3.0),
+        740: changed("set", "voltage.droop", 2.0, 3.0),
+        1440: changed("command", "frequency.enabled", True, False),
     }
     write(course(t, frequency=49.8, active_power=50.0, events=events))
     first, second = fold(tmp_path, plant(), every=100).primary(*EVER)
@@ -139,6 +150,42 @@ def test_changes_of_parameters_count_from_their_record_on(write: Write, tmp_path
     assert (first.bias, first.delivered) == (None, near(50.0))
     assert second.law is not None
     assert second.law["droop"] == 2.0
+
+
+@pytest.mark.parametrize(
+    ("name", "new"),
+    [
+        ("frequency.enabled", True), ("frequency.enabled", False), ("frequency.curve", "uk_dc"),
+        ("frequency.shape", "step"), ("frequency.dead_band", 12.5), ("frequency.authority_up", 40.0),
+    ],
+)  # fmt: skip
+def test_every_change_of_the_law_is_understood(name: str, new: Value) -> None:
+    """As the change desk tells it."""
+    event = event_of(
+        Change(what="set", wall_ns=0, name=name, old=PARAMETERS[name].default, new=new, user="Ana")
+    )
+    law = Law(enabled=new is False).after(event, Law())
+    assert getattr(law, name.removeprefix("frequency.")) == new
+
+
+def test_after_the_record_was_lost_the_file_counts() -> None:
+    begun = event_of(Change(what="start", wall_ns=0, detail="first start"))
+    assert Law(droop=2.0).after(begun, Law(droop=4.0)) == Law(droop=4.0)
+
+
+def test_what_answers_a_test_signal_does_not_count(write: Write, tmp_path: Path) -> None:
+    def told(what: str, after: float) -> tuple[Event, ...]:
+        return (event_of(Change(what=what, wall_ns=START_NS + int(after * 1e9), user="Ana", detail="step")),)
+
+    t = np.arange(0, 3600, 5.0)
+    power = np.where((t >= 600) & (t < 1100), 500.0, 0.0)
+    events = {120: told("test", 600), 220: told("test_end", 1100), 600: told("test", 3000)}
+    write(course(t, frequency=50.0, active_power=power, events=events))
+    (one,) = fold(tmp_path, plant(), every=10).primary(*EVER)
+    assert one.bias == 0.0
+    assert one.coverage == near(1 - (500 + 600) / 3600, abs=0.01), (
+        "a test without an end lasts as long as one may"
+    )
 
 
 def test_nothing_is_owed_while_nobody_commands(write: Write, tmp_path: Path) -> None:

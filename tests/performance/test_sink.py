@@ -69,20 +69,20 @@ def test_it_follows_the_journal(write: Write, tmp_path: Path) -> None:
 
 
 def test_killed_at_any_point_it_neither_loses_nor_doubles_anything(write: Write, tmp_path: Path) -> None:
-    write(busy(900))
+    write(busy(500))
     grid, chance = grid_file(tmp_path), random.Random(5)
     plant = read_plant(grid, POC.names)
     expected = told(fold(tmp_path, plant))
     for file in tmp_path.glob("performance.db*"):
         file.unlink()
     stored, kills = [0], 0
-    while stored[-1] < 900:
+    while stored[-1] < 500:
         command = [sys.executable, performance_process.__file__, str(tmp_path), str(grid)]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
         with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == b"ready\n"
-            if kills < 3:
+            if kills < 2:
                 time.sleep(chance.uniform(0.01, 0.08))
                 process.send_signal(signal.SIGKILL)
                 kills += 1

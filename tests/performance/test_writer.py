@@ -60,7 +60,7 @@ def test_stopped_anywhere_nothing_is_lost_or_doubled(write: Write, tmp_path: Pat
     expected = told(fold(tmp_path, plant(), every=100_000))
     (tmp_path / NAME).unlink()
     reader, chance = JournalReader(tmp_path), np.random.default_rng(2)
-    for _ in range(60):
+    for _ in range(25):
         writer = PerformanceWriter(tmp_path, plant())
         blocks = few(reader.blocks(writer.folded, 400), writer.folded, int(chance.integers(1, 200)))
         writer.fold_blocks(blocks)

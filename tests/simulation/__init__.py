@@ -3,7 +3,8 @@
 The real `ControlCycle`, `SafetyGuard`, `Plant`, `UniversalDriver` and `ModbusClient` exchange real Modbus frames with
 a `TwinDevice`; only time, sockets and disk are this package's:
 
-* `loop`: an event loop without system calls, whose time jumps to the next timer; `clock`: monotonic and wall time.
+* `bessai.twin.sim_loop`: an event loop without system calls, whose time jumps to the next timer; `sim_clock`: monotonic
+  and wall time.
 * `network`: sockets in memory that refuse, reset, delay, drop, cut and garble; `device`: the twin behind them.
 * `assembly`: the control plane, put together by the gateway's own function; `disk`: what it records; `state`: the
   disk that survives it.

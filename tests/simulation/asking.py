@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from random import Random
 
 from bessai.model import Bounds, Priority, Request
 
 
-def random_request(rng: Random, now: float, size: float = 12.0) -> Request:
-    """A request; powers up to `size` kW, a little more than the plant can do. One in ten answers the grid."""
+def random_request(rng: Random, now: float, size: float = 12.0, kvar: float = 0.0) -> Request:
+    """A request; powers up to `size` kW and `kvar` kvar, a little more than the plant can do.
+
+    One in ten answers the grid.
+    """
     if rng.random() < 0.1:
         return Request(
             source="grid.frequency",
@@ -35,6 +39,9 @@ def random_request(rng: Random, now: float, size: float = 12.0) -> Request:
     power = None if rng.random() < 0.2 else rng.choice([0.0, rng.uniform(-size, size), small])
     lease = math.exp(rng.uniform(math.log(1.0), math.log(400.0)))
     target = rng.uniform(5, 100) if rng.random() < 0.15 else None
-    return Request(
+    request = Request(
         source=source, priority=priority, power=power, bounds=bounds, soc_target=target, expires=now + lease
     )
+    if kvar and rng.random() < 0.5:
+        request = replace(request, reactive=rng.choice([-kvar, kvar, rng.uniform(-kvar, kvar)]))
+    return request

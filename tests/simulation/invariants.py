@@ -30,6 +30,17 @@ def unsafe_power_ends(oracle: Oracle, now: float) -> str | None:
     return None
 
 
+def unsafe_reactive_power_ends(oracle: Oracle, now: float) -> str | None:
+    """The same of reactive power: beyond the device's own limits, or where no power may flow, it ends likewise."""
+    since = oracle.kvar_outside_since
+    age = now - since
+    if age <= CYCLES * oracle.config.cycle:
+        return None
+    if oracle.able_since <= since or age > oracle.dead_man_time + _MARGIN:
+        return f"{oracle.kvar:g} kvar commanded for {age:.2f} s beside {oracle.commanded:g} kW"
+    return None
+
+
 def dead_man_ends_it_anyway(oracle: Oracle, now: float) -> str | None:
     """Such a power ends by the device's dead-man, whatever keeps the gateway from the device."""
     age = now - oracle.outside_since
@@ -151,6 +162,7 @@ def feeds_are_honest(disk: SimDisk) -> str | None:
 
 PER_STEP: tuple[Callable[[Oracle, float], str | None], ...] = (
     unsafe_power_ends,
+    unsafe_reactive_power_ends,
     dead_man_ends_it_anyway,
     silence_falls_back,
     rated_power_is_kept,

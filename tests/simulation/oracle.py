@@ -15,6 +15,7 @@ from hashlib import blake2b
 from bessai.registry import CompiledProfile
 from bessai.registry.blocks import FORMATS
 from bessai.twin import TwinDevice
+from bessai.twin.control import reactive_of
 from simulation.assembly import Config
 from simulation.levels import BLOCKS, TRIPS
 
@@ -81,6 +82,10 @@ class Oracle:
         """When the counter that shows the device alive last moved, as seen on the wire."""
         self.commanded = 0.0
         """kW that the device's registers command; 0 when it follows its own mode."""
+        self.kvar = 0.0
+        """Kvar that the device's registers command; 0 when it follows its own mode."""
+        self.kvar_outside_since = math.inf
+        """Since when they are more than the values allow; infinite while they are not."""
         self.outside_since = math.inf
         """Since when the commanded power is outside of what is allowed; infinite while it is inside."""
         self.bad_since = -math.inf
@@ -125,7 +130,8 @@ class Oracle:
         """True between the first and the last write of a command."""
         self._asked: list[tuple[_Span, float] | None] = [None] * 65536
         self._spans: dict[_Span, tuple[_Watched, ...]] = {}
-        limits = [name for name in (control.charge_power_max, control.discharge_power_max) if name]
+        vars_ = (control.reactive_power_max, control.apparent_power_max)
+        limits = [name for name in (control.charge_power_max, control.discharge_power_max, *vars_) if name]
         names = ["soc", *LFP, *(point for _, point, *_ in TRIPS), *BLOCKS, *control.evidence, *limits]
         names += [profile.alive.point] if profile.alive is not None else []
         self._beat = None if profile.alive is None else profile.alive.point
@@ -237,6 +243,11 @@ class Oracle:
             self.outside_since = now
         if not good or self.outside_since < math.inf:
             self.bad_at = now
+        self.kvar = reactive_of(self.profile, twin.registers.value_of) if twin.active else 0.0
+        if abs(self.kvar) <= (self.most_kvar() if good else 0.0) + TOLERANCE:
+            self.kvar_outside_since = math.inf
+        elif self.kvar_outside_since == math.inf:
+            self.kvar_outside_since = now
 
     def fresh(self, now: float) -> bool:
         """Whether all that control looks at reached the gateway lately, from a device that lives."""
@@ -267,6 +278,14 @@ class Oracle:
         if self._allowed is None:
             self._allowed = self._compute()
         return self._allowed
+
+    def most_kvar(self) -> float:
+        """Kvar that the latest values allow beside the power that is commanded."""
+        most = self.seen.get(self.control.reactive_power_max or "")
+        apparent = self.seen.get(self.control.apparent_power_max or "")
+        if most is None or apparent is None or self.stopped_since < math.inf:
+            return 0.0
+        return min(most, math.sqrt(max(apparent**2 - self.commanded**2, 0.0)))
 
     def _compute(self) -> tuple[float, float]:
         seen, control, limits = self.seen, self.control, self.config.limits

@@ -76,14 +76,38 @@ _POINTS: dict[str, Any] = {
 }
 
 
+_VARS: dict[str, Any] = {
+    "reactive_power": _fast(30, "kvar", type="i32", gain=0.001, valid=[-100, 100], sentinel=0x7FFFFFFF),
+    "reactive_power_max": _fast(32, "kvar", gain=0.01, valid=[0, 100], sentinel=65535),
+    "apparent_power_max": _fast(33, "kVA", gain=0.01, valid=[0, 100], sentinel=65535),
+    "reactive_setpoint": {"address": 34, "type": "i32", "gain": 0.001, "unit": "kvar", "access": "rw"},
+}
+_REACTIVE: dict[str, Any] = {
+    "reactive": [{"point": "reactive_setpoint", "quantity": "reactive"}],
+    "reactive_power_max": "reactive_power_max",
+    "apparent_power_max": "apparent_power_max",
+    "measured_reactive": "reactive_power",
+}
+
+
 @cache
 def pack() -> Profile:
     """A battery that tells all of its cells, a counter that shows it alive, and a dead-man of 10 s."""
+    return _pack(_POINTS, _CONTROL)
+
+
+@cache
+def reactive_pack() -> Profile:
+    """The same with a converter that is told kvar as well."""
+    return _pack(_POINTS | _VARS, _CONTROL | _REACTIVE)
+
+
+def _pack(points: dict[str, Any], control: dict[str, Any]) -> Profile:
     return _loaded(
         document(
-            _POINTS,
+            points,
             connection={"timeout": 0.4, "retries": 1},
-            control=_CONTROL,
+            control=control,
             dead_man={
                 "kind": "timeout", "point": "timeout", "time": 10, "feed": ["mode"], "fallback": "own mode",
                 "sources": ["t"],
@@ -99,7 +123,7 @@ def huawei() -> Profile:
     return load_profile(find_profile("huawei_sun2000"))
 
 
-PROFILES = {"huawei_sun2000": huawei, "pack": pack}
+PROFILES = {"huawei_sun2000": huawei, "pack": pack, "reactive_pack": reactive_pack}
 
 
 def _loaded(content: dict[str, Any]) -> Profile:

@@ -16,7 +16,7 @@ from simulation.tally import DAY, PLANTS, Tally, replay, run
 
 PARTS: tuple[tuple[str, float], ...] = (
     *((profile, 6.0) for profile in ("huawei_sun2000", "pack") for _ in range(5)),
-    ("pack", 6.0),
+    ("reactive_pack", 6.0),
     *(("three", 2.0) for _ in range(3)),
 )
 """Plants and simulated hours: three days."""

@@ -35,6 +35,8 @@ class Sabotage:
     """One of these must be seen broken."""
     faults: tuple[str, ...]
     profile: str = "pack"
+    fault_every: float = 30.0
+    """Mean seconds between two faults."""
 
 
 def _never_stale(arrays: Any, _: float) -> Any:
@@ -96,6 +98,10 @@ SECOND_LOOK = ("bessai.core.guard.objection", lambda *_: None)
 CURVES = ("bessai.core.limits.Curve.__call__", lambda *_: 1.0)
 
 
+KVAR = ("bessai.core.granting.beside", lambda _unit, bounds, _power: bounds)
+"""A first look that forgets the apparent power."""
+
+
 async def _believed(*_: object) -> None:
     return None
 
@@ -136,6 +142,14 @@ SABOTAGES = (
         patches=(CURVES, SECOND_LOOK),
         promises=("no_power_is_written_outside",),
         faults=("unsafe_step",),
+    ),
+    Sabotage(
+        name="the second look at reactive power",
+        patches=(KVAR, ("bessai.core.guard.reactive_objection", lambda *_: None)),
+        promises=("unsafe_reactive_power_ends",),
+        faults=("unsafe_step",),
+        profile="reactive_pack",
+        fault_every=900.0,  # where power flows most of the time
     ),
     Sabotage(
         name="the end of leases",
@@ -226,7 +240,7 @@ def test_a_sabotaged_gateway_is_found_out(sabotage: Sabotage, monkeypatch: pytes
                 profile=profile,
                 config=Config(ramp=300.0) if sabotage.name == "the ramp" else Config(),
                 faults=sabotage.faults,
-                fault_every=30.0,
+                fault_every=sabotage.fault_every,
                 people_every=60.0,
             )
         )
@@ -253,3 +267,23 @@ def test_the_second_look_keeps_a_broken_first_from_being_written(monkeypatch: py
     result = world.run(HOURS * 3600)
     assert result.faults["unsafe_step"] > 10
     assert not [v for v in result.violations if "no_power_is_written_outside" in v], f"BESSAI_SEED={seed}"
+
+
+@pytest.mark.timeout(600)
+def test_the_second_look_keeps_kvar_inside_the_apparent_power(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other half of `the second look at reactive power`: alone it is enough, and power flows all the same."""
+    monkeypatch.setattr(*KVAR)
+    seed = base_seed()
+    world = World(
+        Scenario(
+            seed=seed,
+            profile=PROFILES["reactive_pack"](),
+            faults=("unsafe_step",),
+            fault_every=900.0,
+            people_every=60.0,
+        )
+    )
+    result = world.run(HOURS * 600)
+    assert result.powered > 0
+    assert result.events["recheck_refused"] > 0, f"BESSAI_SEED={seed}"
+    assert not result.violations, f"BESSAI_SEED={seed}"

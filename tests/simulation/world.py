@@ -64,6 +64,7 @@ class World:
         self.ledger = Ledger(oracles, self.state, scenario.config.cycle)
         self.alarms = AlarmWatch()
         self._size = sum(seat.rated for seat in self.seats.values())
+        self._vars = any(seat.oracle.control.reactive is not None for seat in self.seats.values())
         least = sum(seat.place.power_min for seat in self.seats.values())
         self.ramp = RampWatch(scenario.config, self._size, least)
         self.disk.recorded = self._recorded
@@ -303,7 +304,8 @@ class World:
             self.loop.call_later(self._rng["requests"].expovariate(1 / mean), self._random_request)
 
     def _random_request(self) -> None:
-        self.ask(random_request(self._rng["requests"], self.loop.now, 1.2 * self._size))
+        kvar = 12.0 if self._vars else 0.0
+        self.ask(random_request(self._rng["requests"], self.loop.now, 1.2 * self._size, kvar))
         self._next_request()
 
     def _tick(self) -> None:

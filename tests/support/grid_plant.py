@@ -11,7 +11,17 @@ from typing import Any
 import numpy as np
 
 from bessai.grid import GridConfig, GridFunctions
-from bessai.model import Condition, Event, Layout, ProcessImage, Quality, Request
+from bessai.model import (
+    Bounds,
+    Condition,
+    Decision,
+    Event,
+    GuardState,
+    Layout,
+    ProcessImage,
+    Quality,
+    Request,
+)
 
 NAMES = ("grid_frequency", "grid_voltage", "grid_power", "grid_reactive_power", "soc")
 UNITS = ("Hz", "V", "kW", "kvar", "%")
@@ -72,6 +82,8 @@ class Plant:
     frequency: Callable[[float], float] = lambda _: 50.0
     voltage: Callable[[float], float] = lambda _: 1.0
     """Share of nominal, without the plant."""
+    grants: bool = True
+    """False: the guard allows no kvar."""
     now: float = 100.0
     active: float = 0.0
     reactive: float = 0.0
@@ -112,7 +124,16 @@ class Plant:
         active += (offset.offset or 0.0) if offset else 0.0
         if order is not None:
             active = order.bounds.clip(active)
-        self._queue.append((active, (kvar.reactive or 0.0) if kvar else 0.0))
+        told_kvar = (kvar.reactive or 0.0) if kvar and self.grants else 0.0
+        self._queue.append((active, told_kvar))
+        self.functions.told(
+            Decision(
+                state=GuardState.NORMAL,
+                setpoint=active,
+                bounds=Bounds(),
+                reactive=told_kvar if kvar else None,
+            )
+        )
         self.times.append(self.now)
         self.voltages.append(share)
         self.reactives.append(poc)

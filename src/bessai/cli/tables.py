@@ -71,20 +71,19 @@ def _csv(rows: Sequence[Row]) -> str:
 
 
 def _print(rows: Sequence[Row], title: str, notes: Sequence[str], shown: Sequence[str] | None) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console()
+    """Columns are never cut: a narrow terminal wraps the lines."""
+    typer.echo(title if rows else f"{title}: nothing is recorded")
     names = list(shown or (rows[0] if rows else ()))
-    table = Table(box=None, title=title, title_justify="left")
+    columns = []
     for name in names:
-        numbers = all(isinstance(row[name], int | float | None) for row in rows)
-        table.add_column(name, justify="right" if numbers else "left")
-    for row in rows:
-        table.add_row(*[_cell(row[name]) for name in names])
-    console.print(table if rows else f"{title}: nothing is recorded", markup=False)
+        cells = [name, *[_cell(row[name]) for row in rows]]
+        width = max(map(len, cells))
+        number = all(isinstance(row[name], int | float | None) for row in rows)
+        columns.append([cell.rjust(width) if number else cell.ljust(width) for cell in cells])
+    for line in zip(*columns, strict=True):
+        typer.echo("  ".join(line).rstrip())
     for note in notes:
-        console.print(note, markup=False, soft_wrap=True)
+        typer.echo(note)
 
 
 def _cell(value: Any) -> str:

@@ -124,6 +124,7 @@ class ControlCycle:
         self._proposer = proposer
         self._proposing_failed = ""
         self._proposed: set[str] = set()
+        self._decided: Decision | None = None
         self._plant = plant
         self._whole_at = -_WHOLE
         self._looked_at = -_WHOLE
@@ -193,7 +194,7 @@ class ControlCycle:
         views, kept = self._freeze()
         frozen = kept.monotonic
         self._propose(kept)
-        decision = self._decide(views, kept, fresh)
+        decision = self._decided = self._decide(views, kept, fresh)
         self.keep()  # a trip is on its way to the disk before anything is written to a device
         decided = self._clock.monotonic()
         done = await self._act(decision, fresh, frozen, start + _WRITE_SHARE * self._period)
@@ -341,6 +342,8 @@ class ControlCycle:
         if proposer is None:
             return
         try:
+            if self._decided is not None:
+                proposer.told(self._decided)
             requests = proposer.propose(image)
             for request in requests:
                 self._book.put(request)

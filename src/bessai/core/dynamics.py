@@ -135,7 +135,7 @@ class Dynamics:
             now: monotonic seconds.
             running: False in every state that grants no power: the result is then 0.
             least: kW, the smallest magnitude that the plant can run at.
-            ramp: fastest change that a request allows, both ways, in share of the rated power per second; None: any.
+            ramp: fastest change that a request allows, both ways, in kW per second; None: any.
         """
         memory = self.memory
         seconds = 0.0 if memory.time is None else min(max(now - memory.time, 0.0), _LATE * self._cycle)
@@ -166,14 +166,17 @@ class Dynamics:
         self, rated: Bounds, seconds: float, least: float = 0.0, ramp: float | None = None
     ) -> tuple[float, float]:
         """The kW that any ramp lets the power rise and fall within some seconds; inf where there is none."""
-        size = max(-rated.low, rated.high) * min(seconds, _LATE * self._cycle)
+        whole, seconds = max(-rated.low, rated.high), min(seconds, _LATE * self._cycle)
         up, down = (
-            min((rate for rate in (own, ramp) if rate is not None), default=None)
+            min(
+                (rate for rate in (None if own is None else own * whole, ramp) if rate is not None),
+                default=None,
+            )
             for own in (self._limits.up, self._limits.down)
         )
         return (
-            math.inf if up is None else up * size + least,
-            math.inf if down is None else down * size + least,
+            math.inf if up is None else up * seconds + least,
+            math.inf if down is None else down * seconds + least,
         )
 
     def _ramp(self, target: float, rated: Bounds, seconds: float, asked: float | None) -> tuple[float, str]:
@@ -182,17 +185,18 @@ class Dynamics:
         agrees = abs(memory.told + memory.left - memory.position) <= _WATT + 1e-9
         base = memory.position if agrees else memory.told
         up = target > base
-        rates = [(self._limits.up, "ramp_up") if up else (self._limits.down, "ramp_down")]
-        rates.append((asked, "ramp_request"))
+        whole = max(-rated.low, rated.high)
+        whole = whole if math.isfinite(whole) else 0.0
+        shares = [(self._limits.up, "ramp_up") if up else (self._limits.down, "ramp_down")]
         if memory.phase:
             own = self._limits.start if memory.phase == "start" else self._limits.recovery
-            rates.append((own, f"ramp_{memory.phase}"))
-        known = [(rate, name) for rate, name in rates if rate is not None]
+            shares.append((own, f"ramp_{memory.phase}"))
+        known = [(share * whole, name) for share, name in shares if share is not None]
+        known += [] if asked is None else [(asked, "ramp_request")]
         if target == base or not known:
             return target, ""
         rate, name = min(known)
-        whole = max(-rated.low, rated.high)
-        move = rate * seconds * (whole if math.isfinite(whole) else 0.0)
+        move = rate * seconds
         if abs(target - base) <= move:
             return target, ""
         return (base + move if up else base - move), name

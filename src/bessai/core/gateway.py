@@ -182,7 +182,9 @@ class Gateway:
         finally:
             self.stop.set()
             kept = await asyncio.to_thread(self.state.close, 0.5)
-            kept = await asyncio.to_thread(self.grid_state.close, 0.5) and kept
+            if self.grid is not None:
+                self.grid.keep()
+                kept = await asyncio.to_thread(self.grid_state.close, 0.5) and kept
             await asyncio.to_thread(self.box.close, 0.5)
             durable = await asyncio.to_thread(self.journal.close, 0.8) and kept
             if not durable:
@@ -279,11 +281,23 @@ class Gateway:
     def _sink_conditions(self) -> list[Condition]:
         sinks = self.socket.service_status.get("sinks")
         found = [s for s in sinks if isinstance(s, dict)] if isinstance(sinks, list) else []
-        return [
+        bad = [sink for sink in found if sink.get("last_error")]
+        conditions = [
             Condition(code="schedule_invalid", severity=Severity.WARNING, message=str(sink["last_error"]))
-            for sink in found
-            if sink.get("name") == "schedule" and sink.get("last_error")
+            for sink in bad
+            if sink.get("name") == "schedule"
         ]
+        conditions += [
+            Condition(
+                code="scada_degraded",
+                severity=Severity.WARNING,
+                message=f"{sink['name']}: {sink['last_error']}",
+                point=str(sink["name"]),
+            )
+            for sink in bad
+            if sink.get("name") in {"iec104", "dnp3"}
+        ]
+        return conditions
 
     def _service_died(self, code: int) -> None:
         self._note("service_plane_died", f"service plane ended with code {code}", Severity.WARNING)

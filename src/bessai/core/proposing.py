@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from bessai.model import Condition, Event, ProcessImage, Request
+from bessai.model import Condition, Decision, Event, ProcessImage, Request
 
 Handler = Callable[[dict[str, Any]], dict[str, Any]]
 """Answers one message of the local socket, or raises ValueError with the mend."""
@@ -21,6 +21,10 @@ class Proposer(Protocol):
     @property
     def handlers(self) -> Mapping[str, Handler]:
         """What it answers on the local socket, by `op`."""
+        ...
+
+    def told(self, decision: Decision) -> None:
+        """What the last cycle decided, before it is asked again. Must not block."""
         ...
 
     def propose(self, image: ProcessImage) -> Sequence[Request]:

@@ -36,7 +36,7 @@ class Resolution:
     sum_bounds: Bounds
     """kW that power and offset keep to together; `bounds` when there is no offset."""
     ramp: float | None = None
-    """Share of the rated power per second by which the preferred power may change; None: as the plant's own ramps."""
+    """kW per second by which the preferred power may change; None: as the plant's own ramps."""
     reactive: float | None = None
     """In kvar, inside `reactive_bounds`; None when nobody prefers any."""
     reactive_asked: float | None = None
@@ -67,7 +67,7 @@ class RequestBook:
         if request.offset is not None and not abs(request.offset) < float("inf"):
             raise ValueError(f"offset {request.offset} is not a number")
         if request.ramp is not None and not 0 <= request.ramp < float("inf"):
-            raise ValueError(f"ramp {request.ramp}: give a share of the rated power per second, 0 or more")
+            raise ValueError(f"ramp {request.ramp}: give kW per second, 0 or more")
         if request.bounds.empty:
             raise ValueError(f"bounds {request.bounds.low} … {request.bounds.high} allow no power")
         self._requests[request.source] = request

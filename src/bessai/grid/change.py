@@ -26,7 +26,7 @@ from bessai.grid.messages import Asker, asker_of, name_of, signal_of
 from bessai.grid.parameters import PARAMETERS, Value
 from bessai.grid.store import HISTORY, Change, GridStore
 from bessai.grid.telling import conditions_of_store, event_of, parameters_as_plain
-from bessai.model import Clock, Condition, Event, ProcessImage, Request
+from bessai.model import Clock, Condition, Decision, Event, ProcessImage, Request
 from bessai.model.state import StateFile
 
 Handler = Callable[[dict[str, Any]], dict[str, Any]]
@@ -98,6 +98,10 @@ class ChangeDesk:
         """Hand over what waits to be written; before the end."""
         if self._unsaved:
             self._save()
+
+    def told(self, decision: Decision) -> None:
+        """What the last cycle decided."""
+        self.functions.told(decision)
 
     def conditions(self) -> Sequence[Condition]:
         """What is wrong with the functions, the record, the file or the devices' settings."""

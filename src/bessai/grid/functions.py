@@ -13,7 +13,7 @@ from bessai.grid.parameters import NONE, PARAMETERS, Value
 from bessai.grid.settings import ActiveSettings, FrequencySettings, VoltageSettings
 from bessai.grid.signals import TestSignal
 from bessai.grid.voltage import ReactiveControl
-from bessai.model import Bounds, Condition, Event, Priority, ProcessImage, Request, Severity
+from bessai.model import Bounds, Condition, Decision, Event, Priority, ProcessImage, Request, Severity
 
 REMOTE = frozenset({"agc", "iec104", "dnp3"})
 """Sources of commands that come from the grid operator's systems."""
@@ -59,7 +59,6 @@ class GridFunctions:
         self._heard: float | None = None
         self._silent = False
         self._events: list[Event] = []
-        self._asking: dict[str, Priority] = {}
 
     @property
     def values(self) -> Mapping[str, Value]:
@@ -124,17 +123,15 @@ class GridFunctions:
         self._test, self._test_start = signal, None
 
     def propose(self, image: ProcessImage) -> Sequence[Request]:
-        """Leases for this cycle; one that is over at once takes back what was asked for in the last."""
+        """Leases for this cycle."""
         now = image.monotonic
         self._measure(image, now)
         self._listen(image, now)
-        requests = self._requests(now, now + max(_LEASE, 3 * self.cycle))
-        asking = {request.source: request.priority for request in requests}
-        for source, priority in self._asking.items():
-            if source not in asking:
-                requests.append(Request(source=source, priority=priority, power=None, expires=now))
-        self._asking = asking
-        return requests
+        return self._requests(now, now + max(_LEASE, 3 * self.cycle))
+
+    def told(self, decision: Decision) -> None:
+        """What the last cycle decided."""
+        self._voltage.told(decision.reactive)
 
     def _requests(self, now: float, expires: float) -> list[Request]:
         offset = self._frequency.step(self._frequency_in, self._soc_in, now)
@@ -176,7 +173,7 @@ class GridFunctions:
                     bounds=active.bounds,
                     reactive_bounds=_FREE,
                     firm=True,
-                    ramp=active.ramp,
+                    ramp=None if active.ramp is None else active.ramp * self.config.rated_power,
                     expires=expires,
                     reason="grid operator",
                 )

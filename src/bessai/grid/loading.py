@@ -127,8 +127,11 @@ class _Loader:
     def _is_parameter(self, path: list[str], name: str) -> bool:
         if name in PARAMETERS:
             return True
+        inside = next((one for one in PARAMETERS if one.startswith(f"{name}.")), "")
         near = difflib.get_close_matches(name, PARAMETERS, 1)
-        self._problem(path, "there is no such parameter" + (f"; did you mean {near[0]}?" if near else ""))
+        hint = f"; did you mean {near[0]}?" if near else ""
+        hint = f"; write whole names, for example {inside}" if inside else hint
+        self._problem(path, f"there is no such parameter{hint}")
         return False
 
     def _bounds(
@@ -147,7 +150,7 @@ class _Loader:
                 bounds[name] = (low, high)
         return bounds
 
-    def _values(self, config: GridConfig, where: list[str], entries: Mapping[str, Value]) -> dict[str, Value]:
+    def _values(self, config: GridConfig, where: list[str], entries: Mapping[str, Any]) -> dict[str, Value]:
         values: dict[str, Value] = {}
         for name, given in entries.items():
             if not self._is_parameter([*where, name], name):

@@ -12,7 +12,6 @@ from bessai.registry.base import Strict
 
 Positive = Annotated[float, Field(gt=0)]
 PointName = Annotated[str, Field(min_length=1, max_length=128)]
-ParameterValue = bool | float | str
 Pair = tuple[float, float]
 CapabilityPoint = tuple[float, float, float]
 
@@ -56,7 +55,7 @@ class FallbackEntry(Strict):
 
     after: Annotated[float, Field(ge=1, le=3600)]
     """Seconds without a command."""
-    values: dict[str, ParameterValue]
+    values: dict[str, Any]
     """Commands, by parameter."""
 
 
@@ -65,7 +64,7 @@ class GridFile(Strict):
 
     plant: PlantEntry
     points: PointsEntry = PointsEntry()
-    values: dict[str, ParameterValue] = Field(default_factory=dict)
+    values: dict[str, Any] = Field(default_factory=dict)
     """Values at the first start, by parameter."""
     bounds: dict[str, Pair] = Field(default_factory=dict)
     """[lowest, highest] that this site allows, inside the limits of the code."""

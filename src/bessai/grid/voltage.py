@@ -53,7 +53,8 @@ class ReactiveControl:
     def __init__(self, config: GridConfig, settings: VoltageSettings, *, cycle: float) -> None:
         self.settings = settings
         self.limited_by = ""
-        """`capability`, `not_followed` (the meter sees other kvar, and the trim stands) or nothing."""
+        """`capability`, `not_granted` (the plant was told other kvar), `not_followed` (the meter sees other kvar), or
+        nothing. The trim stands while it is something."""
         self.target: float | None = None
         """kvar at the point of connection that the mode asks for."""
         self.command: float | None = None
@@ -72,6 +73,7 @@ class ReactiveControl:
         self._last: float | None = None
         self._input: Evidence | None = None
         self._running = False
+        self._granted = True
 
     @property
     def trim(self) -> float:
@@ -104,6 +106,11 @@ class ReactiveControl:
         self.command = clip(self._output.follow(self._q + self._trim), low, high) + 0.0
         return self.command
 
+    def told(self, reactive: float | None) -> None:
+        """The kvar that were granted in this cycle: others than the wish are no doing of cables."""
+        asked, step = self.command, self._output.step
+        self._granted = asked is None or (reactive is not None and abs(reactive - asked) <= step)
+
     def _start(self, reactive: float | None) -> None:
         """From what flows now, so that nothing jumps."""
         self._running, self._held = True, None
@@ -129,6 +136,10 @@ class ReactiveControl:
             else settings.time_constant
         )
         self._q = clip(self._q + (self.target - self._q) * share_of(dt, lag), low, high)
+        if not self._granted:
+            self.limited_by = "not_granted"
+            self._expected = self._q if reactive is None else reactive
+            return
         self._expected += (self._q - self._expected) * share_of(dt, self._lag)
         if reactive is None or self.limited_by:
             return

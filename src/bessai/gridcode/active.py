@@ -11,7 +11,7 @@ from bessai.gridcode.rows import Row, Text, judged, number
 
 RAMPS = (20.0, 10.0)
 """% Pn/min."""
-_RAMP_TIME = 12.0
+_RAMP_TIME = 8.0
 _RAMP_ERROR = 0.05
 """Share of the adjusted ramp by which the measured one may differ."""
 _ACCURACY = 0.02

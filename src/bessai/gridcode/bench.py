@@ -37,8 +37,6 @@ from bessai.twin.memory_network import MemoryNetwork
 from bessai.twin.sim_clock import SimClock
 from bessai.twin.sim_loop import SimLoop
 
-CYCLE = 0.1
-"""Seconds of a control cycle."""
 START = 1000.0
 """Simulated monotonic time at which everything begins."""
 _READY = 60.0
@@ -112,15 +110,14 @@ class Bench:
     Args:
         seed: of noise, and of where in a cycle the steps fall.
         sizes: of the plant.
-        cycle: seconds of a control cycle.
 
     Raises:
         BenchError: the plant does not get ready (from `start`).
     """
 
-    def __init__(self, seed: int = 0, sizes: Sizes | None = None, *, cycle: float = CYCLE) -> None:
+    def __init__(self, seed: int = 0, sizes: Sizes | None = None) -> None:
         self.plant = BenchPlant(sizes or Sizes(), seed)
-        self.cycle = cycle
+        self.cycle = self.plant.sizes.cycle
         self.loop = SimLoop(start=START)
         self.clock = SimClock(self.loop)
         self.network = MemoryNetwork(self.loop, self.plant.places, self.plant.sizes.latency)

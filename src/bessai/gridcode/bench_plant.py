@@ -59,6 +59,8 @@ class Sizes:
     """Time constant in seconds with which the converter's active power follows its set-point."""
     reactive_lag: float = 0.05
     """The same of its reactive power."""
+    cycle: float = 0.1
+    """Seconds of the gateway's control cycle."""
     meter_period: float = 0.1
     """Seconds between readings of the meter."""
     latency: float = 0.002

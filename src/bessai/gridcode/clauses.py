@@ -41,7 +41,7 @@ class Clause:
     """The gateway's function or parameter that it is about; None: none."""
     test: str
     """Name of its rows of the self-test; rows of several cases are called `test.case`."""
-    not_tested: Mapping[str, str] = field(default_factory=dict)
+    not_tested: Mapping[Language, str] = field(default_factory=dict)
     """Why the self-test does not test it, by language; empty: it does."""
 
     @property

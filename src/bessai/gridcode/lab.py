@@ -18,7 +18,7 @@ from bessai.gridcode.sabotage import Sabotage, Saboteur
 from bessai.model import Priority, Request
 
 BEFORE = 1.0
-"""Seconds before a step that count as its initial state."""
+"""Seconds before a step that count as its initial state; at least 2.5 cycles."""
 _ENGINEER = {"user": "selftest", "role": "engineer", "reason": "grid-code self-test"}
 _SCHEDULE = 3600.0
 
@@ -45,6 +45,7 @@ class Lab:
         own = Random(f"{setup.seed}/{name}").getrandbits(19)  # noqa: S311 - a simulation
         self.bench = Bench(own, setup.sizes)
         self.sizes = setup.sizes
+        self._before = max(BEFORE, 2.5 * setup.sizes.cycle)
         config = replace(self.bench.plant.grid_config, values=values)
         self.functions = GridFunctions(config, cycle=self.bench.cycle)
         self.desk = ChangeDesk(self.functions, MemoryState(), self.bench.clock)
@@ -82,11 +83,11 @@ class Lab:
 
     def records(self, point: str, step_at: float, until: float) -> Series:
         """The gateway's samples of a point around a step."""
-        return _between(self.bench.recorder.series(point, since=step_at - BEFORE), until)
+        return _between(self.bench.recorder.series(point, since=step_at - self._before), until)
 
     def witness(self, quantity: str, step_at: float, until: float) -> Series:
         """The twin's true values around a step."""
-        return _between(self.bench.witness.series(quantity, since=step_at - BEFORE), until)
+        return _between(self.bench.witness.series(quantity, since=step_at - self._before), until)
 
     def __enter__(self) -> Lab:
         return self

@@ -92,4 +92,4 @@ def _idle_setpoints(lab: Lab) -> dict[str, float]:
 
 
 def _last(lab: Lab, point: str) -> float:
-    return float(lab.bench.recorder.series(point, since=lab.bench.now - 1.0)[1][-1])
+    return float(lab.bench.recorder.series(point, since=lab.bench.now - 1.0 - 2 * lab.bench.cycle)[1][-1])

@@ -26,7 +26,7 @@ _STROKES: dict[str, tuple[str, float]] = {
     "main": ("#0b5fae", 1.4), "second": ("#7d8896", 0.8), "input": ("#8a5a00", 1.0), "grid": ("#e5e9ee", 0.5),
     "step": ("#b3261e", 0.6),
 }  # fmt: skip
-_ROOM = A4[0] - 30 * mm
+_ROOM = A4[0] - 30 * mm - 12  # the frame has its own padding
 _BODY = ParagraphStyle("body", fontName="Helvetica", fontSize=8, leading=10, textColor=_INK)
 _SMALL = ParagraphStyle("small", parent=_BODY, fontSize=6.5, leading=8, textColor=_SOFT)
 _HEAD = ParagraphStyle(

@@ -87,7 +87,7 @@ def not_tested(name: str, clause: Clause, why: Text) -> Row:
 
 def untested_rows() -> list[Row]:
     """A row for each clause that this test cannot judge."""
-    return [not_tested(c.test, c, c.not_tested) for c in clauses().values() if c.not_tested]  # type: ignore[arg-type]
+    return [not_tested(c.test, c, c.not_tested) for c in clauses().values() if c.not_tested]
 
 
 def judged(ok: bool) -> Verdict:

@@ -12,7 +12,7 @@ from typing import Any
 
 from bessai.core.proposing import Handler, Proposer
 from bessai.grid import NONE, GridFunctions
-from bessai.model import Condition, Event, ProcessImage, Request
+from bessai.model import Condition, Decision, Event, ProcessImage, Request
 
 KINDS = {
     "droop": "droop of the frequency response in %, whatever is set",
@@ -80,6 +80,10 @@ class Saboteur:
         if kind == "delay":
             return [self._delayed(one, image.monotonic) for one in asked]
         return [self._overreached(one, image.monotonic) for one in asked]
+
+    def told(self, decision: Decision) -> None:
+        """As the inner one's."""
+        self._inner.told(decision)
 
     def conditions(self) -> Sequence[Condition]:
         """As the inner one's."""

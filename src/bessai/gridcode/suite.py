@@ -36,13 +36,19 @@ EXPERIMENTS: Sequence[Experiment] = (
     ),
     Experiment(rows=("frequency_dead_band.inside", "frequency_dead_band.edge"), run=frequency.dead_band),
     Experiment(rows=("frequency_droop.range", "frequency_dead_band.range"), run=frequency.ranges),
-    Experiment(
-        rows=tuple(
-            f"voltage_{what}.{case}"
-            for case in ("setpoint_up", "setpoint_down", "grid_down", "grid_up")
-            for what in ("reaction", "rise", "settling", "overshoot")
-        ),
-        run=voltage.steps,
+    *(
+        Experiment(
+            rows=tuple(
+                f"voltage_{what}.{where}_{way}"
+                for way in ways
+                for what in ("reaction", "rise", "settling", "overshoot")
+            ),
+            run=steps,
+        )
+        for where, ways, steps in (
+            ("setpoint", ("up", "down"), voltage.setpoint_steps),
+            ("grid", ("down", "up"), voltage.grid_steps),
+        )
     ),
     Experiment(
         rows=(*(f"voltage_droop.s{droop:g}" for droop in voltage.DROOPS), "voltage_droop.range"), run=voltage.droop
@@ -74,13 +80,17 @@ def row_names() -> list[str]:
     ]
 
 
-def chosen(patterns: Sequence[str]) -> list[str]:
+def chosen(patterns: Sequence[str], more: Sequence[str] = ()) -> list[str]:
     """The rows that `--only` names: a whole name, one up to its dot, or with `*`; none named: all.
+
+    Args:
+        patterns: what was given.
+        more: names of rows besides those of this suite.
 
     Raises:
         ValueError: a pattern names no row.
     """
-    names = row_names()
+    names = [*more, *row_names()]
     if not patterns:
         return names
     found: dict[str, None] = {}

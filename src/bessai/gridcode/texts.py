@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from bessai.gridcode.clauses import Language
@@ -80,6 +81,10 @@ FACTS: Mapping[str, str] = {
 """Spanish words of the facts."""
 
 
+_POINT = re.compile(r"(?<=^\d)\.(?=\d+ )")
+"""The point of an amount such as 0.15 s."""
+
+
 def facts_of(report: Report, language: Language) -> Iterator[tuple[str, str]]:
     """Header of the report: words and amounts."""
     texts = TEXTS[language]
@@ -89,4 +94,7 @@ def facts_of(report: Report, language: Language) -> Iterator[tuple[str, str]]:
     if report.seed is not None:
         yield texts["seed"], str(report.seed)
     for name, text in report.facts.items():
-        yield (FACTS.get(name, name) if language == "es" else name).capitalize(), text
+        if language == "es":
+            yield FACTS.get(name, name).capitalize(), _POINT.sub(",", text)
+        else:
+            yield name.capitalize(), text

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bessai import __version__
-from bessai.gridcode.bench import CYCLE
 from bessai.gridcode.bench_plant import STEP
 from bessai.gridcode.lab import Setup
 from bessai.gridcode.report import Report
@@ -38,7 +37,7 @@ def twin_report(setup: Setup, rows: Sequence[Row], date: str) -> Report:
             "lag of reactive power": f"{sizes.reactive_lag:g} s",
             "meter": "janitza_umg",
             "meter read every": f"{sizes.meter_period:g} s",
-            "control cycle": f"{CYCLE:g} s",
+            "control cycle": f"{sizes.cycle:g} s",
             "answer of a device after": f"{1000 * sizes.latency:g} ms",
             "samples of the witness every": f"{1000 * STEP:g} ms",
         },

@@ -39,10 +39,10 @@ _LABELS: dict[str, tuple[Text, Text]] = {
 _QUANTITY = {"grid_voltage": ("voltage", "V"), "grid_reactive_power": ("reactive", "kvar")}
 
 
-def steps(setup: Setup) -> list[Row]:
-    """Steps of the set-point, which the voltage follows, and of the grid, which reactive power answers."""
+def setpoint_steps(setup: Setup) -> list[Row]:
+    """Steps of the set-point, which the voltage follows."""
     rows: list[Row] = []
-    with Lab(setup, "voltage/steps", {"voltage.mode": "voltage"}) as lab:
+    with Lab(setup, "voltage/setpoint", {"voltage.mode": "voltage"}) as lab:
         lab.schedule(100.0)
         lab.bench.wait(4.0)
         for case, setpoint in (("setpoint_up", 101.0), ("setpoint_down", 100.0)):
@@ -50,13 +50,21 @@ def steps(setup: Setup) -> list[Row]:
             at = lab.command("voltage.setpoint", setpoint)
             lab.bench.wait(_HOLD)
             rows += _step_rows(lab, case, "grid_voltage", at, lab.bench.seen_at(lambda _: True, since=at))
+    return rows
+
+
+def grid_steps(setup: Setup) -> list[Row]:
+    """Steps of the grid's voltage, which reactive power answers."""
+    rows: list[Row] = []
+    with Lab(setup, "voltage/grid", {"voltage.mode": "voltage"}) as lab:
+        lab.schedule(100.0)
         for case, change in (("grid_down", -_DIP), ("grid_up", _DIP)):
+            lab.bench.wait(3.0)
             at = lab.bench.disturb(voltage=change, seconds=_HOLD)
             lab.bench.wait(at + _HOLD - lab.bench.now)
             rows += _step_rows(
                 lab, case, "grid_reactive_power", at, lab.bench.seen_at(_dipped(lab), since=at)
             )
-            lab.bench.wait(4.0)
     return rows
 
 

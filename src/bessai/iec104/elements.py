@@ -1,8 +1,8 @@
 """The information elements: how the value of one object, without its address and time, is written.
 
-Every kind of element is a pair of functions. A monitored value never fails for its size: what the type cannot hold
+Every kind of element is a pair of functions. A measured value never fails for its size: what the type cannot hold
 goes out as the nearest value with the overflow mark (OV), and what is not a number as zero with the invalid mark (IV).
-A command that does not fit is an error, for nobody may command something else than was asked.
+A state or a command that does not fit is an error, for nobody may command something else than was asked.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bessai.grid.signals import LONGEST
 from bessai.journal.block import Block
 from bessai.performance.events import EventRecorder, Rows, Signals
 from bessai.performance.hours import (
@@ -30,6 +31,10 @@ GATEWAY = "gateway"
 """The source that is there whenever the gateway recorded a cycle."""
 
 
+_TEST_ENDED = "grid_test_ended"
+_TESTS = frozenset({"grid_test_begun", "grid_test_running", _TEST_ENDED})
+
+
 class Folding:
     """What is carried from one record to the next, and what they add up to."""
 
@@ -45,6 +50,8 @@ class Folding:
         """Earlier records are not counted: they are, already."""
         self.quantum: float | None = None
         """Smallest step of the frequency seen: the resolution of its measurement."""
+        self._test_until_ns = 0
+        """Before it, a test signal may be what the plant answers, and not the grid."""
         self._reading = Reading(plant)
         self._last_ns: int | None = None
         self._window: tuple[Ints, Floats] = (np.zeros(0, np.int64), np.zeros(0))
@@ -141,7 +148,8 @@ class Folding:
             expected = law.power(frequency, plant.nominal_frequency, plant.rated_power)
         else:
             expected = np.where(np.isnan(frequency), np.nan, part.offset[first:end])
-        known = ~np.isnan(expected) & ~np.isnan(residual)
+        tested = part.wall_ns[first:end] < self._test_until_ns
+        known = ~np.isnan(expected) & ~np.isnan(residual) & ~tested
         times = part.wall_ns[first:end][known]
         self.hours.add(EXPECTED, times, expected[known])
         self.hours.add(RESIDUAL, times, residual[known])
@@ -152,8 +160,12 @@ class Folding:
 
     def _take_changes(self, part: Samples, row: int) -> None:
         for at, event in part.events:
-            if at == row:
-                self.law = self.law.after(event, self.plant.law)
+            if at != row:
+                continue
+            self.law = self.law.after(event, self.plant.law)
+            if event.code in _TESTS:
+                goes_on = event.active and event.code != _TEST_ENDED
+                self._test_until_ns = event.wall_ns + int(LONGEST * SECOND) if goes_on else 0
 
     def settle(self) -> None:
         """All is stored."""
@@ -169,6 +181,7 @@ class Folding:
             "law": asdict(self.law),
             "floor_ns": self.floor_ns,
             "quantum": self.quantum,
+            "test_until_ns": self._test_until_ns,
             "last_ns": self._last_ns,
             "window": [part.tolist() for part in self._window],
             "voltage_ns": self._voltage_ns,
@@ -180,6 +193,7 @@ class Folding:
         """Go on from what `state` said."""
         self.law = Law(**state["law"])
         self.floor_ns, self.quantum = state["floor_ns"], state["quantum"]
+        self._test_until_ns = state["test_until_ns"]
         self._last_ns, self._voltage_ns = state["last_ns"], state["voltage_ns"]
         times, values = state["window"]
         self._window = (np.array(times, np.int64), np.array(values, np.float64))

@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 _CHANGED = frozenset({"grid_parameter_changed", "grid_command"})
 _FILE_COUNTS = frozenset({"grid_parameters_begun", "grid_parameters_lost"})
-_NEW = re.compile(r"(?P<name>[a-z0-9_.]+): .* → (?P<new>\S+?),? ")
+_NEW = re.compile(r"(?P<name>[a-z0-9_.]+): .*? → (?P<new>\S+?),? ")
 """How such an event tells a parameter and its new value."""
 
 

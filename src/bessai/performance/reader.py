@@ -28,6 +28,8 @@ from bessai.performance.settings import Plant
 
 _SANE_NS = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp()) * SECOND
 """Earlier records come from a clock that was not set, and do not say when recording began."""
+_SPELLED = 31 * 96
+"""Quarters in a row that are told although nothing is known of them."""
 _ALWAYS = (GATEWAY, "frequency", "voltage", "active_power")
 
 
@@ -107,8 +109,8 @@ class Performance:
                 reserve=settings.reserve_deviation,
                 share=settings.coverage,
             )
-            for hour in range(first, end)
-            if (hour, FREQUENCY) in cells
+            for hour, _ in sorted(cells)
+            if hour >= first
         ]
 
     def rocof(self, first_ns: int, end_ns: int) -> dict[int, Cells]:
@@ -128,8 +130,7 @@ class Performance:
                 laws = {int(str(hour)): json.loads(str(body)) for hour, body in rows}
         return [
             primary(hour, {name: cells.get((hour, name), blank(name)) for name in names}, laws.get(hour))
-            for hour in range(first, end)
-            if (hour, COUNT) in cells
+            for hour in sorted(hour for hour, name in cells if name == COUNT)
         ]
 
     def availability(self, end_ns: int, *, most_gaps: int | None = None) -> list[Availability]:
@@ -165,16 +166,19 @@ class Performance:
         return found
 
     def energy(self, first_ns: int, end_ns: int) -> list[Energy]:
-        """The energy of every quarter of a range, from the first that is known to the last."""
+        """The energy of every quarter of a range, from the first that is known to the last.
+
+        Those that are not known are there, too, but not more than a month of them at a time.
+        """
         first, end = first_ns // QUARTER_NS, _end(end_ns, QUARTER_NS)
         with self._opened() as connection:
             held = {} if connection is None else get_quarters(connection, first - 1, end + 1)
-        known = [quarter for quarter in held if first <= quarter < end]
-        if not known:
-            return []
-        return [
-            energy(quarter, held, self._plant.rated_power) for quarter in range(min(known), max(known) + 1)
-        ]
+        known = sorted(quarter for quarter in held if first <= quarter < end)
+        numbers = known[:1]
+        for quarter in known[1:]:
+            missing = range(numbers[-1] + 1, quarter)
+            numbers += [*(missing if len(missing) <= _SPELLED else ()), quarter]
+        return [energy(quarter, held, self._plant.rated_power) for quarter in numbers]
 
     def _series(self, names: Sequence[str], first: int, end: int) -> dict[tuple[int, str], Cells]:
         marks = ", ".join("?" * len(names))

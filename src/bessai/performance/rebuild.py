@@ -11,7 +11,7 @@ import numpy as np
 
 from bessai.history.raw import telemetry_from
 from bessai.journal import JournalReader
-from bessai.performance.errors import PerformanceError
+from bessai.performance.errors import TakenOverError
 from bessai.performance.hours import HOUR_NS
 from bessai.performance.settings import Plant
 from bessai.performance.writer import PerformanceWriter
@@ -65,9 +65,7 @@ def rebuild(
                 writer.flush()
             tick(records, held.records)
         writer.flush()
-    except PerformanceError as error:
-        if "goes on with it" not in str(error):
-            raise
+    except TakenOverError:
         return Rebuilt(floor_ns=floor_ns, records=records, taken_over=True)
     finally:
         writer.close()

@@ -27,7 +27,7 @@ from bessai.performance.database import (
     put_rows,
     retire,
 )
-from bessai.performance.errors import PerformanceError
+from bessai.performance.errors import PerformanceError, TakenOverError
 from bessai.performance.folding import Folding
 from bessai.performance.hours import HOUR_NS, Cells, pack, unpack
 from bessai.performance.law import Law
@@ -59,7 +59,7 @@ class PerformanceWriter:
             directory.mkdir(parents=True, exist_ok=True)
             try:
                 self._open()
-            except (*DAMAGE, ValueError, LookupError, TypeError) as error:
+            except DAMAGE as error:
                 self._put_aside(error)
                 self._open()
         except (apsw.Error, OSError) as error:
@@ -93,8 +93,12 @@ class PerformanceWriter:
         """Sequence of the last record that is stored."""
         self.epoch = int(str(epoch))
         """Epoch of the last record that is folded."""
-        if carry:
-            self._folding.restore(json.loads(str(carry)))
+        try:
+            if carry:
+                self._folding.restore(json.loads(str(carry)))
+        except (ValueError, LookupError, TypeError) as error:
+            _LOG.warning("what %s carries on is lost (%s): an open event ends there", self.path, error)
+            self._begin()
 
     def _begin(self) -> None:
         self._folding = Folding(self._plant)
@@ -130,7 +134,7 @@ class PerformanceWriter:
                     (self.folded, self.epoch, json.dumps(self._folding.state()), self.stored),
                 )
                 if connection.changes() != 1:
-                    raise PerformanceError(
+                    raise TakenOverError(
                         f"{self.path} is written by another process too, which goes on with it"
                     )
                 self._store()

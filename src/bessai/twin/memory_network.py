@@ -38,21 +38,25 @@ class MemoryTransport(asyncio.Transport):
         protocol.connection_made(self)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send; the answer arrives after the latency."""
-        if self._protocol is not None and (reply := self._serve(bytes(data))):
-            self._loop.call_later(self._latency, self._deliver, reply)
+        """Send; it takes half of the latency there, and the answer the other half back."""
+        if self._protocol is not None:
+            self._loop.call_later(self._latency / 2, self._arrive, bytes(data))
 
     def is_closing(self) -> bool:
         """True once it is closed."""
         return self._protocol is None
 
     def close(self) -> None:
-        """End it; what is under way is lost."""
+        """End it; answers under way are lost."""
         self._protocol = None
 
     def abort(self) -> None:
-        """End it; what is under way is lost."""
+        """End it; answers under way are lost."""
         self._protocol = None
+
+    def _arrive(self, data: bytes) -> None:
+        if reply := self._serve(data):  # a device obeys what is under way when the connection ends
+            self._loop.call_later(self._latency / 2, self._deliver, reply)
 
     def _deliver(self, data: bytes) -> None:
         if self._protocol is not None:

@@ -137,7 +137,7 @@ class Outstation:
     def _tell_own(self) -> None:
         sources = self.station.sources
         sources.forget("command.")
-        sources.tell(
+        sources.learn(
             {
                 "scada.events_lost": float(self.events.overflowed),
                 "scada.in_command": float(self._session is not None and self.settings.commands),

@@ -154,7 +154,7 @@ class Outstation:
         self.buffer.settle(self._masters.linked)
         sources = self.station.sources
         sources.forget("command.")
-        sources.tell(
+        sources.learn(
             {
                 "scada.events_lost": float(self.buffer.overflowed),
                 "scada.in_command": float(any(self.authority.may(master) for master in self._masters.linked)),

@@ -140,7 +140,7 @@ class StationSink(Sink):
             except (OSError, ValueError):
                 told = {}
             sources.forget(GRID)
-            sources.tell(told)
+            sources.learn(told)
             await asyncio.sleep(_GRID_EVERY)
 
     def _look(self, outstation: Served) -> None:

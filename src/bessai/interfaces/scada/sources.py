@@ -81,7 +81,7 @@ class Sources:
         good = (frame.quality == _GOOD) & np.isfinite(frame.values) & np.isfinite(ages)
         self.good_at[where[good]] = now - np.maximum(ages[good], 0.0)
         self._note_alarms(frame.events)
-        self.tell({"gateway.alive": 1.0, **_decided(frame.decision)})
+        self.learn({"gateway.alive": 1.0, **_decided(frame.decision)})
         self.put_own(now, frame.wall_ns, anew=True)
 
     def oldest(self, now: float) -> float | None:
@@ -89,7 +89,7 @@ class Sources:
         ages = now - self.good_at[self.of_site & (self.quality == _GOOD)]
         return float(ages.max()) if ages.size else None
 
-    def tell(self, values: Mapping[str, float]) -> None:
+    def learn(self, values: Mapping[str, float]) -> None:
         """Set values of the gateway's own; one that is not finite is unknown. They count from the next `put_own`."""
         self._told.update(values)
 

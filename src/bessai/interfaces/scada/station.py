@@ -126,7 +126,7 @@ class Station:
     def tick(self, now: float, wall_ns: int) -> Changes:
         """Look at what time did: call it about once a second, and after something of the gateway's own changed."""
         if not self.fed:
-            self.sources.tell({"gateway.alive": 0.0})
+            self.sources.learn({"gateway.alive": 0.0})
         self.sources.put_own(now, wall_ns)
         return self._refresh(now, wall_ns)
 

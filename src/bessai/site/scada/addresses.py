@@ -12,10 +12,10 @@ Tell = Callable[[str, str], None]
 class Addresses:
     """Information object addresses, each given once."""
 
-    def __init__(self, octets: int, tell: Tell) -> None:
+    def __init__(self, octets: int, problem: Tell) -> None:
         self._largest = 256**octets - 1
         self._taken: dict[int, str] = {}
-        self._tell = tell
+        self._tell = problem
 
     def free(self, field: str, ioa: int, name: str) -> bool:
         """Take an address for a name; false, and told, when it cannot be had."""

@@ -17,7 +17,7 @@ def make_commands(
     preset: PresetEntry | None,
     points: Collection[int],
     addresses: Addresses,
-    tell: Tell,
+    problem: Tell,
 ) -> list[CommandPoint]:
     """What may be commanded: what the file says first, then the preset's.
 
@@ -26,18 +26,18 @@ def make_commands(
         preset: the preset that fills up; None: none.
         points: addresses of the points, which may read commands back.
         addresses: those that are taken.
-        tell: called once for each problem.
+        problem: called once for each problem.
     """
     found: list[CommandPoint] = []
     for i, item in enumerate(entries):
         field = f"scada.commands.{i}"
         target = TARGETS.get(item.target)
         if target is None:
-            tell(f"{field}.target", f"{item.target!r} cannot be commanded{near(item.target, [*TARGETS])}")
+            problem(f"{field}.target", f"{item.target!r} cannot be commanded{near(item.target, [*TARGETS])}")
         elif addresses.free(f"{field}.ioa", item.ioa, f"command {item.target}"):
             if item.feedback is not None and item.feedback not in points:
-                tell(f"{field}.feedback", f"there is no point with address {item.feedback}")
-            _check(field, item, target, tell)
+                problem(f"{field}.feedback", f"there is no point with address {item.feedback}")
+            _check(field, item, target, problem)
             found.append(_command(item, target))
     return found + _of_preset(preset, {command.target for command in found}, points, addresses)
 
@@ -64,15 +64,15 @@ def _of_preset(
     return found
 
 
-def _check(field: str, item: CommandEntry, target: Target, tell: Tell) -> None:
+def _check(field: str, item: CommandEntry, target: Target, problem: Tell) -> None:
     switch = item.type in ("single", "double")
     if target.switch != switch:
         mend = "is on or off: take type single or double" if target.switch else "is a number: take type float"
-        tell(f"{field}.type", f"{item.target!r} {mend}")
+        problem(f"{field}.type", f"{item.target!r} {mend}")
     if target.states and (item.type not in ("scaled", "float") or (item.sign, item.scale) != (1, 1.0)):
-        tell(field, f"{item.target!r} has numbered choices: take type scaled, no `sign` and no `scale`")
+        problem(field, f"{item.target!r} has numbered choices: take type scaled, no `sign` and no `scale`")
     if item.scale != 1 and item.unit is None:
-        tell(f"{field}.scale", "say in `unit` what is sent, for example MW")
+        problem(f"{field}.scale", "say in `unit` what is sent, for example MW")
 
 
 def _command(item: CommandEntry, target: Target) -> CommandPoint:

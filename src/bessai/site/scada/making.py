@@ -28,22 +28,22 @@ _MOST = 100_000
 
 
 def make_scada(
-    entry: ScadaEntry, layout: Layout, roles: Mapping[str, str], folder: Path, tell: Tell
+    entry: ScadaEntry, layout: Layout, roles: Mapping[str, str], folder: Path, problem: Tell
 ) -> Scada:
-    """The checked list. What `tell` was told makes it unusable.
+    """The checked list. What `problem` was told makes it unusable.
 
     Args:
         entry: the section.
         layout: the site's points.
         roles: role of each device, by its name, in the order of the site.
         folder: where relative paths start.
-        tell: called once for each problem.
+        problem: called once for each problem.
     """
     preset = PresetEntry(name=entry.preset) if isinstance(entry.preset, str) else entry.preset
-    addresses = Addresses(entry.iec104.object_size if entry.iec104 else 3, tell)
-    maker = _Maker(entry, preset, layout, roles, addresses, tell)
+    addresses = Addresses(entry.iec104.object_size if entry.iec104 else 3, problem)
+    maker = _Maker(entry, preset, layout, roles, addresses, problem)
     points = maker.points()
-    commands = make_commands(entry.commands, preset, {point.ioa for point in points}, addresses, tell)
+    commands = make_commands(entry.commands, preset, {point.ioa for point in points}, addresses, problem)
     return Scada(
         iec104=iec104_link(entry.iec104, folder),
         dnp3=dnp3_link(entry.dnp3),
@@ -62,12 +62,12 @@ class _Maker:
         layout: Layout,
         roles: Mapping[str, str],
         addresses: Addresses,
-        tell: Tell,
+        problem: Tell,
     ) -> None:
         self._entry = entry
         self._layout = layout
         self._roles = roles
-        self._tell = tell
+        self._tell = problem
         self._alarms = {
             code: f"{item.texts['en'].meaning}\n{item.texts['es'].meaning}"
             for code, item in catalogue().items()

@@ -1,0 +1,293 @@
+"""The same measurements on a real plant, through the running gateway's socket and nothing else.
+
+The gateway adds a test signal to the frequency or voltage that it measured, and the plant answers as to a real
+deviation; what it does is measured with the gateway's samples. Nothing is set: droop, dead band and mode stay as they
+are, and the answer is compared with them. A run needs an arm, a highest power and a longest time; it ends at once, and
+takes its signal back, when the power leaves the limit or is not known, when the guard grants no power, or on Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bessai.gridcode.bench import Series
+from bessai.gridcode.clauses import Clause, clauses
+from bessai.gridcode.feed import Feed
+from bessai.gridcode.frequency import BAND_SHARE, CHANGE, expected
+from bessai.gridcode.judging import band_of, time_row, traces
+from bessai.gridcode.lab import Response
+from bessai.gridcode.measure import step_response
+from bessai.gridcode.rows import Evidence, Row, Text, judged, not_tested, number
+
+Ask = Callable[[dict[str, Any]], dict[str, Any] | None]
+"""Sends one message to the gateway; None when it is not there."""
+
+POWER, REACTIVE, FREQUENCY, VOLTAGE = "grid_power", "grid_reactive_power", "grid_frequency", "grid_voltage"
+HOLD, BEFORE, PAUSE = 14.0, 3.0, 6.0
+"""Seconds of a signal, of the samples before it, and after it until the next."""
+VOLTAGE_CHANGE = 1.0
+"""% of the nominal voltage of a voltage signal."""
+_UNKNOWN = 1.0
+"""Seconds for which the power may be unknown."""
+_NEEDS_TWIN: Text = {
+    "en": "needs a real disturbance, or other settings than those in force: tested on the simulated plant only",
+    "es": "requiere una perturbación real, u otros ajustes que los vigentes: se ensaya solo en la planta simulada",
+}
+
+
+class AbortedError(RuntimeError):
+    """The run ended before its end; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What was agreed."""
+
+    user: str
+    reason: str
+    authorisation: str
+    role: str = "engineer"
+    max_power: float
+    """kW at the point of connection, either way."""
+    max_minutes: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """One test signal and its rows."""
+
+    case: str
+    quantity: str
+    change: float
+    """Hz, or % of the nominal voltage."""
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Names of its rows."""
+        last = "droop" if self.quantity == "frequency" else "overshoot"
+        return tuple(f"{self.quantity}_{what}.{self.case}" for what in ("reaction", "rise", "settling", last))
+
+
+SIGNALS: Sequence[Signal] = (
+    Signal(case="plant_down", quantity="frequency", change=-CHANGE),
+    Signal(case="plant_up", quantity="frequency", change=CHANGE),
+    Signal(case="plant_low", quantity="voltage", change=-VOLTAGE_CHANGE),
+)
+
+
+@dataclass(slots=True)
+class _Samples:
+    times: dict[str, list[float]] = field(default_factory=dict)
+    values: dict[str, list[float]] = field(default_factory=dict)
+
+    def series(self, point: str, since: float) -> Series:
+        times, values = np.array(self.times.get(point, [])), np.array(self.values.get(point, []))
+        kept = times > since
+        return times[kept], values[kept]
+
+
+class PlantRun:
+    """One run.
+
+    Args:
+        ask: sends one message to the gateway.
+        feed: its live feed, with the points of this module.
+        plan: what was agreed.
+        told: called with what happens.
+    """
+
+    def __init__(
+        self, ask: Ask, feed: Feed, plan: Plan, told: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._ask, self._feed, self._plan, self._told = ask, feed, plan, told
+        self._samples = _Samples()
+        self._known_at = self._began = time.monotonic()
+        self._parameters: Mapping[str, Any] = {}
+
+    def run(self, wanted: Callable[[str], bool] = lambda _: True) -> list[Row]:
+        """The rows of every signal that fits into the limits.
+
+        Raises:
+            AbortedError: the run was ended; its signal is taken back.
+            FeedError: the gateway has fallen silent; its signal ends by itself.
+        """
+        self._parameters = self._grid()
+        rows: list[Row] = []
+        for signal in SIGNALS:
+            if not any(wanted(name) for name in signal.rows):
+                continue
+            self._told(", ".join(signal.rows))
+            self._watch(BEFORE + 1.0)
+            why = self._unfit(signal)
+            rows += self._unmeasured(signal, why) if why else self._measured(signal)
+            self._watch(PAUSE)
+        return [row for row in rows if wanted(row.name)]
+
+    def _measured(self, signal: Signal) -> list[Row]:
+        point = POWER if signal.quantity == "frequency" else REACTIVE
+        started = time.time()
+        try:
+            self._operate(
+                "grid_test", signal=signal.quantity, kind="step", change=signal.change, seconds=HOLD,
+                authorisation=self._plan.authorisation,
+            )  # fmt: skip
+            self._watch(HOLD - 0.5)
+        finally:
+            self._end()
+        series = self._samples.series(point, started - BEFORE)
+        found = step_response(*series, step_at=started, band=BAND_SHARE)
+        both = Response(records=found, witness=found)
+        evidence = self._evidence(signal, point, series, started, both)
+        family = signal.quantity
+        rows = [
+            time_row(f"{family}_{what}.{signal.case}", f"{family}-{what}", what, both, evidence)
+            for what in ("reaction", "rise", "settling")
+        ]
+        last = self._droop_row if family == "frequency" else _overshoot_row
+        return [*rows, last(signal, both, evidence)]
+
+    def _droop_row(self, signal: Signal, found: Response, evidence: Evidence) -> Row:
+        wanted = self._expected(signal.change)
+        error = (found.records.change - wanted) / abs(wanted) if wanted else float("inf")
+        return Row(
+            name=f"frequency_droop.{signal.case}",
+            clause=clauses()["frequency-droop"],
+            limit={"expected": number(wanted, 2), "unit": "kW", "within_percent": 100 * BAND_SHARE},
+            measured={"value": number(found.records.change, 2), "unit": "kW", "error_percent": number(100 * error, 2)},
+            verdict=judged(abs(error) <= BAND_SHARE),
+            evidence=evidence,
+        )  # fmt: skip
+
+    def _unfit(self, signal: Signal) -> Text | None:
+        """Why a signal is not tried; None when it is."""
+        if time.monotonic() - self._began + HOLD + PAUSE > 60 * self._plan.max_minutes:
+            return {"en": "the longest time would be exceeded", "es": "se excedería el tiempo máximo"}
+        if signal.quantity == "voltage":
+            if self._value("voltage.mode") not in {"voltage", "voltage_droop"}:
+                return {"en": "no voltage mode is in force", "es": "ningún modo de tensión está vigente"}
+            return None
+        if not self._value("frequency.enabled") or self._value("frequency.curve") != "droop":
+            return {
+                "en": "the droop of the frequency response is not in force",
+                "es": "el estatismo de la respuesta en frecuencia no está vigente",
+            }
+        present = self._samples.values[POWER][-1]
+        if abs(present + self._expected(signal.change)) > self._plan.max_power:
+            return {
+                "en": "the answer would leave the highest power that was agreed",
+                "es": "la respuesta excedería la potencia máxima acordada",
+            }
+        return None
+
+    def _expected(self, change: float) -> float:
+        rated = float(self._parameters["active.maximum"]["high"])
+        droop, band = float(self._value("frequency.droop")), float(self._value("frequency.dead_band")) / 1000
+        if self._value("frequency.shape") == "step":
+            return expected(change, droop, 0.0, rated)
+        return expected(change, droop, band, rated)
+
+    def _value(self, name: str) -> Any:
+        return self._parameters[name]["value"]
+
+    def _watch(self, seconds: float) -> None:
+        """Collect samples for some seconds; every one is looked at."""
+        until = time.monotonic() + seconds
+        while (now := time.monotonic()) < until:
+            frame = self._feed.next()
+            for name, value in frame.values.items():
+                times = self._samples.times.setdefault(name, [])
+                at = frame.measured.get(name, frame.time)
+                if not times or at > times[-1] + 1e-4:
+                    times.append(at)
+                    self._samples.values.setdefault(name, []).append(float("nan") if value is None else value)
+            self._look(frame.values.get(POWER), frame.state, now, told=POWER in frame.values)
+
+    def _look(self, power: float | None, state: str, now: float, *, told: bool) -> None:
+        if told and power is not None:
+            self._known_at = now
+            if abs(power) > self._plan.max_power:
+                raise AbortedError(f"the power is {power:g} kW, beyond {self._plan.max_power:g} kW")
+        if now - self._known_at > _UNKNOWN:
+            raise AbortedError(f"the power at the point of connection is not known for {_UNKNOWN:g} s")
+        if state not in {"normal", "derated"}:
+            raise AbortedError(f"the guard grants no power: {state}")
+        if now - self._began > 60 * self._plan.max_minutes:
+            raise AbortedError(f"{self._plan.max_minutes:g} minutes are over")
+
+    def _grid(self) -> Mapping[str, Any]:
+        answer = self._ask({"op": "grid"})
+        if answer is None or not answer.get("ok"):
+            why = "no gateway is running" if answer is None else answer.get("error")
+            raise AbortedError(f"the gateway has no grid functions to test: {why}")
+        parameters: Mapping[str, Any] = answer["grid"]["parameters"]
+        return parameters
+
+    def _operate(self, op: str, **more: Any) -> None:
+        plan = self._plan
+        answer = self._ask({"op": op, "user": plan.user, "role": plan.role, "reason": plan.reason, **more})
+        if answer is None or not answer.get("ok"):
+            raise AbortedError(f"{op}: {'no answer' if answer is None else answer.get('error')}")
+
+    def _end(self) -> None:
+        """Take the signal back; it also ends by itself."""
+        try:
+            self._operate("grid_test_end")
+        except (AbortedError, OSError) as error:
+            self._told(f"the test signal could not be ended ({error}); it ends by itself within {HOLD:g} s")
+
+    def _unmeasured(self, signal: Signal, why: Text) -> list[Row]:
+        return [not_tested(name, _clause_of(name), why) for name in signal.rows]
+
+    def _evidence(
+        self, signal: Signal, point: str, series: Series, started: float, found: Response
+    ) -> Evidence:
+        unit = "kW" if point == POWER else "kvar"
+        return traces(
+            {
+                "en": f"Test signal on the {signal.quantity}: {signal.change:+g} {_SIGNAL_UNIT[signal.quantity]}",
+                "es": f"Señal de ensayo en la {_SPANISH[signal.quantity]}: {signal.change:+g} "
+                f"{_SIGNAL_UNIT[signal.quantity]}",
+            },
+            started,
+            band_of(found.records, BAND_SHARE),
+            (
+                {"en": "gateway's records", "es": "registros del gateway"},
+                unit,
+                series,
+                False,
+            ),
+        )
+
+
+_SIGNAL_UNIT = {"frequency": "Hz", "voltage": "% Un"}
+_SPANISH = {"frequency": "frecuencia", "voltage": "tensión"}
+
+
+def _overshoot_row(signal: Signal, found: Response, evidence: Evidence) -> Row:
+    rule, worst = clauses()["voltage-overshoot"], found.records.overshoot
+    return Row(
+        name=f"voltage_overshoot.{signal.case}", clause=rule, limit={"at_most": 5.0, "unit": "%"},
+        measured={"value": None if worst is None else number(100 * worst, 2), "unit": "%"},
+        verdict=judged(worst is not None and 100 * worst <= float(rule.limit["at_most"])), evidence=evidence,
+    )  # fmt: skip
+
+
+def _clause_of(name: str) -> Clause:
+    test = name.partition(".")[0]
+    return next(clause for clause in clauses().values() if clause.test == test)
+
+
+def plant_row_names() -> list[str]:
+    """Rows that a plant can be tested for."""
+    return [name for signal in SIGNALS for name in signal.rows]
+
+
+def untested_on_plant(names: Sequence[str]) -> list[Row]:
+    """Rows that only the simulated plant can be tested for."""
+    rules = [(name, _clause_of(name)) for name in names]
+    return [not_tested(name, rule, rule.not_tested or _NEEDS_TWIN) for name, rule in rules]
