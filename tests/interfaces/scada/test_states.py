@@ -68,7 +68,7 @@ class Scene:
             changes.points, changes.values, changes.flags, changes.times, strict=True)]  # fmt: skip
 
 
-def point(kind: str = "float", **more: Any) -> MonitorPoint:
+def point(kind: Any = "float", **more: Any) -> MonitorPoint:
     return replace(MonitorPoint(ioa=1, name="a", kind="float"), kind=kind, **more)
 
 
