@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -118,3 +119,28 @@ def test_the_power_never_leaves_the_envelope(
     result = resolve(book.book.live(book.now), book.envelope, book.now)
     assert -charge <= result.power <= discharge
     assert not result.bounds.empty
+
+
+def test_more_kvar_than_the_devices_have_is_met_as_nearly_as_they_can() -> None:
+    book = RequestBook()
+    now = 100.0
+    order = Request(
+        source="iec104", priority=Priority.GRID_OPERATOR, power=None, reactive=200.0,
+        reactive_bounds=Bounds(200, 200), expires=now + 5,
+    )  # fmt: skip
+    book.put(order)
+    book.put(
+        Request(
+            source="grid.reactive",
+            priority=Priority.GRID_SUPPORT,
+            power=None,
+            reactive=-80.0,
+            expires=now + 5,
+        )
+    )
+    found = resolve(book.live(now), Bounds(-50, 50), now, Bounds(-150, 150))
+    assert (found.reactive, found.reactive_asked) == (150.0, -80.0)
+    assert found.limited_by == ("request:iec104",)
+    book.put(replace(order, reactive=None, reactive_bounds=Bounds(high=-170)))
+    assert resolve(book.live(now), Bounds(-50, 50), now, Bounds(-150, 150)).reactive == -150.0
+    assert resolve(book.live(now), Bounds(-50, 50), now).reactive == 0.0

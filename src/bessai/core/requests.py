@@ -106,7 +106,7 @@ def resolve(
     live = [request for request in requests if request.expires > now]
     for request in live:
         inner = bounds & request.bounds
-        reactive_inner = reactive_bounds & request.reactive_bounds
+        reactive_inner = reactive_bounds & _reachable(request.reactive_bounds, whole[1])
         # what is impossible in one of the two does not lift the other's limits
         if inner.empty or reactive_inner.empty:
             left_out.add(request.source)
@@ -130,7 +130,7 @@ def resolve(
     reactive = None if reactive_winner is None else reactive_winner.reactive
     lowest = None if reactive_winner is None else reactive_winner.priority
     reactive_binding = [r for r in reactive_kept if lowest is None or r.priority >= lowest]
-    reactive_bounds = _all(whole[1], (r.reactive_bounds for r in reactive_binding))
+    reactive_bounds = _all(whole[1], (_reachable(r.reactive_bounds, whole[1]) for r in reactive_binding))
     for request in reactive_binding:
         clips = reactive is not None and request.reactive_bounds.clip(reactive) != reactive
         clipping += [request.source] if clips and request.source not in clipping else []
@@ -153,6 +153,11 @@ def resolve(
         reactive_asked=reactive,
         reactive_bounds=reactive_bounds,
     )
+
+
+def _reachable(wanted: Bounds, whole: Bounds) -> Bounds:
+    """Kvar bounds that the devices cannot meet now are met as nearly as they can; nobody else decides instead."""
+    return Bounds(whole.clip(wanted.low), whole.clip(wanted.high))
 
 
 def _all(whole: Bounds, narrower: Iterable[Bounds]) -> Bounds:
