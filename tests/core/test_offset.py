@@ -170,6 +170,15 @@ def test_a_request_may_hold_the_preferred_power_where_it_is(tmp_path: Path) -> N
     assert plant.cycle(None, 20.0).setpoint == 20.0
 
 
+def test_a_held_power_ends_with_the_last_wish(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    assert plant.cycle(None, 5.0).setpoint == 5.0
+    held = Request(source="cen", priority=Priority.GRID_OPERATOR, power=None, ramp=0.0, expires=1e9)
+    plant.scene.book.put(held)
+    assert plant.cycle(None, 20.0).setpoint == 5.0
+    assert plant.cycle(None, None).setpoint == 0.0
+
+
 def test_a_request_says_its_ramp_in_kw_a_second(tmp_path: Path) -> None:
     plant = Plant(tmp_path)
 

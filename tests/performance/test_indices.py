@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 import pytest
 
+from bessai.grid import GridFunctions
 from bessai.grid.parameters import PARAMETERS, Value
 from bessai.grid.store import Change
 from bessai.grid.telling import event_of
@@ -17,6 +18,7 @@ from bessai.performance.hours import FREQUENCY, HOUR_NS, blank
 from bessai.performance.law import Law
 from performance import oracle
 from performance.conftest import START_NS, Course, Write, course, fold, near, plant
+from support.grid_plant import image_of, plant_config
 
 EVER = (0, 1 << 62)
 
@@ -166,6 +168,16 @@ def test_every_change_of_the_law_is_understood(name: str, new: Value) -> None:
     )
     law = Law(enabled=new is False).after(event, Law())
     assert getattr(law, name.removeprefix("frequency.")) == new
+
+
+def test_a_fallback_that_switches_the_response_is_understood() -> None:
+    """As the grid functions tell it."""
+    grid = plant_config(fallback={"active.agc": False, "frequency.enabled": True}, fallback_after=5.0)
+    functions = GridFunctions(grid, values={"active.agc": True}, cycle=0.1)
+    for now in (10.0, 15.2):
+        functions.propose(image_of(now))
+    (event,) = functions.take_events()
+    assert Law(droop=2.0).after(event, Law()) == Law(droop=2.0, enabled=True)
 
 
 def test_after_the_record_was_lost_the_file_counts() -> None:

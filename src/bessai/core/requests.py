@@ -139,6 +139,11 @@ def resolve(
     if offered is not None:
         allowed = _all(whole[0], (r.bounds for r in kept if r.priority >= offered.priority))
         sum_bounds = Bounds(min(allowed.low, power), max(allowed.high, power))
+    ramp = min((r.ramp for r in live if r.ramp is not None), default=None)
+    if (
+        winner is None and ramp == 0
+    ):  # a wish ends with its lease: nothing flows on because nobody may change it
+        ramp = None
     impossible = [f"impossible:{request.source}" for request in live if request.source in left_out]
     return Resolution(
         power=power,
@@ -148,7 +153,7 @@ def resolve(
         considered=tuple(_considered(r, winner, left_out, clipping, now) for r in live),
         offset=None if offered is None else offered.offset,
         sum_bounds=sum_bounds,
-        ramp=min((r.ramp for r in live if r.ramp is not None), default=None),
+        ramp=ramp,
         reactive=None if reactive is None else reactive_bounds.clip(reactive) + 0.0,
         reactive_asked=reactive,
         reactive_bounds=reactive_bounds,

@@ -78,8 +78,8 @@ class Request:
     """kW added to whatever power is preferred, for instance by a frequency response. Ramps and dwell times of the
     preferred power do not slow it; bounds of its own priority and of higher ones limit the sum, lower ones do not."""
     ramp: float | None = None
-    """kW per second by which the preferred power may change, on top of the plant's own ramps; 0 holds it where it is.
-    Whoever asks knows the power that his percentage is of. Safety is never slowed."""
+    """kW per second by which the preferred power may change, on top of the plant's own ramps; 0 holds it while
+    anybody asks. Whoever asks knows the power that his percentage is of. Safety is never slowed."""
     soc_target: float | None = None
     """State of charge in % at which this request wants to arrive: `power` is then the highest power on the way
     there (its magnitude; None: as much as the plant may), and its direction follows from the state of charge."""

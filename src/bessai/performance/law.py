@@ -22,6 +22,8 @@ _CHANGED = frozenset({"grid_parameter_changed", "grid_command"})
 _FILE_COUNTS = frozenset({"grid_parameters_begun", "grid_parameters_lost"})
 _NEW = re.compile(r"(?P<name>[a-z0-9_.]+): .*? → (?P<new>\S+?),? ")
 """How such an event tells a parameter and its new value."""
+_FALLBACK = re.compile(r"frequency\.enabled = (True|False)")
+"""How `grid_fallback_applied` tells that the response was switched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,8 @@ class Law:
         """The law once an event has happened; `of_file` is that of GRID_FILE."""
         if event.code in _FILE_COUNTS and event.active:
             return of_file
+        if event.code == "grid_fallback_applied" and (switched := _FALLBACK.search(event.message)):
+            return replace(self, enabled=switched[1] == "True")
         told = _NEW.match(f"{event.message} ") if event.code in _CHANGED else None
         if told is None or told["name"] not in self.NAMES:
             return self
