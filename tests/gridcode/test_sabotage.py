@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
+from bessai.grid.curves import droop_response
 from bessai.gridcode.lab import Setup
 from bessai.gridcode.rows import Verdict
 from bessai.gridcode.sabotage import KINDS, parse
@@ -62,3 +63,28 @@ def test_every_fault_is_tried_here() -> None:
 def test_a_fault_that_is_none_is_refused_with_the_mend(text: str) -> None:
     with pytest.raises(ValueError, match=r"use one of|give a number"):
         parse(text)
+
+
+def _verdicts(only: str) -> dict[str, Verdict]:
+    return {row.name: row.verdict for row in run(Setup(seed=1), [only])}
+
+
+def test_a_dead_band_on_one_side_only_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def one_sided(deviation: float, dead_band: float, droop: float, *, step: bool = False) -> float:
+        return droop_response(deviation, dead_band if deviation < 0 else 0.0, droop, step=step)
+
+    monkeypatch.setattr("bessai.grid.frequency.droop_response", one_sided)
+    assert _verdicts("frequency_dead_band.edge") == {"frequency_dead_band.edge": Verdict.FAIL}
+
+
+def test_an_answer_in_the_wrong_direction_is_not_symmetrical(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(deviation: float, dead_band: float, droop: float, *, step: bool = False) -> float:
+        return -droop_response(deviation, dead_band, droop, step=step)
+
+    monkeypatch.setattr("bessai.grid.frequency.droop_response", wrong)
+    assert _verdicts("frequency_symmetry.s3") == {"frequency_symmetry.s3": Verdict.FAIL}
+
+
+def test_modes_of_a_plant_that_does_nothing_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bessai.grid.voltage.ReactiveControl.step", lambda *_: 0.0)
+    assert set(_verdicts("voltage_modes").values()) == {Verdict.FAIL}

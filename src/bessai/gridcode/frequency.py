@@ -114,9 +114,9 @@ def _value_row(
 
 
 def _symmetry_row(name: str, changes: dict[str, float]) -> Row:
-    up, down = abs(changes["up"]), abs(changes["down"])
+    up, down = -changes["up"], changes["down"]  # positive in the right direction
     larger = max(up, down)
-    difference = abs(up - down) / larger if larger > 0 else 1.0
+    difference = abs(up - down) / larger if min(up, down) > 0 else 1.0
     return Row(
         name=name,
         clause=clauses()["symmetry"],
@@ -174,7 +174,9 @@ def _edge_row(answers: dict[float, float], rated: float) -> Row:
     """Where the line through two answers meets zero, on each side."""
     edges: list[float] = []
     for sign in (-1.0, 1.0):
-        near, far = abs(answers[sign * 0.06]), abs(answers[sign * 0.10])
+        near, far = (
+            -sign * answers[sign * hertz] for hertz in (0.06, 0.10)
+        )  # positive in the right direction
         if far <= _QUIET * rated:
             edges.append(100.0)  # nothing even there
         elif near <= _QUIET * rated or far <= near:
@@ -182,6 +184,7 @@ def _edge_row(answers: dict[float, float], rated: float) -> Row:
         else:
             edges.append(60.0 - near * 40.0 / (far - near))
     widest = max(edges)
+    exact = all(abs(edge - 20.0) <= _NOISE_MHZ for edge in edges)
     return Row(
         name="frequency_dead_band.edge",
         clause=clauses()["frequency-dead-band"],
@@ -189,12 +192,14 @@ def _edge_row(answers: dict[float, float], rated: float) -> Row:
         measured={
             "value": number(widest, 2),
             "unit": "mHz",
+            "edge_low_frequency": number(edges[0], 2),
+            "edge_high_frequency": number(edges[1], 2),
             "set": 20.0,
             "uncertainty": _NOISE_MHZ,
             "answer_at_60_mhz_kw": number(answers[-0.06], 2),
             "answer_at_100_mhz_kw": number(answers[-0.10], 2),
         },
-        verdict=judged(widest <= 30.0 and abs(widest - 20.0) <= _NOISE_MHZ),
+        verdict=judged(widest <= 30.0 and exact),
         note={
             "en": "computed back from the answers to 60 and 100 mHz; no answer at all counts as wider",
             "es": "calculada desde las respuestas a 60 y 100 mHz; sin respuesta alguna cuenta como más ancha",
