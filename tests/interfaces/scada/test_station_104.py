@@ -86,6 +86,8 @@ def test_group_and_counter_interrogation_read_and_test(tmp_path: Path) -> None:
             assert objects(await other.counters())[ENERGY].value == 1300  # of this master nothing is frozen
             with pytest.raises(Refused):
                 await master.counters(5 | 128)  # freeze with reset
+            await s.cycle(power=500.0)
+            assert (await master.read(SHARE)).objects[0].value == pytest.approx(-0.5, abs=1e-4)
             answer = await master.read(SOC)
             assert (answer.cause, answer.type, answer.objects[0].value) == (5, TypeId.M_ME_NC_1, 50.0)
             with pytest.raises(Refused) as refused:
@@ -110,6 +112,10 @@ def test_changes_beyond_the_dead_band_are_events_with_the_time_of_the_measuremen
             assert event.value == pytest.approx(1.6)
             assert event.time is not None
             assert abs(event.time - (at - 750_000_000)) < 2_000_000
+            s.feed.ages["soc"] = 0.9
+            await s.cycle(power=1700.0, soc=51.0)
+            items = await master.collect(2, lambda asdu: asdu.type == TypeId.M_ME_TF_1)
+            assert [item.address for item in items] == [SOC, POWER]  # as they were measured
             s.feed.quality["soc"] = Quality.INVALID
             at = await s.cycle()
             event = (
@@ -272,6 +278,20 @@ def test_select_is_used_up_expires_can_be_cancelled_and_must_match(tmp_path: Pat
             assert len(s.feed.sent("request")) == 1
             with pytest.raises(Refused):
                 await master.cancel(TypeId.C_SE_NC_1, SET_MAX, 1.0)  # nothing to end
+
+    play(scene())
+
+
+def test_a_command_that_is_marked_as_a_test_commands_nothing(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with running(tmp_path) as s:
+            master = await s.master()
+            item = InfoObject(address=SET_MAX, value=1.0)
+            master.send(Asdu(type=TypeId.C_SE_NC_1, cause=6, address=1, objects=(item,), test=True))
+            answer = await master.take(lambda a: a.type == TypeId.C_SE_NC_1)
+            assert (answer.cause, answer.negative, answer.test) == (Cause.ACTIVATION_CON, True, True)
+            assert s.feed.messages == []
+            assert "test" in s.outstation.status()["commands"]["last"]["refused"]
 
     play(scene())
 
