@@ -1,6 +1,6 @@
 """What the operator's link costs: 10,000 points, 1,000 events a second, two masters.
 
-    python -m benchmarks.scada [--quick] [--json]
+    python -m benchmarks.gridcode --only link
 
 A feed as the control plane gives it (cycles of 100 ms, all points once a second), the station in a process of its own,
 and two masters that acknowledge as the standard says. CPU is that of the station's process, user and system, as a share
@@ -19,14 +19,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import Row, machine, median, parser, report
+from benchmarks.harness import Row, median
 from benchmarks.scada_processes import Parameters
 from bessai.iec104 import LinkSettings, Received, TypeId, decode
 from bessai.iec104.client import Client
@@ -139,25 +139,18 @@ def measure(*, quick: bool) -> dict[str, dict[str, float | None]]:
     return {side: {what: median(values) for what, values in rows.items()} for side, rows in found.items()}
 
 
-def main() -> None:
-    """Measure and report."""
-    options = parser(__doc__ or "").parse_args()
-    found = measure(quick=options.quick)
+NOTES = (
+    "aims: at most 30 % of a core with two masters; event to wire p99 at most 100 ms",
+    "c104 sends on a tick of its own, at best every 50 ms, and drops what exceeds its queue in an interrogation",
+)
+
+
+def rows_of(found: Mapping[str, Mapping[str, float | None]]) -> list[Row]:
+    """A table of what was measured: ours, the peer's, and the ratio."""
     rows: list[Row] = []
     for what, value in found["ours"].items():
         peer = found["c104"].get(what)
         rows += [(f"{what}: ours", value, ""), (f"{what}: c104", peer, "")]
         if peer and value and "objects" not in what:
             rows.append((f"{what}: ours / c104", round(value / peer, 3), "times"))
-    result: dict[str, Any] = {
-        "benchmark": "scada", "machine": machine("c104") if found["c104"] else machine(), **found,
-        "notes": [
-            "aims: at most 30 % of a core with two masters; event to wire p99 at most 100 ms",
-            "c104 sends on a tick of its own, at best every 50 ms, and drops what exceeds its queue in an interrogation",
-        ],
-    }  # fmt: skip
-    report(result, rows, as_json=options.json)
-
-
-if __name__ == "__main__":
-    main()
+    return rows

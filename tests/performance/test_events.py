@@ -129,7 +129,7 @@ def test_steep_changes_are_events(write: Write, tmp_path: Path) -> None:
     frequency = 50 - np.clip(t - 20, 0, 0.15) * 1.0  # 1 Hz/s for 0.15 s: within the frequency band
     write(course(t, frequency=frequency))
     ((_, event),) = fold(tmp_path, plant(rocof_limit=0.2)).events(*EVER)
-    assert (event.kind, event.direction) == ("rocof", "under")
+    assert (event.kind, event.direction) == ("rocof", "falling")
     assert event.rocof_worst == event.minimum < -0.3
 
 

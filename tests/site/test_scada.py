@@ -153,6 +153,8 @@ def test_the_preset(tmp_path: Path) -> None:
     assert {"grid_reactive_power", "stored_energy"} <= {name for name, _ in scada.missing}
     for name, mend in scada.missing:
         assert mend, name
+        assert ":" not in name, "every alarm of the preset is in the catalogue"
+        assert "." not in name, "every value of the gateway's own is there"
     assert _command(scada, "voltage.mode").feedback == _point(scada, "grid.voltage.mode").ioa
     assert all(command.provisional and command.sbo for command in scada.commands)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -391,3 +392,49 @@ def test_the_help_of_fault_shows_every_fault() -> None:
     assert code == 0
     for name in ("silence", "wrong_transaction", "spike", "bad_crc"):
         assert name in out
+
+
+def test_the_grid_is_disturbed_for_the_whole_site_until_it_is_calmed(many: Profile) -> None:
+    def scene(site: TwinSite, panel: FaultPanel) -> None:
+        grid, step = site.connection.grid, site.connection.step
+        step()
+        before = grid.frequency
+        assert panel.apply(["frequency=-0.5", "voltage=80%", "silence@pcs"]) == [
+            "frequency=-0.5",
+            "voltage=80%",
+            "silence@pcs",
+        ]
+        step()
+        assert grid.frequency == pytest.approx(before - 0.5, abs=0.02)
+        assert grid.voltage == pytest.approx(0.8 * 230, abs=5)
+        device = site.devices["pcs"]
+        assert device.value("frequency") == pytest.approx(grid.frequency, abs=0.002)
+        assert panel.clear(["frequency"]) == ["voltage=80%", "silence@pcs"]
+        assert panel.clear(["@pcs"]) == ["voltage=80%"]
+        assert panel.clear() == []
+        step()
+        assert grid.voltage == pytest.approx(230, abs=5)
+
+    _with_panel(many, scene)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("frequency=0", "write frequency=HZ"),
+        ("frequency=nan", "write frequency=HZ"),
+        ("frequency=9", "at most 5"),
+        ("frequency=-0.3@pcs", "the whole site's"),
+        ("voltage=95", "write voltage=PERCENT%"),
+        ("voltage=200%", "150%"),
+        ("voltage", "write voltage=PERCENT%"),
+        ("frequenzy=1", "did you mean 'frequency'?"),
+    ],
+)
+def test_a_wrong_disturbance_is_told_and_changes_nothing(many: Profile, text: str, said: str) -> None:
+    def scene(site: TwinSite, panel: FaultPanel) -> None:
+        with pytest.raises(ValueError, match=re.escape(said)):
+            panel.apply(["voltage=90%", text])
+        assert panel.listing() == []
+
+    _with_panel(many, scene)

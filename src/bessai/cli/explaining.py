@@ -132,6 +132,8 @@ def _asked(decision: Mapping[str, Any]) -> Iterator[str]:
         wish = [_kw(one.get("power"))] if one.get("power") is not None else []
         if one.get("reactive") is not None:
             wish.append(f"{one['reactive']:g} kvar")
+        if one.get("offset") is not None:
+            wish.append(f"{one['offset']:+.4g} kW on top")
         if one.get("soc_target") is not None:
             wish.append(f"to {one['soc_target']:g} % SOC")
         if (within := _bounds(one.get("bounds"))) is not None:
@@ -140,12 +142,19 @@ def _asked(decision: Mapping[str, Any]) -> Iterator[str]:
         parts = [
             f"{one.get('source')} ({str(one.get('priority', '?')).replace('_', ' ')})",
             f"{', '.join(wish) or 'nothing'}",
-            _ROLES.get(str(one.get("role")), str(one.get("role", "?"))),
+            _role(one),
             f"{left:.0f} s left" if left is not None else "no end",
         ]
         reason = f" “{one['reason']}”" if one.get("reason") else ""
         identity = f" [id {one['id']}]" if one.get("id") else ""
         yield f"  {': '.join(parts[:2])}; {'; '.join(parts[2:])}{reason}{identity}"
+
+
+def _role(one: Mapping[str, Any]) -> str:
+    role = str(one.get("role", "?"))
+    if role == "bounds_only" and (one.get("offset") is not None or one.get("reactive") is not None):
+        return "prefers no power"
+    return _ROLES.get(role, role)
 
 
 def _narrowed(decision: Mapping[str, Any]) -> Iterator[str]:

@@ -37,6 +37,7 @@ def fault(
     """
     from bessai.twin.control_socket import ControlError, ask_simulator, control_path
     from bessai.twin.fault_table import parse_fault
+    from bessai.twin.grid_faults import parse_grid_fault
 
     specs = specs or []
     if show and (clear or specs):
@@ -45,7 +46,8 @@ def fault(
         fail("name a fault, or give --list or --clear; `bessai fault -h` lists them")
     for spec in () if clear else specs:
         try:
-            parse_fault(spec)
+            if parse_grid_fault(spec) is None:
+                parse_fault(spec)
         except ValueError as error:
             fail(error)
     path = Path(address) if Path(address).is_socket() else control_path(address)
@@ -68,6 +70,8 @@ def fault(
 
 def _table() -> str:
     from bessai.twin.fault_table import KINDS
+    from bessai.twin.grid_faults import GRID_KINDS
 
     rows = [f"* `{kind.usage}`: {kind.meaning}" for kind in KINDS.values()]
+    rows += [f"* `{kind.usage}`: {kind.meaning}" for kind in GRID_KINDS.values()]
     return "Faults:\n\n" + "\n".join(rows)

@@ -281,11 +281,23 @@ class Gateway:
     def _sink_conditions(self) -> list[Condition]:
         sinks = self.socket.service_status.get("sinks")
         found = [s for s in sinks if isinstance(s, dict)] if isinstance(sinks, list) else []
-        return [
+        bad = [sink for sink in found if sink.get("last_error")]
+        conditions = [
             Condition(code="schedule_invalid", severity=Severity.WARNING, message=str(sink["last_error"]))
-            for sink in found
-            if sink.get("name") == "schedule" and sink.get("last_error")
+            for sink in bad
+            if sink.get("name") == "schedule"
         ]
+        conditions += [
+            Condition(
+                code="scada_degraded",
+                severity=Severity.WARNING,
+                message=f"{sink['name']}: {sink['last_error']}",
+                point=str(sink["name"]),
+            )
+            for sink in bad
+            if sink.get("name") in {"iec104", "dnp3"}
+        ]
+        return conditions
 
     def _service_died(self, code: int) -> None:
         self._note("service_plane_died", f"service plane ended with code {code}", Severity.WARNING)

@@ -9,6 +9,8 @@ Kind = Literal["frequency", "rocof", "voltage"]
 KINDS: tuple[Kind, ...] = ("frequency", "rocof", "voltage")
 UNITS = {"frequency": "Hz", "rocof": "Hz/s", "voltage": "% Un"}
 
+_DIRECTIONS = {"frequency": ("under", "over"), "rocof": ("falling", "rising"), "voltage": ("sag", "swell")}
+
 Ending = Literal["returned", "unknown", "clock set back"]
 
 
@@ -53,11 +55,9 @@ class GridEvent:
 
     @property
     def direction(self) -> str:
-        """What it was, for people: `under` or `over`; for voltage `sag` or `swell`."""
+        """What it was, for people: `under` or `over`, `falling` or `rising`, `sag` or `swell`."""
         below = self.low - self.minimum >= self.maximum - self.high
-        if self.kind == "voltage":
-            return "sag" if below else "swell"
-        return "under" if below else "over"
+        return _DIRECTIONS[self.kind][0 if below else 1]
 
     def plain(self) -> dict[str, Any]:
         """As data for JSON."""

@@ -9,10 +9,14 @@ from bessai.twin.bus import Bus
 from bessai.twin.device import TwinDevice
 from bessai.twin.fault_table import KINDS, Kind, Spec, active, parse_fault
 from bessai.twin.faults import Faults
+from bessai.twin.grid import Grid
+from bessai.twin.grid_faults import GRID_KINDS, GridKind, active_on, parse_grid_fault
 
 
 class FaultPanel:
     """Takes `name[=value][@where]`, where `where` is a device's name or a bus's endpoint; none means every bus.
+
+    Disturbances of the grid (`frequency=-0.3`) are the site's and take no `where`.
 
     A number of requests (`busy=3`) counts for each bus on its own.
 
@@ -24,6 +28,8 @@ class FaultPanel:
     def __init__(self, members: Mapping[str, tuple[Bus, TwinDevice]], endpoints: Mapping[str, Bus]) -> None:
         self._members = members
         self._endpoints = endpoints
+        grids = [device.plant.grid for _, device in members.values()]
+        self._grids: list[Grid] = list({id(grid): grid for grid in grids}.values())
 
     def apply(self, texts: Iterable[str]) -> list[str]:
         """Switch faults on, all or none. Returns everything that is on then.
@@ -32,7 +38,11 @@ class FaultPanel:
             ValueError: one of them is wrong; says which, and what to write instead.
         """
         planned: list[tuple[Spec, Bus, Faults]] = []
+        disturbed: list[tuple[GridKind, float]] = []
         for text in texts:
+            if (disturbance := parse_grid_fault(text)) is not None:
+                disturbed.append(disturbance)
+                continue
             spec = parse_fault(text)
             targets = [
                 (bus, faults)
@@ -45,6 +55,8 @@ class FaultPanel:
             planned += [(spec, bus, faults) for bus, faults in targets]
         for spec, _, faults in planned:
             spec.apply(faults)
+        for grid_kind, value in disturbed:
+            self._disturb(grid_kind, value)
         for bus in {id(bus): bus for _, bus, _ in planned}.values():
             bus.notice()
             if bus.faults.refuse:
@@ -61,8 +73,14 @@ class FaultPanel:
             ValueError: there is no such fault or device.
         """
         planned: list[tuple[Faults, Kind | None]] = []
+        calmed: list[GridKind] = []
         for text in list(texts) or [""]:
             name, at, where = text.partition("@")
+            if not name and not at:
+                calmed += GRID_KINDS.values()
+            elif (grid_kind := GRID_KINDS.get(name.partition("=")[0])) is not None:
+                calmed.append(grid_kind)
+                continue
             kind = KINDS.get(name.partition("=")[0])
             if name and kind is None:
                 parse_fault(name)  # tells what is wrong with it
@@ -72,11 +90,13 @@ class FaultPanel:
             planned += [(item, kind) for item in faults]
         for item, kind in planned:
             item.clear(*(kind.fields if kind is not None else ()))
+        for grid_kind in calmed:
+            self._disturb(grid_kind, grid_kind.calm)
         return self.listing()
 
     def listing(self) -> list[str]:
         """Everything that is on, as texts that `apply` takes."""
-        texts: list[str] = []
+        texts = active_on(self._grids)
         seen: set[int] = set()
         named = [(name, device.faults) for name, (_, device) in self._members.items()]
         for where, faults in [*named, *((name, bus.faults) for name, bus in self._endpoints.items())]:
@@ -84,6 +104,10 @@ class FaultPanel:
                 seen.add(id(faults))
                 texts += [f"{text}@{where}" for text in active(faults)]
         return texts
+
+    def _disturb(self, kind: GridKind, value: float) -> None:
+        for grid in self._grids:
+            setattr(grid, kind.field, value)
 
     def _all(self) -> Iterator[Faults]:
         for bus, device in self._members.values():

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bessai.twin.faults import ALWAYS, Faults
+from bessai.twin.grid_faults import GRID_KINDS
 
 Values = dict[str, Any]
 
@@ -227,8 +228,9 @@ def parse_fault(text: str) -> Spec:
     name, equals, value = rest.partition("=")
     kind = KINDS.get(name)
     if kind is None:
-        near = difflib.get_close_matches(name, KINDS, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(KINDS)}"
+        names = [*KINDS, *GRID_KINDS]
+        near = difflib.get_close_matches(name, names, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(names)}"
         raise ValueError(f"fault {text!r}: there is no fault {name!r}; {hint}")
     if "@" in text and not device:
         raise ValueError(f"fault {text!r}: name the device after @, or leave @ out")

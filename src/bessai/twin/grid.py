@@ -81,6 +81,10 @@ class Grid:
         """V of a phase to neutral without the plant: behind the grid's impedance."""
         self.voltage = config.nominal_voltage
         """V of a phase to neutral at the point of connection."""
+        self.frequency_shift = 0.0
+        """Hz on top of everything, for as long as somebody wants it."""
+        self.voltage_share = 1.0
+        """The same of the source's voltage, as a share of it."""
         self._flow = (0.0, 0.0)
         self._random = random
         self._frequency_walk = 0.0
@@ -95,8 +99,8 @@ class Grid:
         self._voltage_walk = wander(
             self._voltage_walk, config.voltage_deviation, config.voltage_time, dt, self._random
         )
-        self.frequency = config.nominal_frequency + self._frequency_walk
-        self.source_voltage = config.nominal_voltage + self._voltage_walk
+        self.frequency = config.nominal_frequency + self._frequency_walk + self.frequency_shift
+        self.source_voltage = (config.nominal_voltage + self._voltage_walk) * self.voltage_share
         for event in self.events:
             if strength := event.strength(time):
                 self.frequency += strength * event.frequency_offset

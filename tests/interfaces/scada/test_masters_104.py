@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import socket
 import ssl
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bessai.iec104 import Asdu, Cause, InfoObject, TypeId
+from bessai.iec104 import Asdu, Cause, InfoObject, TypeId, encode
 from bessai.iec104.client import Client, Refused
 from bessai.site.scada import LinkLoss, MonitorPoint, Scada, Tls
 from support.certificates import make_certificates
@@ -337,6 +338,45 @@ def test_garbage_ends_its_own_connection_only(tmp_path: Path) -> None:
             assert await soc_events(good, 1) == [1.0]
             assert objects(await good.interrogate())[SOC].value == 1.0
             await s.until(lambda: len(s.outstation.status()["masters"]) == 1)
+
+    play(scene())
+
+
+def test_mutated_asdus_on_a_good_link_are_answered_or_passed_over(tmp_path: Path) -> None:
+    rng = random.Random(int(os.environ.get("BESSAI_SEED", "104")))
+    wholes = [
+        Asdu(type=TypeId.C_IC_NA_1, cause=6, address=1, objects=(InfoObject(value=20),)),
+        Asdu(type=TypeId.C_CI_NA_1, cause=6, address=1, objects=(InfoObject(value=5),)),
+        Asdu(type=TypeId.C_RD_NA_1, cause=5, address=1, objects=(InfoObject(address=SOC),)),
+        Asdu(type=TypeId.C_CS_NA_1, cause=6, address=1, objects=(InfoObject(time=10**18),)),
+        Asdu(type=TypeId.C_SE_NC_1, cause=6, address=1, objects=(InfoObject(address=SET_POWER, value=1.0),)),
+        Asdu(type=TypeId.C_SE_TC_1, cause=6, address=1, objects=(InfoObject(address=SET_MAX, value=1.0, time=10**18),)),
+        Asdu(type=TypeId.M_SP_NA_1, cause=3, address=1, objects=(InfoObject(address=7, value=True),)),
+    ]  # fmt: skip
+    seeds = [encode(asdu) for asdu in wholes]
+    check = Asdu(type=TypeId.C_TS_TA_1, cause=6, address=1, objects=(InfoObject(value=7, time=10**18),))
+
+    def mutated() -> bytes:
+        data = bytearray(rng.choice(seeds))
+        for _ in range(rng.randrange(1, 4)):
+            data[rng.randrange(len(data))] = rng.choice((0, 1, 5, 6, 8, 20, 63, 127, 255, rng.randrange(256)))
+        size = rng.choice((len(data), len(data), len(data), rng.randrange(1, len(data) + 1)))
+        return bytes(data[:size])
+
+    async def scene() -> None:
+        async with running(tmp_path, k=1000) as s:
+            raw = await RawMaster.connect(s.port)
+            raw.write(STARTDT)
+            for _ in range(60):
+                for _ in range(50):
+                    raw.say_bytes(mutated())
+                raw.say(check)  # ends in order, on the same link
+                await raw.asdu(
+                    lambda a: a.type == TypeId.C_TS_TA_1 and a.cause == 7 and a.objects[0].value == 7
+                )
+                raw.acknowledge()
+            good = await s.master("127.0.0.2")
+            assert objects(await good.interrogate())[SOC].value == 50.0
 
     play(scene())
 

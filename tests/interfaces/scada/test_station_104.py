@@ -20,6 +20,7 @@ from support.outstation_scene import (
     ENERGY,
     POINTS,
     POWER,
+    SCADA,
     SET_AGC,
     SET_MAX,
     SET_MODE,
@@ -87,7 +88,9 @@ def test_group_and_counter_interrogation_read_and_test(tmp_path: Path) -> None:
                 await master.counters(5 | 128)  # freeze with reset
             answer = await master.read(SOC)
             assert (answer.cause, answer.type, answer.objects[0].value) == (5, TypeId.M_ME_NC_1, 50.0)
-            assert (await master.read(999)).cause == Cause.UNKNOWN_OBJECT
+            with pytest.raises(Refused) as refused:
+                await master.read(999)
+            assert refused.value.answer.cause == Cause.UNKNOWN_OBJECT
             assert (await master.test(0x1234)).objects[0].value == 0x1234
             with pytest.raises(Refused):
                 await master.reset()
@@ -148,6 +151,27 @@ def test_what_is_old_or_lost_is_not_topical(tmp_path: Path) -> None:
                 found = objects(await master.interrogate())
                 old = {ioa for ioa, item in found.items() if item.quality & QualityBit.NOT_TOPICAL}
                 await asyncio.sleep(0.05)
+
+    play(scene())
+
+
+def test_points_with_a_period_are_reported_without_a_change(tmp_path: Path) -> None:
+    points = tuple(
+        replace(point, period=1.0) if point.ioa in (SOC, SWITCH, ENERGY) else point for point in SCADA.points
+    )
+
+    async def scene() -> None:
+        async with running(tmp_path, replace(SCADA, points=points)) as s:
+            master = await s.master()
+            for _ in range(2):
+                for kind, ioa in (
+                    (TypeId.M_SP_NA_1, SWITCH),
+                    (TypeId.M_ME_NC_1, SOC),
+                    (TypeId.M_IT_TB_1, ENERGY),
+                ):
+                    asdu = await master.take(lambda a, kind=kind: a.type == kind)  # type: ignore[misc]
+                    assert [item.address for item in asdu.objects] == [ioa]
+                    assert asdu.cause == (Cause.SPONTANEOUS if ioa == ENERGY else Cause.PERIODIC)
 
     play(scene())
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Container, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final, Protocol
 
 from bessai.iec104 import (
@@ -20,11 +19,10 @@ from bessai.iec104 import (
     encode,
     mirrored,
 )
-from bessai.interfaces.scada.authority import Authority
-from bessai.interfaces.scada.commands import Commander, Refused, check
-from bessai.interfaces.scada.encoder import Encoder
-from bessai.model import Clock
-from bessai.site.scada import CommandPoint, Iec104
+from bessai.interfaces.scada.commands import Refused
+from bessai.interfaces.scada.orders import Orders
+from bessai.interfaces.scada.seldom import Seldom
+from bessai.interfaces.scada.shared import ClockSync, Shared
 
 _log = logging.getLogger(__name__)
 
@@ -53,40 +51,6 @@ class Outlet(Protocol):
         ...
 
 
-@dataclass(slots=True, kw_only=True)
-class ClockSync:
-    """The newest clock synchronization."""
-
-    master: str
-    offset: float
-    """Seconds by which the master's clock is ahead of the gateway's."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Shared:
-    """What the dialogues of a station have in common."""
-
-    settings: Iec104
-    encoder: Encoder
-    commands: dict[int, CommandPoint]
-    """By IOA."""
-    commander: Commander
-    authority: Authority
-    clock: Clock
-    clock_sync: ClockSync | None = None
-    executed: dict[int, int] = field(default_factory=dict)
-    """By IOA: time tag of the newest command that was executed; one that is not newer is a replay."""
-    malformed: int = 0
-    """ASDUs that could not be understood at all."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Selection:
-    asdu_type: int
-    content: tuple[object, int]
-    until: float
-
-
 class Dialogue:
     """The conversation with one master.
 
@@ -100,7 +64,8 @@ class Dialogue:
         self._shared = shared
         self._outlet = outlet
         self._linked = linked
-        self._selected: dict[int, _Selection] = {}
+        self._nonsense = Seldom(_log)
+        self._orders = Orders(shared, outlet.master)
         self._frozen: dict[int, InfoObject] = {}
         self._freezes = 0
 
@@ -114,7 +79,7 @@ class Dialogue:
                 self._outlet.reply(mirrored(data, Cause.UNKNOWN_TYPE, sizes))
                 return
             shared.malformed += 1
-            _log.warning("IEC 104: %s sent an ASDU that is none: %s", self._outlet.master, error)
+            self._nonsense.warning("IEC 104: %s sent an ASDU that is none: %s", self._outlet.master, error)
             return
         unknown = self._unknown(asdu)
         if unknown is not None:
@@ -134,7 +99,9 @@ class Dialogue:
             case TypeId.C_TS_TA_1:
                 self._reply(asdu)
             case TypeId.C_RP_NA_1:
-                _log.warning("IEC 104: %s asked for a reset of the process: refused", self._outlet.master)
+                self._nonsense.warning(
+                    "IEC 104: %s asked for a reset of the process: refused", self._outlet.master
+                )
                 self._reply(asdu, negative=True)
             case _:
                 await self._command(asdu)
@@ -227,66 +194,20 @@ class Dialogue:
             if (objection := self._shared.authority.objection(self._outlet.master, self._linked)) is not None:
                 raise Refused(objection)
             if asdu.cause == _DEACT:
-                await self._end(point)
+                await self._orders.end(point)
             elif asdu.objects[0].select:
-                self._select(asdu, point)
+                self._orders.select(asdu, point)
             else:
-                await self._execute(asdu, point)
+                await self._orders.execute(asdu, point)
         except Refused as error:
-            _log.warning(
-                "IEC 104: %s of %s, object %d: refused: %s",
-                asdu.type.name, self._outlet.master, point.ioa, error,
-            )  # fmt: skip
+            text = f"{asdu.type.name} to object {point.ioa} (master {self._outlet.master})"
+            self._shared.commander.note(text, error)
             self._reply(asdu, cause=con, negative=True)
             return
         self._shared.authority.take(self._outlet.master)
         self._reply(asdu, cause=con)
         if asdu.cause == _ACT and not asdu.objects[0].select:
             self._reply(asdu, cause=_TERM)
-
-    def _select(self, asdu: Asdu, point: CommandPoint) -> None:
-        item = asdu.objects[0]
-        if not point.sbo:
-            raise Refused("it is executed without select")
-        self._check_time(asdu)
-        check(point, wire_value(point, item.value))
-        until = self._shared.clock.monotonic() + self._shared.settings.select_timeout
-        self._selected[point.ioa] = _Selection(int(asdu.type), (item.value, item.qualifier), until)
-
-    async def _execute(self, asdu: Asdu, point: CommandPoint) -> None:
-        item = asdu.objects[0]
-        selection = self._selected.pop(point.ioa, None)
-        self._check_time(asdu)
-        if point.sbo:
-            if selection is None:
-                raise Refused("it is not selected")
-            if self._shared.clock.monotonic() > selection.until:
-                raise Refused("it was selected too long ago")
-            if selection.asdu_type != asdu.type or selection.content != (item.value, item.qualifier):
-                raise Refused("something else was selected")
-        value = wire_value(point, item.value)
-        if item.time is not None:
-            if item.time <= self._shared.executed.get(point.ioa, 0):
-                raise Refused("its time is not later than that of the command before")
-            self._shared.executed[point.ioa] = item.time
-        await self._shared.commander.execute(point, value, f"master {self._outlet.master}")
-
-    async def _end(self, point: CommandPoint) -> None:
-        if self._selected.pop(point.ioa, None) is not None:
-            return
-        if not await self._shared.commander.release(point, f"master {self._outlet.master}"):
-            raise Refused("it is neither selected nor in force")
-
-    def _check_time(self, asdu: Asdu) -> None:
-        item, limit = asdu.objects[0], self._shared.settings.command_age
-        if asdu.type < TypeId.C_SC_TA_1:
-            return
-        if item.time is None or item.time_marks & TimeMark.INVALID:
-            raise Refused("its time is invalid")
-        age = (self._shared.clock.wall_ns() - item.time) / 1e9
-        if abs(age) > limit:
-            where = "old" if age > 0 else "in the future"
-            raise Refused(f"it is {abs(age):.1f} s {where}, at most {limit:g} s are allowed")
 
     def _stream(self, asdu: Asdu, asdus: Iterator[bytes], key: int) -> None:
         sizes = self._shared.encoder.sizes
@@ -302,20 +223,3 @@ class Dialogue:
 
     def _reply(self, asdu: Asdu, *, cause: int = _CON, negative: bool = False) -> None:
         self._outlet.reply(encode(asdu.reply(cause, negative=negative), self._shared.encoder.sizes))
-
-
-def wire_value(point: CommandPoint, value: object) -> float:
-    """The number that a command carries: 0 or 1 of a switch, else in the point's unit.
-
-    Raises:
-        Refused: a double command that is neither on nor off, or no number.
-    """
-    if point.kind == "double":
-        if value not in (1, 2):
-            raise Refused("a double command is on or off")
-        return float(value == 2)
-    if not isinstance(value, bool | int | float) or not math.isfinite(value):
-        raise Refused("the value is not a number")
-    if point.kind == "normalized" and point.full_scale is not None:
-        return float(value) * point.full_scale
-    return float(value)

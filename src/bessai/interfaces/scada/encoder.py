@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bessai.iec104 import SIZES, CounterBit, InfoObject, QualityBit, Sizes, TypeId, pack
+from bessai.iec104 import SIZES, Cause, CounterBit, InfoObject, QualityBit, Sizes, TypeId, pack
 from bessai.interfaces.scada.station import INVALID, NOT_TOPICAL, Changes, Station
 from bessai.site.scada import Iec104
 
@@ -32,6 +32,7 @@ class Encoder:
         )
         if self.sizes == SIZES:
             self.sizes = SIZES
+        self._originator = settings.originator if settings.cause_size > 1 else 0
         self._station = station
         self._points = station.points
         self._settings = settings
@@ -39,6 +40,24 @@ class Encoder:
         self._of_kind = {kind: kinds == kind for kind in (*_KINDS, "counter")}
         self._groups = np.array([point.group or 0 for point in self._points], dtype=np.intp)
         self._at = {point.ioa: i for i, point in enumerate(self._points)}
+
+        periods = np.array([point.period or 0.0 for point in self._points])
+        self._cyclic = {float(period): periods == period for period in np.unique(periods) if period > 0}
+
+    @property
+    def periods(self) -> list[float]:
+        """Seconds between cyclic reports, as the points ask for them."""
+        return list(self._cyclic)
+
+    def cyclic(self, period: float, time: int) -> Iterator[bytes]:
+        """The points of one period as they are now; counters with the time, as frozen at this moment."""
+        wanted, originator = self._cyclic[period], self._originator
+        for kind in _KINDS:
+            yield from self._now(
+                np.flatnonzero(wanted & self._of_kind[kind]), int(Cause.PERIODIC), originator
+            )
+        counters = np.flatnonzero(wanted & self._of_kind["counter"]).tolist()
+        yield from self.counters(self.count(counters, time=time), int(Cause.SPONTANEOUS), originator)
 
     def where(self, ioa: int) -> int | None:
         """Position of the point with an address; None when there is none."""
@@ -62,7 +81,7 @@ class Encoder:
                 )
             ]
             type_id = TypeId(self._points[int(changes.points[chosen[0]])].timed_type_id)
-            made += self._pack(type_id, 3, objects, self._settings.originator)
+            made += self._pack(type_id, int(Cause.SPONTANEOUS), objects, self._originator)
         return made
 
     def states(self, cause: int, originator: int, group: int | None = None) -> Iterator[bytes]:

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from bessai.iec104 import Acknowledged, Failed, Link, LinkEvent, LinkSettings, Received, Started, Stopped
 from bessai.interfaces.scada.buffer import EventBuffer
-from bessai.interfaces.scada.dialogue import Dialogue, Shared
+from bessai.interfaces.scada.dialogue import Dialogue
+from bessai.interfaces.scada.shared import Shared
 from bessai.model import Clock
 
 _log = logging.getLogger(__name__)

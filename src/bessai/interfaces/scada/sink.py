@@ -174,7 +174,9 @@ class StationSink(Sink):
                 worst = (age, limit, point.name)
         if worst is None:
             return None
-        return f"{worst[2]} was not good for more than {worst[1]:g} s (provisional limit): read its device more often"
+        _, limit, name = worst
+        mend = "see to its device, or read it more often"
+        return f"{name} was not good for more than {limit:g} s (provisional limit): {mend}"
 
 
 class Iec104Sink(StationSink):
@@ -195,9 +197,8 @@ def grid_values(answer: Mapping[str, Any]) -> dict[str, float]:
     grid = answer.get("grid") if answer.get("ok") else None
     parameters = grid.get("parameters") if isinstance(grid, Mapping) else None
     told: dict[str, float] = {}
-    for name, said in _named(parameters):
-        value = said.get("value") if isinstance(said, Mapping) else said
-        known = PARAMETERS.get(name)
+    for name, said in (parameters if isinstance(parameters, Mapping) else {}).items():
+        value, known = said.get("value"), PARAMETERS.get(name)
         if known is not None and known.states and isinstance(value, str):
             numbers = {text: number for number, text in known.states.items()}
             with contextlib.suppress(KeyError):
@@ -205,11 +206,3 @@ def grid_values(answer: Mapping[str, Any]) -> dict[str, float]:
         elif isinstance(value, bool | int | float):
             told[f"{GRID}{name}"] = float(value)
     return told
-
-
-def _named(parameters: object) -> list[tuple[str, Any]]:
-    if isinstance(parameters, Mapping):
-        return [(str(name), said) for name, said in parameters.items()]
-    if isinstance(parameters, list):
-        return [(str(said.get("name")), said) for said in parameters if isinstance(said, Mapping)]
-    return []
