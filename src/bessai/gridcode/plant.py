@@ -28,7 +28,7 @@ Ask = Callable[[dict[str, Any]], dict[str, Any] | None]
 """Sends one message to the gateway; None when it is not there."""
 
 POWER, REACTIVE, FREQUENCY, VOLTAGE = "grid_power", "grid_reactive_power", "grid_frequency", "grid_voltage"
-HOLD, BEFORE, PAUSE = 14.0, 3.0, 6.0
+HOLD, BEFORE, PAUSE = 14.0, 3.0, 10.0
 """Seconds of a signal, of the samples before it that count, and between two signals."""
 VOLTAGE_CHANGE = 1.0
 """% of the nominal voltage of a voltage signal."""
