@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,7 +53,8 @@ def run_on_plant(
         authorisation=authorisation,
     )  # fmt: skip
     status = _status(data_dir)
-    signal.signal(signal.SIGTERM, _interrupt)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _interrupt)
     try:
         with Feed(socket_path(data_dir), (POWER, REACTIVE, FREQUENCY, VOLTAGE)) as feed:
             run = PlantRun(

@@ -68,7 +68,6 @@ def _bumps(lab: Lab) -> dict[str, float]:
             lab.command("voltage.setpoint", percent + droop * kvar / lab.sizes.rated_apparent_power)
         elif mode == "voltage":
             lab.command("voltage.setpoint", percent)
-            lab.bench.wait(0.0)
         else:
             lab.command("voltage.reactive_power", kvar)
         at = lab.command("voltage.mode", mode)
@@ -80,14 +79,22 @@ def _bumps(lab: Lab) -> dict[str, float]:
 
 
 def _idle_setpoints(lab: Lab) -> dict[str, float]:
-    """Change the set-points of modes that are not in force: kvar that moved."""
+    """Change the set-points of modes that are not in force: kvar that moved, by mode in force and set-point."""
     moved = {}
-    for name, value in (("voltage.setpoint", 104.0), ("voltage.power_factor", 0.9)):
-        before = _last(lab, "grid_reactive_power")
-        at = lab.command(name, value)
-        lab.bench.wait(_WATCH)
-        _, values = lab.witness("reactive", at, lab.bench.now)
-        moved[name] = float(abs(values - before).max())
+    for mode, setpoints in (
+        ("reactive_power", {"voltage.setpoint": 95.0, "voltage.power_factor": -0.85}),
+        ("voltage", {"voltage.reactive_power": -300.0, "voltage.power_factor": 0.9}),
+    ):
+        if mode == "voltage":
+            lab.command("voltage.setpoint", 100 * _last(lab, "grid_voltage") / lab.sizes.nominal_voltage)
+            lab.command("voltage.mode", mode)
+            lab.bench.wait(_WATCH)
+        for name, value in setpoints.items():
+            before = _last(lab, "grid_reactive_power")
+            at = lab.command(name, value)
+            lab.bench.wait(_WATCH)
+            _, values = lab.witness("reactive", at, lab.bench.now)
+            moved[f"{mode} {name}"] = float(abs(values - before).max())
     return moved
 
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from bessai.gridcode.bench import Series
 from bessai.gridcode.clauses import Clause, clauses
-from bessai.gridcode.feed import Feed
+from bessai.gridcode.feed import Frame
 from bessai.gridcode.frequency import BAND_SHARE, CHANGE, expected
 from bessai.gridcode.judging import band_of, time_row, traces
 from bessai.gridcode.lab import Response
@@ -28,12 +28,13 @@ Ask = Callable[[dict[str, Any]], dict[str, Any] | None]
 """Sends one message to the gateway; None when it is not there."""
 
 POWER, REACTIVE, FREQUENCY, VOLTAGE = "grid_power", "grid_reactive_power", "grid_frequency", "grid_voltage"
-HOLD, BEFORE, PAUSE = 14.0, 3.0, 6.0
-"""Seconds of a signal, of the samples before it, and after it until the next."""
+HOLD, BEFORE, PAUSE = 14.0, 3.0, 10.0
+"""Seconds of a signal, of the samples before it that count, and between two signals."""
 VOLTAGE_CHANGE = 1.0
 """% of the nominal voltage of a voltage signal."""
 _UNKNOWN = 1.0
 """Seconds for which the power may be unknown."""
+_NO_TIME: Text = {"en": "the longest time would be exceeded", "es": "se excedería el tiempo máximo"}
 _NEEDS_TWIN: Text = {
     "en": "needs a real disturbance, or other settings than those in force: tested on the simulated plant only",
     "es": "requiere una perturbación real, u otros ajustes que los vigentes: se ensaya solo en la planta simulada",
@@ -80,6 +81,26 @@ SIGNALS: Sequence[Signal] = (
 )
 
 
+class Pace:
+    """The real time; tests hand in another one."""
+
+    def monotonic(self) -> float:
+        """Seconds for every timer."""
+        return time.monotonic()
+
+    def wall(self) -> float:
+        """UTC seconds, as the gateway stamps its cycles."""
+        return time.time()
+
+
+class Frames(Protocol):
+    """Where samples come from."""
+
+    def next(self) -> Frame:
+        """The next cycle, when it is there."""
+        ...
+
+
 @dataclass(slots=True)
 class _Samples:
     times: dict[str, list[float]] = field(default_factory=dict)
@@ -99,14 +120,21 @@ class PlantRun:
         feed: its live feed, with the points of this module.
         plan: what was agreed.
         told: called with what happens.
+        pace: the time.
     """
 
     def __init__(
-        self, ask: Ask, feed: Feed, plan: Plan, told: Callable[[str], None] = lambda _: None
+        self,
+        ask: Ask,
+        feed: Frames,
+        plan: Plan,
+        told: Callable[[str], None] = lambda _: None,
+        pace: Pace | None = None,
     ) -> None:
         self._ask, self._feed, self._plan, self._told = ask, feed, plan, told
+        self._pace = pace or Pace()
         self._samples = _Samples()
-        self._known_at = self._began = time.monotonic()
+        self._known_at = self._began = self._pace.monotonic()
         self._parameters: Mapping[str, Any] = {}
 
     def run(self, wanted: Callable[[str], bool] = lambda _: True) -> list[Row]:
@@ -121,16 +149,18 @@ class PlantRun:
         for signal in SIGNALS:
             if not any(wanted(name) for name in signal.rows):
                 continue
+            if self._pace.monotonic() - self._began + PAUSE + HOLD > 60 * self._plan.max_minutes:
+                rows += self._unmeasured(signal, _NO_TIME)
+                continue
             self._told(", ".join(signal.rows))
-            self._watch(BEFORE + 1.0)
+            self._watch(PAUSE)  # the last answer fades, and what was before this one is known
             why = self._unfit(signal)
             rows += self._unmeasured(signal, why) if why else self._measured(signal)
-            self._watch(PAUSE)
         return [row for row in rows if wanted(row.name)]
 
     def _measured(self, signal: Signal) -> list[Row]:
         point = POWER if signal.quantity == "frequency" else REACTIVE
-        started = time.time()
+        started = self._pace.wall()
         try:
             self._operate(
                 "grid_test", signal=signal.quantity, kind="step", change=signal.change, seconds=HOLD,
@@ -165,8 +195,6 @@ class PlantRun:
 
     def _unfit(self, signal: Signal) -> Text | None:
         """Why a signal is not tried; None when it is."""
-        if time.monotonic() - self._began + HOLD + PAUSE > 60 * self._plan.max_minutes:
-            return {"en": "the longest time would be exceeded", "es": "se excedería el tiempo máximo"}
         if signal.quantity == "voltage":
             if self._value("voltage.mode") not in {"voltage", "voltage_droop"}:
                 return {"en": "no voltage mode is in force", "es": "ningún modo de tensión está vigente"}
@@ -196,8 +224,8 @@ class PlantRun:
 
     def _watch(self, seconds: float) -> None:
         """Collect samples for some seconds; every one is looked at."""
-        until = time.monotonic() + seconds
-        while (now := time.monotonic()) < until:
+        until = self._pace.monotonic() + seconds
+        while (now := self._pace.monotonic()) < until:
             frame = self._feed.next()
             for name, value in frame.values.items():
                 times = self._samples.times.setdefault(name, [])
