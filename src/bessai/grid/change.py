@@ -232,7 +232,7 @@ class ChangeDesk:
 
     def _put(self, what: str, name: str, value: Value, asker: Asker) -> dict[str, Any]:
         old = self.functions.values[name]
-        self.functions.apply(name, value, at=self._clock.monotonic())
+        self.functions.apply(name, value, at=self._clock.monotonic(), heard=bool(asker.source))
         again = what == "command" and value == old and name in self.store.set_by  # as set-points are repeated
         if not again:
             change = self._change(what, asker, name=name, old=old, new=value)
