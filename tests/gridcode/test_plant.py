@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from bessai.gridcode.feed import Frame
-from bessai.gridcode.plant import AbortedError, Plan, PlantRun
+from bessai.gridcode.plant import AbortedError, PlantRun
+from bessai.gridcode.plant_plan import Plan
 from bessai.gridcode.rows import Row, Verdict
 
 PARAMETERS: dict[str, Any] = {

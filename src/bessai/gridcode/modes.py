@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from bessai.gridcode.clauses import clauses
 from bessai.gridcode.lab import Lab, Setup
-from bessai.gridcode.rows import Row, judged, number
+from bessai.gridcode.rows import Row, Text, judged, number
 
 _BUMP = 0.02
 """Share of Sn by which a change of mode may move the reactive power when both modes ask for the same."""
+_OURS: Text = {
+    "en": "the code gives no number for a bump; this one is ours",
+    "es": "el código no da un número para el salto; este es nuestro",
+}
 _WATCH = 2.0
 """Seconds after a change that are looked at."""
 
@@ -37,8 +41,8 @@ def modes(setup: Setup) -> list[Row]:
             measured={"value": number(100 * worst / apparent, 3), "unit": "% Sn",
                       **{name: number(bump, 2) for name, bump in bumps.items()}},
             verdict=judged(worst <= _BUMP * apparent),
-            note={"en": "the code gives no number for a bump; this one is ours",
-                  "es": "el código no da un número para el salto; este es nuestro"},
+            note=_OURS,
+            ours=True,
         ),
         Row(
             name="voltage_modes.exclusive",
@@ -47,6 +51,8 @@ def modes(setup: Setup) -> list[Row]:
                    "unit": "% Sn"},
             measured={"value": number(100 * moved / apparent, 3), "unit": "% Sn", "wrong_modes_refused": len(refused)},
             verdict=judged(moved <= _BUMP * apparent and len(refused) == 3),
+            note=_OURS,
+            ours=True,
         ),
     ]  # fmt: skip
 

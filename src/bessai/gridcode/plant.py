@@ -9,76 +9,32 @@ takes its signal back, when the power leaves the limit or is not known, when the
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
 from bessai.gridcode.bench import Series
-from bessai.gridcode.clauses import Clause, clauses
+from bessai.gridcode.clauses import clauses
 from bessai.gridcode.feed import Frame
-from bessai.gridcode.frequency import BAND_SHARE, CHANGE, expected
+from bessai.gridcode.frequency import BAND_SHARE, expected
 from bessai.gridcode.judging import band_of, time_row, traces
 from bessai.gridcode.lab import Response
 from bessai.gridcode.measure import step_response
+from bessai.gridcode.plant_plan import BEFORE, HOLD, PAUSE, POWER, REACTIVE, SIGNALS, Plan, Signal, clause_of
 from bessai.gridcode.rows import Evidence, Row, Text, judged, not_tested, number
 
 Ask = Callable[[dict[str, Any]], dict[str, Any] | None]
 """Sends one message to the gateway; None when it is not there."""
 
-POWER, REACTIVE, FREQUENCY, VOLTAGE = "grid_power", "grid_reactive_power", "grid_frequency", "grid_voltage"
-HOLD, BEFORE, PAUSE = 14.0, 3.0, 10.0
-"""Seconds of a signal, of the samples before it that count, and between two signals."""
-VOLTAGE_CHANGE = 1.0
-"""% of the nominal voltage of a voltage signal."""
 _UNKNOWN = 1.0
 """Seconds for which the power may be unknown."""
 _NO_TIME: Text = {"en": "the longest time would be exceeded", "es": "se excedería el tiempo máximo"}
-_NEEDS_TWIN: Text = {
-    "en": "needs a real disturbance, or other settings than those in force: tested on the simulated plant only",
-    "es": "requiere una perturbación real, u otros ajustes que los vigentes: se ensaya solo en la planta simulada",
-}
 
 
 class AbortedError(RuntimeError):
     """The run ended before its end; the message says why."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What was agreed."""
-
-    user: str
-    reason: str
-    authorisation: str
-    role: str = "engineer"
-    max_power: float
-    """kW at the point of connection, either way."""
-    max_minutes: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signal:
-    """One test signal and its rows."""
-
-    case: str
-    quantity: str
-    change: float
-    """Hz, or % of the nominal voltage."""
-
-    @property
-    def rows(self) -> tuple[str, ...]:
-        """Names of its rows."""
-        last = "droop" if self.quantity == "frequency" else "overshoot"
-        return tuple(f"{self.quantity}_{what}.{self.case}" for what in ("reaction", "rise", "settling", last))
-
-
-SIGNALS: Sequence[Signal] = (
-    Signal(case="plant_down", quantity="frequency", change=-CHANGE),
-    Signal(case="plant_up", quantity="frequency", change=CHANGE),
-    Signal(case="plant_low", quantity="voltage", change=-VOLTAGE_CHANGE),
-)
 
 
 class Pace:
@@ -269,7 +225,7 @@ class PlantRun:
             self._told(f"the test signal could not be ended ({error}); it ends by itself within {HOLD:g} s")
 
     def _unmeasured(self, signal: Signal, why: Text) -> list[Row]:
-        return [not_tested(name, _clause_of(name), why) for name in signal.rows]
+        return [not_tested(name, clause_of(name), why) for name in signal.rows]
 
     def _evidence(
         self, signal: Signal, point: str, series: Series, started: float, found: Response
@@ -303,19 +259,3 @@ def _overshoot_row(signal: Signal, found: Response, evidence: Evidence) -> Row:
         measured={"value": None if worst is None else number(100 * worst, 2), "unit": "%"},
         verdict=judged(worst is not None and 100 * worst <= float(rule.limit["at_most"])), evidence=evidence,
     )  # fmt: skip
-
-
-def _clause_of(name: str) -> Clause:
-    test = name.partition(".")[0]
-    return next(clause for clause in clauses().values() if clause.test == test)
-
-
-def plant_row_names() -> list[str]:
-    """Rows that a plant can be tested for."""
-    return [name for signal in SIGNALS for name in signal.rows]
-
-
-def untested_on_plant(names: Sequence[str]) -> list[Row]:
-    """Rows that only the simulated plant can be tested for."""
-    rules = [(name, _clause_of(name)) for name in names]
-    return [not_tested(name, rule, rule.not_tested or _NEEDS_TWIN) for name, rule in rules]
