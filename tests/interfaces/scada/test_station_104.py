@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bessai.iec104 import Asdu, Cause, InfoObject, QualityBit, TypeId
+from bessai.iec104 import Asdu, Cause, InfoObject, QualityBit, Sizes, TypeId
 from bessai.iec104.client import Refused
 from bessai.model import Quality
 from support.outstation_scene import (
@@ -359,6 +359,34 @@ def test_what_is_unknown_is_answered_with_its_cause(tmp_path: Path) -> None:
             master.send(everybody)
             confirmed = await master.take(lambda a: a.type == TypeId.C_IC_NA_1)
             assert (confirmed.cause, confirmed.address, confirmed.negative) == (7, 1, False)
+
+    play(scene())
+
+
+def test_other_sizes_of_fields(tmp_path: Path) -> None:
+    async def scene() -> None:
+        sizes: dict[str, Any] = {"cause_size": 1, "address_size": 1, "object_size": 2}
+        async with running(tmp_path, **sizes, originator=9) as s:
+            master = await s.master(sizes=Sizes(cause=1, address=1, object=2))
+            assert objects(await master.interrogate())[SOC].value == 50.0
+            await s.cycle(soc=7.0)
+            assert (await master.collect(1, spontaneous))[0].value == 7.0
+            await master.command(TypeId.C_SE_NC_1, SET_POWER, 1.0, select=True)
+            assert s.feed.sent("request")[-1]["power"] == 1000.0
+            assert master.undecoded == []
+
+    play(scene())
+
+
+def test_the_originator_address_tells_who_asked(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with running(tmp_path, originator=9) as s:
+            master = await s.master(originator=3)
+            assert {asdu.originator for asdu in await master.interrogate()} == {3}
+            await s.cycle(soc=7.0)
+            assert (await master.take(spontaneous)).originator == 9
+            await master.command(TypeId.C_SE_NC_1, SET_MAX, 1.0)
+            assert (await master.take(lambda a: a.cause == Cause.ACTIVATION_TERM)).originator == 3
 
     play(scene())
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from bessai.interfaces.scada.access import AddressList
 from bessai.interfaces.scada.buffer import EventBuffer
+from bessai.interfaces.scada.seldom import Seldom
 from bessai.interfaces.scada.session import Session
 from bessai.interfaces.scada.shared import Shared
 from bessai.site.scada import Tls
@@ -54,6 +55,7 @@ class Masters:
         self._strangers: OrderedDict[str, None] = OrderedDict()
         self._handshakes: set[asyncio.Task[None]] = set()
         self._servers: list[asyncio.Server] = []
+        self._failures = Seldom(_log)
 
     @property
     def ports(self) -> list[int]:
@@ -101,7 +103,9 @@ class Masters:
             same[0].close()
         elif full:
             self.refused += 1
-            _log.warning("IEC 104: %s is turned away: %d are connected", address, len(self.sessions))
+            self._failures.warning(
+                "IEC 104: %s is turned away: %d are connected", address, len(self.sessions)
+            )
             return None
         session = Session(address, self._shared, self._buffer, self.linked, self._session_changed)
         self.sessions.append(session)
@@ -138,7 +142,9 @@ class Masters:
                 transport, gate, context, server_side=True, ssl_handshake_timeout=_HANDSHAKE
             )
         except (OSError, ssl.SSLError) as error:
-            _log.warning("IEC 104: TLS with %s failed: %s", address, error)
+            self._failures.warning(
+                "IEC 104: TLS with %s failed: %s", address, str(error) or "it closed the connection"
+            )
             transport.abort()
             return
         session = self.admit(address) if safe is not None else None
