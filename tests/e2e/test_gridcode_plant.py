@@ -50,6 +50,7 @@ async def _plant(folder: Path) -> AsyncIterator[GatewayProcess]:
         (folder / "grid.yaml").write_text(
             "plant: {rated_power: 10, rated_apparent_power: 10, nominal_voltage: 400, short_circuit_power: 50}\n"
             "values: {frequency.enabled: true, frequency.droop: 2, voltage.mode: voltage_droop}\n"
+            "bounds: {active.maximum: [0, 5]}\n"  # narrower than the rated power, of which a droop is a share
         )
         environment = {
             "SITE_FILE": str(folder / "site.yaml"), "GRID_FILE": str(folder / "grid.yaml"), "INVERTER_IP": "",

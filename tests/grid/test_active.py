@@ -90,7 +90,7 @@ def test_agc_that_falls_silent_gets_the_fallback_once() -> None:
 def test_a_persons_command_is_no_sign_that_agc_lives() -> None:
     functions = _functions(config={"fallback": {"active.setpoint": 0.0}, "fallback_after": 5.0})
     clock = SimpleNamespace(monotonic=lambda: 14.0, wall_ns=lambda: 1)
-    desk = ChangeDesk(functions, MemoryState(), clock)  # type: ignore[arg-type]
+    desk = ChangeDesk(functions, MemoryState(), clock)
     functions.apply("active.agc", value=True)
     functions.apply("active.setpoint", 9_000.0)
     _request(functions, 10.0)

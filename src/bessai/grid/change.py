@@ -132,7 +132,11 @@ class ChangeDesk:
 
     def _grid(self, _: dict[str, Any]) -> dict[str, Any]:
         parameters = parameters_as_plain(self._config, self.functions.values, self.store.set_by)
-        return {"grid": self.status() | {"parameters": parameters}}
+        plant = {
+            "rated_power": self._config.rated_power,
+            "nominal_frequency": self._config.nominal_frequency,
+        }
+        return {"grid": self.status() | {"plant": plant, "parameters": parameters}}
 
     def _set(self, message: dict[str, Any]) -> dict[str, Any]:
         problems: list[str] = []

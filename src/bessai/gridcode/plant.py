@@ -92,6 +92,7 @@ class PlantRun:
         self._samples = _Samples()
         self._known_at = self._began = self._pace.monotonic()
         self._parameters: Mapping[str, Any] = {}
+        self._sizes: Mapping[str, float] = {}
 
     def run(self, wanted: Callable[[str], bool] = lambda _: True) -> list[Row]:
         """The rows of every signal that fits into the limits.
@@ -160,8 +161,10 @@ class PlantRun:
                 "en": "the droop of the frequency response is not in force",
                 "es": "el estatismo de la respuesta en frecuencia no está vigente",
             }
-        present = self._samples.values[POWER][-1]
-        if abs(present + self._expected(signal.change)) > self._plan.max_power:
+        known = self._samples.values.get(POWER) or [float("nan")]
+        if (
+            not abs(known[-1] + self._expected(signal.change)) <= self._plan.max_power
+        ):  # also when it is not known
             return {
                 "en": "the answer would leave the highest power that was agreed",
                 "es": "la respuesta excedería la potencia máxima acordada",
@@ -169,11 +172,11 @@ class PlantRun:
         return None
 
     def _expected(self, change: float) -> float:
-        rated = float(self._parameters["active.maximum"]["high"])
+        rated, nominal = self._sizes["rated_power"], self._sizes["nominal_frequency"]
         droop, band = float(self._value("frequency.droop")), float(self._value("frequency.dead_band")) / 1000
         if self._value("frequency.shape") == "step":
-            return expected(change, droop, 0.0, rated)
-        return expected(change, droop, band, rated)
+            return expected(change, droop, 0.0, rated, nominal)
+        return expected(change, droop, band, rated, nominal)
 
     def _value(self, name: str) -> Any:
         return self._parameters[name]["value"]
@@ -208,6 +211,7 @@ class PlantRun:
         if answer is None or not answer.get("ok"):
             why = "no gateway is running" if answer is None else answer.get("error")
             raise AbortedError(f"the gateway has no grid functions to test: {why}")
+        self._sizes = answer["grid"]["plant"]
         parameters: Mapping[str, Any] = answer["grid"]["parameters"]
         return parameters
 
