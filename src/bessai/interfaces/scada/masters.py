@@ -97,10 +97,14 @@ class Masters:
             return None
         same = [session for session in self.sessions if session.master == address]
         full = len(self.sessions) >= self._shared.settings.max_masters
+        may = self._shared.authority.may
+        watching = [session for session in self.sessions if not may(session.master)]
         if same and (full or len(same) >= _EACH):
             _log.info("IEC 104: %s connects once more: its oldest connection is closed", address)
-            self.sessions.remove(same[0])
-            same[0].close()
+            self._put_out(same[0])
+        elif full and watching and may(address):
+            _log.warning("IEC 104: %s makes room for %s, which may command", watching[0].master, address)
+            self._put_out(watching[0])
         elif full:
             self.refused += 1
             self._failures.warning(
@@ -111,6 +115,10 @@ class Masters:
         self.sessions.append(session)
         _log.info("IEC 104: %s has connected", address)
         return session
+
+    def _put_out(self, session: Session) -> None:
+        self.sessions.remove(session)
+        session.close()
 
     def allows(self, address: str) -> bool:
         """True for a master of the list; counts and logs any other."""

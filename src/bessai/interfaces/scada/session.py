@@ -192,6 +192,7 @@ class Session(asyncio.Protocol):
         return None
 
     def _happened(self, events: list[LinkEvent]) -> None:
+        changed = False
         for event in events:
             match event:
                 case Received(asdu):
@@ -202,12 +203,15 @@ class Session(asyncio.Protocol):
                         self._buffer.acknowledge(self.master, newest)
                 case Started():
                     self._next = self._buffer.join(self.master)
-                    self._tell(self)
+                    changed = True
                 case Stopped():
-                    self._tell(self)
+                    self._streams.clear()  # whoever takes over asks anew
+                    changed = True
                 case Failed(reason):
                     self._failed(reason)
                     return
+        if changed:  # once, however many a burst brings: it is a look at every point
+            self._tell(self)
         self._throttle()
         self.pump()
 
