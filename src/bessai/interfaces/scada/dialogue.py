@@ -64,6 +64,8 @@ class Dialogue:
         self._outlet = outlet
         self._linked = linked
         self._orders = Orders(shared, outlet.master)
+        self.wrong = 0
+        """ASDUs of the master that were malformed, unknown or refused."""
         self._frozen: dict[int, InfoObject] = {}
         self._freezes = 0
 
@@ -73,6 +75,7 @@ class Dialogue:
         try:
             asdu = decode(data, sizes)
         except AsduError as error:
+            self.wrong += 1
             if error.reason is Reason.TYPE and error.header is not None:
                 self._outlet.reply(mirrored(data, Cause.UNKNOWN_TYPE, sizes))
                 return
@@ -81,6 +84,7 @@ class Dialogue:
             return
         unknown = self._unknown(asdu)
         if unknown is not None:
+            self.wrong += 1
             self._outlet.reply(mirrored(data, unknown, sizes))
             return
         if asdu.address != shared.settings.common_address:
@@ -196,6 +200,7 @@ class Dialogue:
             else:
                 await self._orders.execute(asdu, point)
         except Refused as error:
+            self.wrong += 1
             _log.warning(
                 "IEC 104: %s of %s, object %d: refused: %s",
                 asdu.type.name, self._outlet.master, point.ioa, error,
