@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -144,5 +145,21 @@ def test_masters_that_only_watch_do_not_lock_the_operator_out(tmp_path: Path) ->
             third = await RawMaster.connect(s.port, "127.0.0.9")
             await third.closed()
             assert len(s.outstation.sessions) == 2
+
+    play(scene())
+
+
+def test_a_flood_of_nonsense_is_taken_slowly(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with running(tmp_path) as s:
+            bad = await RawMaster.connect(s.port, "127.0.0.7")
+            bad.write(STARTDT)
+            for n in range(2000):  # too short for an interrogation
+                bad.write(b"\x68\x0d" + struct.pack("<HH", n << 1, 0) + bytes((100, 1, 6, 0, 1, 0, 0, 0, 0)))
+            await s.until(lambda: s.outstation.status()["malformed"] >= 20)
+            good = await s.master("127.0.0.1")
+            for _ in range(3):
+                assert objects(await good.interrogate())[SOC].value == 50.0
+            assert s.outstation.status()["malformed"] < 1000  # each was a line in the log
 
     play(scene())

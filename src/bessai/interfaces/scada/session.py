@@ -28,6 +28,10 @@ _STREAMS: Final = 8
 """Interrogations under way at once."""
 _WRITE_LIMIT: Final = 32 * 1024
 """Bytes that the system has not taken, before the master is not read from."""
+_WRONG: Final = 20
+"""ASDUs that were not understood or refused, before each further one costs the master a pause."""
+_PAUSE: Final = 0.5
+"""Seconds: whatever a master sends, it fills no log and takes no time from the others."""
 
 _ANSWER: Final = -1
 
@@ -253,7 +257,7 @@ class Session(asyncio.Protocol):
         while True:
             self._woken.clear()
             while self._inbox and self._answers_low:
-                data = self._inbox.popleft()
+                data, wrong = self._inbox.popleft(), self._dialogue.wrong
                 try:
                     await self._dialogue.handle(data)
                 except Exception:  # noqa: BLE001  one master's trouble must not end the others
@@ -261,4 +265,5 @@ class Session(asyncio.Protocol):
                     self.close()
                     return
                 self._throttle()
+                await asyncio.sleep(_PAUSE if self._dialogue.wrong > max(wrong, _WRONG) else 0)
             await self._woken.wait()
