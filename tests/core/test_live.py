@@ -59,8 +59,8 @@ def record(cycle: int, layout: Layout, *values: float, events: tuple[Event, ...]
 
 
 @asynccontextmanager
-async def served(folder: Path) -> AsyncIterator[tuple[LiveFeed, Path]]:
-    feed = LiveFeed(WHOLE, PART, 0.2)
+async def served(folder: Path, whole: Layout = WHOLE) -> AsyncIterator[tuple[LiveFeed, Path]]:
+    feed = LiveFeed(whole, PART, 0.2)
     path = folder / "s"
     server = LocalSocket(path, RequestBook(), dict, Clock(), live=feed)
     await server.start()
@@ -166,3 +166,17 @@ async def _are_refused(folder: Path) -> None:
                 break
             await asyncio.sleep(0.01)
         feed.tell(record(1, WHOLE, 1.0, 2.0, 3.0))  # those that are gone are no trouble
+
+
+def test_ten_thousand_points_with_long_names_are_watched(tmp_path: Path) -> None:
+    names = [
+        f"power_conversion_{n:05d}.string_{n % 40:02d}_temperature_of_the_hottest_cell" for n in range(10_000)
+    ]
+
+    async def scene() -> None:
+        async with served(tmp_path, Layout(tuple(names), tuple(["°C"] * len(names)))) as (_, path):
+            _, writer, answer = await watcher(path, names)
+            assert answer["points"] == names
+            writer.close()
+
+    asyncio.run(scene())

@@ -107,7 +107,7 @@ def test_over_the_real_socket(tmp_path: Path) -> None:
         answer = await asyncio.to_thread(ask_gateway, tmp_path, {"op": "status"})
         assert answer == {"ok": True, "status": {"cycles": 3}}
         reader, writer = await asyncio.open_unix_connection(path)
-        writer.write(b"x" * 1_000_000)  # a line without an end
+        writer.write(b"x" * 4_000_000)  # a line without an end
         with contextlib.suppress(ConnectionResetError):
             assert await reader.read() == b""
         assert (await asyncio.to_thread(ask_gateway, tmp_path, {"op": "status"})) is not None

@@ -37,7 +37,8 @@ log = logging.getLogger("bessai.socket")
 MAX_LEASE = 3600.0
 """Longest lease in seconds: nobody's wish outlives an hour of silence."""
 
-_LINE_LIMIT = 256 * 1024
+_LINE_LIMIT = 1 << 20
+"""Bytes: a list of 10,000 points to watch fits."""
 _CONNECTIONS = 32
 _SOURCES = 64
 _TEXT = 128

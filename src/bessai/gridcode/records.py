@@ -40,6 +40,7 @@ def rocof(setup: Setup) -> list[Row]:
                     verdict=judged(
                         steepest is not None and abs(steepest - sign * SLOPE) <= _WITHIN * SLOPE
                     ),
+                    ours=True,
                     evidence=traces(
                         {"en": f"Frequency ramp of {sign * SLOPE:+g} Hz/s",
                          "es": f"Rampa de frecuencia de {sign * SLOPE:+g} Hz/s"},

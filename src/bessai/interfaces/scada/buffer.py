@@ -36,12 +36,13 @@ class EventBuffer:
         self.lost = 0
         """Events dropped that some master had not acknowledged, since the start."""
         self.overflowed = False
-        """True from such a loss until every linked master has what is left, see `settle`."""
+        """True from a loss to a linked master, or when one comes back to a loss, until all have what is left."""
         self._capacity = capacity
         self._blocks: deque[Block] = deque()
         self._events = 0
         self._next = 0
         self._marks: OrderedDict[str, int] = OrderedDict()
+        self._linked: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Events held."""
@@ -64,12 +65,16 @@ class EventBuffer:
             self._next += 1
             self._events += events
         while self._events > self._capacity and len(self._blocks) > 1:
+            number = self._blocks[0].number
             self.lost += self._drop()
-            self.overflowed = True
+            missing = [self._marks.get(master, 0) <= number for master in self._linked]
+            self.overflowed |= any(missing) or not missing
 
     def join(self, master: str) -> int:
         """A master begins; returns the number of the first block that it has not acknowledged."""
-        mark = max(self._marks.get(master, 0), self._first)
+        known = self._marks.get(master)
+        self.overflowed |= known is not None and known < self._first
+        mark = max(known or 0, self._first)
         self._marks[master] = mark
         self._marks.move_to_end(master)
         while len(self._marks) > _REMEMBERED:
@@ -97,7 +102,8 @@ class EventBuffer:
 
     def settle(self, linked: Iterable[str]) -> None:
         """The overflow is over once every linked master has acknowledged what there is."""
-        marks = [self._marks.get(master, 0) for master in linked]
+        self._linked = tuple(linked)
+        marks = [self._marks.get(master, 0) for master in self._linked]
         if self.overflowed and marks and min(marks) >= self._next:
             self.overflowed = False
 

@@ -200,7 +200,8 @@ class Commander:
             self._standing.values["power"] = self._loss.power
             self._standing.by = "link loss"
         if what != "hold":
-            self._accepted.pop("active_power", None)
+            for target in LEASED if what == "release" else ("active_power",):
+                self._accepted.pop(target, None)
             await self._renew_or_cancel()
         told = {"hold": "the last set-points stand", "release": "the set-points are ended"}
         said = told.get(what) or f"{self._loss.power:g} kW are requested"
@@ -265,6 +266,9 @@ class Commander:
     async def _said(self, message: dict[str, Any]) -> dict[str, Any]:
         try:
             return await self._ask(message)
+        except asyncio.CancelledError:  # the master left meanwhile
+            self._unsure = message["op"] == "request"
+            raise
         except (OSError, ValueError) as error:
             self._unsure = message["op"] == "request"
             raise Refused(f"the gateway does not answer: {str(error) or type(error).__name__}") from error

@@ -66,6 +66,8 @@ class Dialogue:
         self._linked = linked
         self._nonsense = Seldom(_log)
         self._orders = Orders(shared, outlet.master)
+        self.wrong = 0
+        """ASDUs of the master that were malformed, unknown or refused."""
         self._frozen: dict[int, InfoObject] = {}
         self._freezes = 0
 
@@ -75,6 +77,7 @@ class Dialogue:
         try:
             asdu = decode(data, sizes)
         except AsduError as error:
+            self.wrong += 1
             if error.reason is Reason.TYPE and error.header is not None:
                 self._outlet.reply(mirrored(data, Cause.UNKNOWN_TYPE, sizes))
                 return
@@ -83,6 +86,7 @@ class Dialogue:
             return
         unknown = self._unknown(asdu)
         if unknown is not None:
+            self.wrong += 1
             self._outlet.reply(mirrored(data, unknown, sizes))
             return
         if asdu.address != shared.settings.common_address:
@@ -200,6 +204,7 @@ class Dialogue:
             else:
                 await self._orders.execute(asdu, point)
         except Refused as error:
+            self.wrong += 1
             text = f"{asdu.type.name} to object {point.ioa} (master {self._outlet.master})"
             self._shared.commander.note(text, error)
             self._reply(asdu, cause=con, negative=True)

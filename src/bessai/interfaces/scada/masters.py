@@ -12,6 +12,7 @@ from typing import Final
 
 from bessai.interfaces.scada.access import AddressList
 from bessai.interfaces.scada.buffer import EventBuffer
+from bessai.interfaces.scada.seldom import Seldom
 from bessai.interfaces.scada.session import Session
 from bessai.interfaces.scada.shared import Shared
 from bessai.site.scada import Tls
@@ -54,6 +55,7 @@ class Masters:
         self._strangers: OrderedDict[str, None] = OrderedDict()
         self._handshakes: set[asyncio.Task[None]] = set()
         self._servers: list[asyncio.Server] = []
+        self._failures = Seldom(_log)
 
     @property
     def ports(self) -> list[int]:
@@ -95,18 +97,28 @@ class Masters:
             return None
         same = [session for session in self.sessions if session.master == address]
         full = len(self.sessions) >= self._shared.settings.max_masters
+        may = self._shared.authority.may
+        watching = [session for session in self.sessions if not may(session.master)]
         if same and (full or len(same) >= _EACH):
             _log.info("IEC 104: %s connects once more: its oldest connection is closed", address)
-            self.sessions.remove(same[0])
-            same[0].close()
+            self._put_out(same[0])
+        elif full and watching and may(address):
+            _log.warning("IEC 104: %s makes room for %s, which may command", watching[0].master, address)
+            self._put_out(watching[0])
         elif full:
             self.refused += 1
-            _log.warning("IEC 104: %s is turned away: %d are connected", address, len(self.sessions))
+            self._failures.warning(
+                "IEC 104: %s is turned away: %d are connected", address, len(self.sessions)
+            )
             return None
         session = Session(address, self._shared, self._buffer, self.linked, self._session_changed)
         self.sessions.append(session)
         _log.info("IEC 104: %s has connected", address)
         return session
+
+    def _put_out(self, session: Session) -> None:
+        self.sessions.remove(session)
+        session.close()
 
     def allows(self, address: str) -> bool:
         """True for a master of the list; counts and logs any other."""
@@ -138,7 +150,9 @@ class Masters:
                 transport, gate, context, server_side=True, ssl_handshake_timeout=_HANDSHAKE
             )
         except (OSError, ssl.SSLError) as error:
-            _log.warning("IEC 104: TLS with %s failed: %s", address, error)
+            self._failures.warning(
+                "IEC 104: TLS with %s failed: %s", address, str(error) or "it closed the connection"
+            )
             transport.abort()
             return
         session = self.admit(address) if safe is not None else None

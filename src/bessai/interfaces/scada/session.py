@@ -28,6 +28,10 @@ _STREAMS: Final = 8
 """Interrogations under way at once."""
 _WRITE_LIMIT: Final = 32 * 1024
 """Bytes that the system has not taken, before the master is not read from."""
+_WRONG: Final = 20
+"""ASDUs that were not understood or refused, before each further one costs the master a pause."""
+_PAUSE: Final = 0.5
+"""Seconds: whatever a master sends, it fills no log and takes no time from the others."""
 
 _ANSWER: Final = -1
 
@@ -192,6 +196,7 @@ class Session(asyncio.Protocol):
         return None
 
     def _happened(self, events: list[LinkEvent]) -> None:
+        changed = False
         for event in events:
             match event:
                 case Received(asdu):
@@ -202,12 +207,15 @@ class Session(asyncio.Protocol):
                         self._buffer.acknowledge(self.master, newest)
                 case Started():
                     self._next = self._buffer.join(self.master)
-                    self._tell(self)
+                    changed = True
                 case Stopped():
-                    self._tell(self)
+                    self._streams.clear()  # whoever takes over asks anew
+                    changed = True
                 case Failed(reason):
                     self._failed(reason)
                     return
+        if changed:  # once, however many a burst brings: it is a look at every point
+            self._tell(self)
         self._throttle()
         self.pump()
 
@@ -249,7 +257,7 @@ class Session(asyncio.Protocol):
         while True:
             self._woken.clear()
             while self._inbox and self._answers_low:
-                data = self._inbox.popleft()
+                data, wrong = self._inbox.popleft(), self._dialogue.wrong
                 try:
                     await self._dialogue.handle(data)
                 except Exception:  # noqa: BLE001  one master's trouble must not end the others
@@ -257,4 +265,5 @@ class Session(asyncio.Protocol):
                     self.close()
                     return
                 self._throttle()
+                await asyncio.sleep(_PAUSE if self._dialogue.wrong > max(wrong, _WRONG) else 0)
             await self._woken.wait()
