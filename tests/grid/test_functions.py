@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from bessai.grid import PARAMETERS, GridFunctions, TestSignal
-from bessai.model import Quality
+from bessai.model import Bounds, Decision, GuardState, Quality
 from bessai.twin.grid import Grid
 from bessai.twin.grid import GridConfig as TwinGridConfig
 from support.grid_plant import CALM, Plant, image_of, plant_config
@@ -136,6 +136,26 @@ def test_a_test_signal_does_not_replace_a_lost_measurement() -> None:
     functions.inject(TestSignal(quantity="frequency", kind="step", change=-0.2, seconds=20.0))
     [request] = functions.propose(image_of(10.0, {"grid_frequency": Quality.MISSING}))
     assert request.offset == 0.0
+
+
+@pytest.mark.parametrize("state", [GuardState.HOLD, GuardState.TRIPPED, GuardState.MAINTENANCE])
+def test_a_test_signal_does_not_outlast_a_plant_that_is_granted_no_power(state: GuardState) -> None:
+    functions = GridFunctions(plant_config(), values={"frequency.enabled": True}, cycle=0.1)
+
+    def told(state: GuardState) -> None:
+        functions.told(Decision(state=state, setpoint=0.0, bounds=Bounds()))
+
+    functions.inject(TestSignal(quantity="frequency", kind="step", change=-0.2, seconds=600.0))
+    functions.propose(image_of(10.0))
+    told(GuardState.DERATED)
+    [asked] = functions.propose(image_of(10.1))
+    assert asked.offset
+    told(state)
+    [event] = functions.take_events()
+    assert (event.code, event.wall_ns) == ("grid_test_ended", int(10.1e9))
+    told(GuardState.NORMAL)
+    [asked] = functions.propose(image_of(10.2))
+    assert asked.offset == 0.0
 
 
 def test_the_status_is_plain_data() -> None:

@@ -47,7 +47,8 @@ class OneEquation:
     def ask(self, message: dict[str, Any]) -> dict[str, Any] | None:
         self.sent.append(message["op"])
         if message["op"] == "grid":
-            return {"ok": True, "grid": {"parameters": self.parameters}}
+            plant = {"rated_power": 1000.0, "nominal_frequency": 50.0}
+            return {"ok": True, "grid": {"plant": plant, "parameters": self.parameters}}
         if message["op"] == "grid_test":
             self.signal, self._until = message, self.now + message["seconds"]
         else:

@@ -13,13 +13,24 @@ from bessai.grid.parameters import NONE, PARAMETERS, Value
 from bessai.grid.settings import ActiveSettings, FrequencySettings, VoltageSettings
 from bessai.grid.signals import TestSignal
 from bessai.grid.voltage import ReactiveControl
-from bessai.model import Bounds, Condition, Decision, Event, Priority, ProcessImage, Request, Severity
+from bessai.model import (
+    Bounds,
+    Condition,
+    Decision,
+    Event,
+    GuardState,
+    Priority,
+    ProcessImage,
+    Request,
+    Severity,
+)
 
 REMOTE = frozenset({"agc", "iec104", "dnp3"})
 """Sources of commands that come from the grid operator's systems."""
 _LEASE = 3.0
 """Seconds that a request lasts; at least 3 cycles."""
 _FREE = Bounds()
+_GRANTED = frozenset({GuardState.NORMAL, GuardState.DERATED})
 
 
 class GridFunctions:
@@ -58,6 +69,7 @@ class GridFunctions:
         self._test_start: float | None = None
         self._heard: float | None = None
         self._silent = False
+        self._wall_ns = 0
         self._events: list[Event] = []
 
     @property
@@ -125,14 +137,24 @@ class GridFunctions:
 
     def propose(self, image: ProcessImage) -> Sequence[Request]:
         """Leases for this cycle."""
-        now = image.monotonic
+        now, self._wall_ns = image.monotonic, image.wall_ns
         self._measure(image, now)
         self._listen(image, now)
         return self._requests(now, now + max(_LEASE, 3 * self.cycle))
 
     def told(self, decision: Decision) -> None:
-        """What the last cycle decided."""
+        """What the last cycle decided. A plant that is granted no power is tested no more: not when it comes back."""
         self._voltage.told(decision.reactive)
+        if self._test is not None and decision.state not in _GRANTED:
+            self.inject(None)
+            self._events.append(
+                Event(
+                    code="grid_test_ended",
+                    severity=Severity.INFO,
+                    message=f"The test signal was taken back, no power is granted: {decision.state.value}.",
+                    wall_ns=self._wall_ns,
+                )
+            )
 
     def _requests(self, now: float, expires: float) -> list[Request]:
         offset = self._frequency.step(self._frequency_in, self._soc_in, now)
