@@ -358,6 +358,20 @@ def test_grid_functions_that_fail_are_an_alarm_and_stop_nothing(tmp_path: Path) 
     _play(tmp_path, body)
 
 
+def test_what_happened_after_the_last_cycle_is_told_once(tmp_path: Path) -> None:
+    async def body(plant: Plant) -> None:
+        await plant.cycle.step()
+        changed, noted = (
+            Event(code=c, severity=Severity.INFO, message=c, wall_ns=1) for c in ("changed", "noted")
+        )
+        plant.proposer.events = [changed]
+        plant.cycle.note(noted)
+        assert {event.code for event in plant.cycle.last_events()} == {"changed", "noted"}
+        assert plant.cycle.last_events() == []
+
+    _play(tmp_path, body)
+
+
 def test_a_maximum_stands_while_the_functions_that_keep_it_fail(tmp_path: Path) -> None:
     async def body(plant: Plant) -> None:
         plant.ask(3.0)

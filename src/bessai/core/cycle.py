@@ -162,6 +162,14 @@ class ControlCycle:
         """Put an event of the gateway itself into the next record."""
         self._pending.append(event)
 
+    def last_events(self) -> list[Event]:
+        """What happened since the last record, once: what people did just before the end has no cycle any more."""
+        events, self._pending = [*self._pending, *self._guard.take_events()], []
+        if self._proposer is not None:
+            with contextlib.suppress(Exception):
+                events += self._proposer.take_events()
+        return events
+
     async def run(self, stop: asyncio.Event) -> None:
         """Cycle until `stop` is set. An error inside a cycle is an alarm, not the end."""
         planned = self._clock.monotonic()

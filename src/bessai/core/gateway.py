@@ -186,6 +186,8 @@ class Gateway:
                 self.grid.keep()
                 kept = await asyncio.to_thread(self.grid_state.close, 0.5) and kept
             await asyncio.to_thread(self.box.close, 0.5)
+            for event in self.cycle.last_events():
+                self.journal.append_event(event)
             durable = await asyncio.to_thread(self.journal.close, 0.8) and kept
             if not durable:
                 log.error("stopped before the last records were on disk")
