@@ -8,7 +8,7 @@ A frequency response is not a wish for a power but an offset to whatever was pre
 its own priority and of higher ones.
 
 A lease that has expired, or whose bounds leave nothing of what outranks it, counts as none. Nobody asking
-means zero.
+means zero. Bounds of reactive power beyond what the devices have now are met as nearly as they can.
 """
 
 from __future__ import annotations
