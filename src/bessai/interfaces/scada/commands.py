@@ -121,9 +121,8 @@ class Commander:
         Raises:
             Refused: with the reason, which is also in the log and the status.
         """
-        text = (
-            f"{point.target} = {value:g}{f' {point.unit}' if point.unit else ''} (object {point.ioa}, {who})"
-        )
+        unit = f" {point.unit}" if point.unit else ""
+        text = f"{point.target} = {value:g}{unit} (object {point.ioa}, {who})"
         try:
             meant = check(point, value)
             async with self._lock:
@@ -192,8 +191,8 @@ class Commander:
             for target in LEASED if what == "release" else ("active_power",):
                 self._accepted.pop(target, None)
             await self._renew_or_cancel()
-        told = {"hold": "the last set-points stand", "release": "the set-points are ended"}
-        said = told.get(what) or f"{self._loss.power:g} kW are requested"
+        value = f"{self._loss.power:g} kW are requested"
+        said = {"hold": "the last set-points stand", "release": "the set-points are ended"}.get(what, value)
         _log.warning("%s: no master in command for %g s: %s", self._source, self._loss.after, said)
 
     async def _lease(self, target: str, value: float, who: str) -> None:
@@ -255,11 +254,10 @@ class Commander:
     async def _said(self, message: dict[str, Any]) -> dict[str, Any]:
         try:
             return await self._ask(message)
-        except asyncio.CancelledError:  # the master left meanwhile
+        except (OSError, ValueError, asyncio.CancelledError) as error:
             self._unsure = message["op"] == "request"
-            raise
-        except (OSError, ValueError) as error:
-            self._unsure = message["op"] == "request"
+            if isinstance(error, asyncio.CancelledError):
+                raise  # the master left meanwhile
             raise Refused(f"the gateway does not answer: {str(error) or type(error).__name__}") from error
 
     @staticmethod
@@ -286,9 +284,7 @@ def check(point: CommandPoint, value: float) -> float:
         raise Refused(f"{value:g} is outside {limits}{f' {point.unit}' if point.unit else ''}")
     if point.choices:
         if value not in point.choices:
-            raise Refused(
-                f"{value:g} is none of {', '.join(str(number) for number in sorted(point.choices))}"
-            )
+            raise Refused(f"{value:g} is none of {', '.join(str(n) for n in sorted(point.choices))}")
         return value
     return point.meant(value)
 
