@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import struct
 from pathlib import Path
 from typing import Any
 
 from bessai.iec104 import Asdu, InfoObject, TypeId
-from bessai.site.scada import LinkLoss
+from bessai.iec104.client import Client
+from bessai.site.scada import LinkLoss, Tls
+from support.certificates import make_certificates
 from support.outstation_scene import LOST, SET_MAX, SET_POWER, SOC, objects, running, spontaneous
 from support.raw_master import STARTDT, RawMaster
 
@@ -162,5 +165,23 @@ def test_a_flood_of_nonsense_is_taken_slowly(tmp_path: Path) -> None:
                 await s.cycle(soc=float(n))
             assert objects(await good.interrogate())[SOC].value == 99.0
             assert s.outstation.status()["malformed"] < 1000  # each was a line in the log
+
+    play(scene())
+
+
+def test_a_master_that_stalls_in_the_handshake_keeps_nobody_else_out(tmp_path: Path) -> None:
+    files = make_certificates(tmp_path / "pki")
+    tls = Tls(port=0, ca=str(files.ca), cert=str(files.server), key=str(files.server_key))
+    context = ssl.create_default_context(cafile=str(files.ca))
+    context.load_cert_chain(files.client, files.client_key)
+
+    async def scene() -> None:
+        async with running(tmp_path, port=None, tls=tls) as s:
+            stalled = [await RawMaster.connect(s.port, "127.0.0.9") for _ in range(8)]
+            await stalled[-1].closed()  # all have been looked at
+            good = await Client.connect("127.0.0.1", s.port, ssl=context)
+            await good.start()
+            assert objects(await good.interrogate())[SOC].value == 50.0
+            await good.close()
 
     play(scene())
