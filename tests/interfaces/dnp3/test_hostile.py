@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import struct
 from pathlib import Path
 
 from dnp3.application import (
@@ -83,6 +84,24 @@ def test_the_newest_connection_counts(rig: Rig) -> None:
             assert new.ask(build_integrity_poll().to_bytes()).objects
             assert old.closed()
             wait(lambda: len(rig.status["masters"]) == 1)
+
+
+def test_who_only_connects_takes_nothing_over_and_is_no_link(tmp_path: Path) -> None:
+    with Rig(tmp_path, "link_loss: {after: 1, fallback: value, power: 25}") as rig:
+        with Wire(rig.port) as master:
+            assert master.ask(build_integrity_poll().to_bytes()).objects
+            with Wire(rig.port) as idle, Wire(rig.port) as babbling:
+                babbling.raw(b"GET / HTTP/1.1\r\n\r\n")
+                assert idle.closed()  # a newer one that says nothing took its place
+                assert master.ask(build_integrity_poll(seq=2).to_bytes()).objects
+                for seq, function in ((3, 3), (4, 4)):  # select, operate
+                    master.send(
+                        bytes((0xC0 | seq, function, 41, 3, 0x28, 1, 0)) + struct.pack("<HfB", 0, 0.5, 0)
+                    )
+                    master.receive()
+        with Wire(rig.port) as babbling:
+            babbling.raw(bytes(100))
+            wait(lambda: rig.status["commands"]["fallback"])
 
 
 def test_garbage_ends_nothing(rig: Rig) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import ssl
 import struct
+import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bessai.iec104 import Asdu, InfoObject, TypeId
-from bessai.iec104.client import Client
+from bessai.iec104.client import Client, Refused
+from bessai.model import SystemClock
 from bessai.site.scada import LinkLoss, Tls
 from support.certificates import make_certificates
 from support.outstation_scene import LOST, SET_MAX, SET_POWER, SOC, objects, running, spontaneous
@@ -148,6 +152,31 @@ def test_masters_that_only_watch_do_not_lock_the_operator_out(tmp_path: Path) ->
             third = await RawMaster.connect(s.port, "127.0.0.9")
             await third.closed()
             assert len(s.outstation.sessions) == 2
+
+    play(scene())
+
+
+class Steered(SystemClock):
+    """The host's clock, wrong by so many seconds."""
+
+    wrong = 0.0
+
+    def wall_ns(self) -> int:
+        return super().wall_ns() + int(self.wrong * 1e9)
+
+
+def test_a_clock_that_is_set_back_does_not_shut_commands_out(tmp_path: Path) -> None:
+    clock = Steered()
+
+    async def scene() -> None:
+        async with running(tmp_path, clock=clock, command_age=10.0) as s:
+            master = await s.master()
+            clock.wrong = 3600.0
+            await master.command(TypeId.C_SE_TC_1, SET_MAX, 1.0, ns=clock.wall_ns())
+            clock.wrong, now = 0.0, time.time_ns()
+            await master.command(TypeId.C_SE_TC_1, SET_MAX, 2.0, ns=now)
+            with pytest.raises(Refused):  # and it is still executed once only
+                await master.command(TypeId.C_SE_TC_1, SET_MAX, 2.0, ns=now)
 
     play(scene())
 
