@@ -13,6 +13,7 @@ import pytest
 
 from bessai.iec104 import Asdu, InfoObject, TypeId
 from bessai.iec104.client import Client, Refused
+from bessai.interfaces.scada.commands import Commander
 from bessai.model import SystemClock
 from bessai.site.scada import LinkLoss, Tls
 from support.certificates import make_certificates
@@ -152,6 +153,35 @@ def test_masters_that_only_watch_do_not_lock_the_operator_out(tmp_path: Path) ->
             third = await RawMaster.connect(s.port, "127.0.0.9")
             await third.closed()
             assert len(s.outstation.sessions) == 2
+
+    play(scene())
+
+
+@pytest.mark.parametrize("fallback", ["hold", "release", "value"])
+def test_the_fallback_holds_after_a_restart_of_the_station(fallback: Any, tmp_path: Path) -> None:
+    loss = LinkLoss(after=0.2, fallback=fallback, power=-10.0)
+    held: dict[str, Any] = {
+        "source": "iec104", "power": 2000.0, "reactive": None, "bounds": [None, 3000.0]
+    }  # fmt: skip
+
+    async def scene() -> None:
+        async with running(tmp_path, link_loss=loss) as s:
+            commander = s.outstation.commander
+            assert commander.standing == {}  # another's request is not ours
+            again = Commander(commander._ask, "iec104", loss)
+            again.resume({"requests": [{**held, "source": "vpp"}, held]})
+            assert again.standing == {"power": 2000.0, "high": 3000.0}
+            again.resume({"requests": []})  # only the first cycle tells what was before
+            await again.look(100.0, linked=True)
+            assert s.feed.sent("request")[-1]["high"] == 3000.0
+            await again.look(101.0, linked=False)
+            await again.look(102.0, linked=False)
+            expected = {
+                "hold": {"power": 2000.0, "high": 3000.0},
+                "release": {},
+                "value": {"power": -10.0, "high": 3000.0},
+            }
+            assert again.standing == expected[fallback]
 
     play(scene())
 

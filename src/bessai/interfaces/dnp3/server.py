@@ -116,6 +116,7 @@ class Outstation:
 
     def frame(self, frame: Frame) -> None:
         """See `Listener`."""
+        self.commander.resume(frame.decision)
         self._tell_own()
         # the first values are news only to a master that has read that there were none
         quiet, self._first = self._first and not self._known, False

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -93,6 +93,7 @@ class Commander:
         self._down_since: float | None = None
         self._commanded = False
         self._unsure = False
+        self._resumed = False
         self._lock = asyncio.Lock()
 
     @property
@@ -173,6 +174,18 @@ class Commander:
                 await self._renew_or_cancel()
             if self._standing.values and now - self._renewed >= RENEW:
                 await self._renew(now)
+
+    def resume(self, decision: Mapping[str, Any]) -> None:
+        """Take up what stands from before a restart of this process: call it with every decision, the first counts."""
+        if self._resumed:
+            return
+        self._resumed = True
+        values = standing_of(decision, self._source)
+        if values and not self._standing.values:
+            self._standing = _Standing(values=values, by="before the restart")
+            self._accepted |= {name: values[key] for name, key in _FIELDS.items() if key in values}
+            self._commanded = True
+            _log.warning("%s: the set-points of before the restart are taken up: %s", self._source, values)
 
     def renew_soon(self) -> None:
         """The control plane has started anew, and knows of no request."""
@@ -264,6 +277,21 @@ class Commander:
     def _refuse_unless_ok(answer: dict[str, Any]) -> None:
         if not answer.get("ok"):
             raise Refused(str(answer.get("error") or "the gateway gave no reason"))
+
+
+def standing_of(decision: Mapping[str, Any], source: str) -> dict[str, float]:
+    """What a decision still counts of a source's request, by field of the request; empty when there is none."""
+    for request in decision.get("requests") or ():
+        if request.get("source") == source:
+            low, high = request.get("bounds") or (None, None)
+            told = {
+                "power": request.get("power"),
+                "low": low,
+                "high": high,
+                "reactive": request.get("reactive"),
+            }
+            return {name: float(value) for name, value in told.items() if value is not None}
+    return {}
 
 
 def check(point: CommandPoint, value: float) -> float:
