@@ -6,6 +6,7 @@ import random
 import struct
 from pathlib import Path
 
+import pytest
 from dnp3.application import (
     build_class_poll,
     build_confirm_request,
@@ -119,6 +120,17 @@ def test_garbage_ends_nothing(rig: Rig) -> None:
     with Wire(rig.port) as wire:
         assert wire.ask(build_integrity_poll(seq=7).to_bytes()).objects
     assert rig.sink.status().last_error is None
+
+
+def test_a_flood_of_refused_commands_fills_no_log(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    pulses = b"".join(struct.pack("<HBBIIB", 0, 3, 1, 100, 100, 0) for _ in range(150))
+    with Wire(rig.port) as wire:
+        for _ in range(3):
+            answer = wire.ask(
+                bytes((0xC0, 5, 12, 1, 0x28, 150, 0)) + pulses
+            )  # direct, where select is asked for
+            assert [block.data[-1] for block in answer.objects] == [2], "no select"
+    assert 1 <= sum("must be selected" in record.message for record in caplog.records) < 20
 
 
 def test_a_silent_master_is_given_up(tmp_path: Path) -> None:
