@@ -83,8 +83,16 @@ class Feed:
             "decision": decision, "events": [], "missed": 0,
         }).encode() + b"\n"  # fmt: skip
 
+    @staticmethod
+    async def _line_of(reader: asyncio.StreamReader) -> bytes:
+        """The next line; empty at the end, however it comes."""
+        try:
+            return await reader.readline()
+        except ConnectionError:
+            return b""
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while line := await reader.readline():
+        while line := await self._line_of(reader):
             watch = json.loads(line)["op"] == "watch"
             names = self._told.names
             told: dict[str, Any] = {"ok": True, "alarms": []}

@@ -15,6 +15,7 @@ from bessai.core.plant import Plant as RealPlant
 from bessai.core.requests import RequestBook
 from bessai.core.unit import Unit
 from bessai.model import (
+    Bounds,
     Condition,
     CycleRecord,
     Decision,
@@ -56,6 +57,7 @@ class Answers:
 
     def __init__(self) -> None:
         self.offset: float | None = None
+        self.maximum: float | None = None
         self.fails = False
         self.events: list[Event] = []
         self.decisions: list[Decision] = []
@@ -63,17 +65,28 @@ class Answers:
     def propose(self, image: ProcessImage) -> list[Request]:
         if self.fails:
             raise ZeroDivisionError("by zero")
-        if self.offset is None:
-            return []
-        return [
-            Request(
-                source="grid.frequency",
-                priority=Priority.GRID_SUPPORT,
-                power=None,
-                offset=self.offset,
-                expires=image.monotonic + 3,
+        asked = []
+        if self.offset is not None:
+            asked.append(
+                Request(
+                    source="grid.frequency",
+                    priority=Priority.GRID_SUPPORT,
+                    power=None,
+                    offset=self.offset,
+                    expires=image.monotonic + 3,
+                )
             )
-        ]
+        if self.maximum is not None:
+            asked.append(
+                Request(
+                    source="grid.active",
+                    priority=Priority.GRID_OPERATOR,
+                    power=None,
+                    bounds=Bounds(high=self.maximum),
+                    expires=image.monotonic + 3 * PERIOD,
+                )
+            )
+        return asked
 
     def told(self, decision: Decision) -> None:
         self.decisions.append(decision)
@@ -341,5 +354,22 @@ def test_grid_functions_that_fail_are_an_alarm_and_stop_nothing(tmp_path: Path) 
         assert "grid_functions_failed" in {c.code for c in plant.cycle.active}
         plant.proposer.fails = False
         await plant.until(lambda _: "grid_functions_failed" not in {c.code for c in plant.cycle.active})
+
+    _play(tmp_path, body)
+
+
+def test_a_maximum_stands_while_the_functions_that_keep_it_fail(tmp_path: Path) -> None:
+    async def body(plant: Plant) -> None:
+        plant.ask(3.0)
+        plant.proposer.maximum, plant.proposer.offset = 2.0, -0.5
+        await plant.until(lambda r: r.decision.setpoint == 1.5)
+        plant.proposer.fails = True
+        records = []
+        for _ in range(6):  # longer than the lease
+            records.append(await plant.cycle.step())
+            await asyncio.sleep(PERIOD)
+        assert {(r.decision.setpoint, r.decision.offset) for r in records} == {(2.0, None)}
+        plant.proposer.fails, plant.proposer.maximum, plant.proposer.offset = False, None, None
+        await plant.until(lambda r: r.decision.setpoint == 3.0)
 
     _play(tmp_path, body)

@@ -183,6 +183,25 @@ def test_a_request_says_its_ramp_in_kw_a_second(tmp_path: Path) -> None:
     assert [cycle(2.5), cycle(2.5), cycle(1.0)] == [2.5, 5.0, 6.0], "whatever the devices are rated at"
 
 
+def test_a_device_that_refuses_for_a_while_leaves_no_power_that_nobody_wants(tmp_path: Path) -> None:
+    plant = Plant(tmp_path, ramp=0.002)  # 0.1 kW a second
+    plant.cycle(None, 0.0)
+    plant.scene.unit.refuse("discharge", "busy", plant.scene.now)
+    plant.scene.unit.refuse("discharge", "busy", plant.scene.now)
+    assert plant.cycle(20.0, 0.0).setpoint == 0.0
+    told = [plant.cycle(offset, 0.0).setpoint for offset in (20.0, 20.0, 10.0, None, None)]
+    assert told == [20.0, 20.0, 10.0, 0.0, 0.0]
+
+
+def test_a_device_that_may_not_be_written_yet_leaves_no_power_that_nobody_wants(tmp_path: Path) -> None:
+    plant = Plant(tmp_path, ramp=0.002)
+    plant.cycle(5.0, 0.0)
+    may_write, plant.scene.unit.may_write = plant.scene.unit.may_write, lambda now: False  # type: ignore[method-assign]
+    assert [plant.cycle(offset, 0.0).setpoint for offset in (10.0, 20.0)] == [5.0, 5.0]
+    plant.scene.unit.may_write = may_write  # type: ignore[method-assign]
+    assert [plant.cycle(offset, 0.0).setpoint for offset in (20.0, -8.0, None)] == [20.0, -8.0, 0.0]
+
+
 @given(
     rows=st.lists(
         st.tuples(

@@ -18,7 +18,7 @@ from bessai.registry import load_profile
 from bessai.twin import GridConfig, LoadConfig, PlantConfig
 from bessai.twin.server import TwinServer
 from bessai.twin.site import TwinBus, TwinSite, TwinUnit
-from support.gateway import GatewayProcess, bessai, typed
+from support.gateway import GatewayProcess, typed
 
 WHO = ("--user", "ana", "--role", "engineer", "--reason", "acceptance", "--authorisation", "CEN-2026-7")
 ARMED = ("--plant", "--armed", "--max-minutes", "5", *WHO)
@@ -50,6 +50,7 @@ async def _plant(folder: Path) -> AsyncIterator[GatewayProcess]:
         (folder / "grid.yaml").write_text(
             "plant: {rated_power: 10, rated_apparent_power: 10, nominal_voltage: 400, short_circuit_power: 50}\n"
             "values: {frequency.enabled: true, frequency.droop: 2, voltage.mode: voltage_droop}\n"
+            "bounds: {active.maximum: [0, 5]}\n"  # narrower than the rated power, of which a droop is a share
         )
         environment = {
             "SITE_FILE": str(folder / "site.yaml"), "GRID_FILE": str(folder / "grid.yaml"), "INVERTER_IP": "",
@@ -62,7 +63,7 @@ async def _plant(folder: Path) -> AsyncIterator[GatewayProcess]:
 
 async def _test(gateway: GatewayProcess, *arguments: str) -> tuple[int, str, str]:
     done = await asyncio.to_thread(
-        bessai, "gridcode", "test", "--json", *arguments, "--data-dir", str(gateway.data), timeout=120
+        typed, "gridcode", "test", "--json", *arguments, "--data-dir", str(gateway.data)
     )
     return done.returncode, done.stdout, done.stderr
 

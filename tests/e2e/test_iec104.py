@@ -16,6 +16,7 @@ from bessai.twin.site import TwinBus, TwinSite, TwinUnit
 from support.gateway import GatewayProcess, power
 from support.outstation_scene import objects, spontaneous
 from support.processes import free_port
+from support.raw_master import STARTDT, TESTFR, RawMaster
 
 INVERTER = load_profile("huawei_sun2000")
 POWER, SETPOINT, SOC, ALIVE, STATE, SET_POWER, SET_MAX = 1, 2, 3, 4, 5, 11, 12
@@ -29,7 +30,7 @@ site: site-1
 devices:
   inverter: {{profile: huawei_sun2000, role: inverter, endpoint: "127.0.0.1:{inverter}", control: true}}
 scada:
-  iec104: {{listen: 127.0.0.1, port: {port}, masters: [127.0.0.1], command: [127.0.0.1],
+  iec104: {{listen: 127.0.0.1, port: {port}, masters: [127.0.0.0/8], command: [127.0.0.1],
             link_loss: {{after: 1, fallback: release}}}}
   points:
     - {{ioa: {POWER}, name: battery_power, dead_band: 0.1}}
@@ -75,6 +76,15 @@ async def _command(gateway: GatewayProcess, port: int) -> None:
         assert details["feed"]["problem"] is None
 
 
+async def _flood(port: int) -> None:
+    """A master that asks for a test of the link without end, and never reads an answer."""
+    greedy = await RawMaster.connect(port, "127.0.0.2", limit=1)
+    while True:
+        greedy.write(TESTFR * 500)
+        await greedy.writer.drain()
+        await asyncio.sleep(0.005)
+
+
 def test_a_set_point_reaches_the_plant_and_ends_with_its_link(tmp_path: Path) -> None:
     async def run() -> None:
         unit = TwinUnit(name="inverter", profile=INVERTER, unit=INVERTER.connection.unit)
@@ -91,7 +101,16 @@ def test_a_set_point_reaches_the_plant_and_ends_with_its_link(tmp_path: Path) ->
                         and any(sink["name"] == "iec104" for sink in s["service_plane"].get("sinks", ()))
                     )
                 )
+                silent = await RawMaster.connect(port, "127.0.0.3")
+                slow = await RawMaster.connect(port, "127.0.0.4")
+                slow.write(STARTDT)  # and acknowledges nothing
+                flood = asyncio.create_task(_flood(port))
+                cycle = gateway.status()["cycle"]["cycles"]
                 await _command(gateway, port)
+                await gateway.until(lambda s: s["cycle"]["cycles"] > cycle + 3)
+                flood.cancel()
+                silent.close()
+                slow.close()
                 # the master is gone: its set-point is released, and the local operator's counts
                 await gateway.until(lambda s: abs(power(s) - 4.0) < 0.3)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from bessai.core.state_file import MemoryState
 from bessai.grid import NONE, GridFunctions
+from bessai.grid.change import ChangeDesk
 from bessai.model import Bounds, Priority, Quality, Request
 from support.grid_plant import Plant, image_of, plant_config
 
@@ -82,6 +85,38 @@ def test_agc_that_falls_silent_gets_the_fallback_once() -> None:
     assert request.power == 4_000.0
     assert not functions.conditions()
     assert not functions.take_events()
+
+
+def test_a_persons_command_is_no_sign_that_agc_lives() -> None:
+    functions = _functions(config={"fallback": {"active.setpoint": 0.0}, "fallback_after": 5.0})
+    clock = SimpleNamespace(monotonic=lambda: 14.0, wall_ns=lambda: 1)
+    desk = ChangeDesk(functions, MemoryState(), clock)
+    functions.apply("active.agc", value=True)
+    functions.apply("active.setpoint", 9_000.0)
+    _request(functions, 10.0)
+    command = {
+        "op": "grid_command",
+        "name": "voltage.setpoint",
+        "value": 101,
+        "user": "luis",
+        "reason": "evening",
+    }
+    desk.handlers["grid_command"]({**command, "role": "operator"})
+    request = _request(functions, 15.2)
+    assert request is not None
+    assert request.power == 0.0, "AGC was not heard since 10 s"
+    desk.handlers["grid_command"]({**command, "value": 100, "role": "operator"})
+    _request(functions, 15.4)
+    assert [condition.code for condition in functions.conditions()] == ["grid_operator_silent"]
+
+
+def test_a_fallback_that_ends_agc_ends_its_set_point() -> None:
+    functions = _functions(config={"fallback": {"active.agc": False}, "fallback_after": 5.0})
+    functions.apply("active.agc", value=True)
+    functions.apply("active.setpoint", 9_000.0)
+    _request(functions, 10.0)
+    assert _request(functions, 15.2) is None
+    assert functions.values["active.setpoint"] == NONE
 
 
 @pytest.mark.parametrize("lag", [0.2, 1.0, 3.0])

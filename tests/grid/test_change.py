@@ -142,6 +142,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"value": "3"}, "give a number in %"),
     ({"value": True}, "give a number in %"),
     ({"value": math.nan}, "give a number in %"),
+    ({"value": 10**400}, "give 2 … 5 %"),
     ({"value": None}, "give a number in %"),
     ({"name": "frequency.drop"}, "name='frequency.drop': there is no such parameter"),
     ({"name": ["frequency.droop"]}, "there is no such parameter"),
@@ -427,6 +428,20 @@ def test_a_kept_value_that_no_longer_fits_gives_way_and_is_told(open_desk: Desks
     (event,) = desk.take_events()
     assert event.code == "grid_parameter_refused"
     assert "the kept value 3.0 of frequency.droop cannot be used: give 4 … 5 %" in event.message
+
+
+def test_a_kept_value_beyond_all_numbers_does_not_keep_the_gateway_from_starting(
+    open_desk: Desks, tmp_path: Path
+) -> None:
+    open_desk()
+    open_desk.end()
+    _, state = opened((tmp_path / "grid.json").read_bytes())
+    state["values"]["frequency.droop"] = 10**400
+    for name in ("grid.json", "grid.json.1"):
+        (tmp_path / name).write_bytes(sealed(9, state))
+    desk = open_desk()
+    assert desk.functions.values["frequency.droop"] == 5.0
+    assert codes(desk) == ["grid_parameter_refused"]
 
 
 def test_the_history_is_bounded(tmp_path: Path) -> None:

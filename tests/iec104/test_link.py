@@ -176,6 +176,7 @@ def test_a_stop_waits_for_what_is_in_flight() -> None:
     assert link.outgoing() == b""
     assert link.receive(s_frame(1), 2) == [Acknowledged((1,))]
     assert link.outgoing() == STOPDT_CON
+    assert (link.receive(s_frame(1), 2), link.outgoing()) == ([], b"")  # confirmed once
     assert link.receive(STARTDT_ACT, 3) == [Started()]
     assert link.outgoing() == STARTDT_CON + i_frame(1, 1, b"y")  # the numbers go on
 

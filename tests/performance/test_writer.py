@@ -1,18 +1,24 @@
 from __future__ import annotations
 
 import math
+import shutil
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bessai.journal import JournalReader
-from bessai.performance import Performance, PerformanceError, PerformanceWriter, rebuild
+from bessai.grid import GridConfig, GridPoints
+from bessai.interfaces.performance_sink import PerformanceSink
+from bessai.interfaces.sink import keep_running
+from bessai.journal import Cursors, JournalReader
+from bessai.performance import Performance, PerformanceError, PerformanceWriter, Plant, rebuild
 from bessai.performance.database import NAME, open_database, retire
-from performance.conftest import NOISY, SECOND, START_NS, Course, Write, course, fold, near, plant
+from performance.conftest import NOISY, SECOND, START_NS, Course, Write, course, fold, near, plant, write_into
 from support.history_oracle import few
+from support.records import wait_until
 
 EVER = (0, 1 << 62)
 
@@ -140,6 +146,74 @@ def test_rebuilding_from_what_is_left_keeps_the_older_hours(write: Write, tmp_pa
     before = [one for one in expected["events"] if one["start_ns"] < done.floor_ns - 60 * SECOND]
     assert plainly(found["events"])[: len(before)] == plainly(before)
     assert len(found["events"]) == near(len(expected["events"]), abs=1)
+
+
+def test_after_a_backup_is_restored_nothing_is_lost_or_doubled(write: Write, tmp_path: Path) -> None:
+    """The journal gives numbers again; what was folded beyond them stays, as it was measured."""
+    write(busy(200))
+    shutil.copytree(tmp_path / "journal", tmp_path / "backup")
+    write(busy(200, begin=1000.0))
+    follow(tmp_path, 400)
+    shutil.rmtree(tmp_path / "journal")
+    (tmp_path / "backup").rename(tmp_path / "journal")
+    write(busy(200, begin=2000.0))
+    reader = JournalReader(tmp_path)
+    last = reader.last_sequence()
+    reader.close()
+    follow(tmp_path, last)
+    energy = Performance(tmp_path, plant()).energy(*EVER)
+    assert sum(one.coverage for one in energy) == near(3000 / 900, abs=0.1)
+    gateway = Performance(tmp_path, plant()).availability(START_NS + 2940 * SECOND)[0]
+    assert (gateway.source, gateway.good) == ("gateway", 49)
+
+
+def follow(directory: Path, last: int) -> None:
+    """Runs the sink until it has stored a record."""
+    stop = threading.Event()
+    sink = PerformanceSink(
+        directory=directory, open_reader=lambda: JournalReader(directory), open_cursors=lambda: Cursors(directory),
+        plant=lambda _: plant(), period=0.0, poll=0.01,
+    )  # fmt: skip
+    thread = threading.Thread(target=keep_running, args=(sink, stop))
+    thread.start()
+    try:
+        wait_until(lambda: sink.status().cursor == last)
+    finally:
+        stop.set()
+        thread.join(60)
+    assert not thread.is_alive()
+
+
+def test_a_layout_that_comes_later_may_have_more(tmp_path: Path) -> None:
+    """The voltage had no point when the records were opened."""
+    grid = GridConfig(rated_power=1000, rated_apparent_power=1100, nominal_voltage=400,
+                      points=GridPoints(voltage=None))  # fmt: skip
+    write_into(tmp_path, course(np.arange(0, 60, 1.0), voltage=300.0))
+    found = fold(tmp_path, Plant.of(grid)).events(*EVER)
+    assert [event.kind for _, event in found] == ["voltage"]
+
+
+def test_a_damaged_hour_is_named_and_the_rest_goes_on(write: Write, tmp_path: Path) -> None:
+    write(busy(200))
+    performance = fold(tmp_path, plant())
+    with open_written(tmp_path) as connection:
+        connection.execute("UPDATE hour SET body = x'00' WHERE series = 'frequency'")
+    with pytest.raises(PerformanceError, match="rebuild"):
+        performance.fecf(*EVER)
+    write(busy(200, begin=1000.0))
+    assert len(fold(tmp_path, plant()).fecf(*EVER)) == 1
+
+
+def test_what_cannot_be_carried_on_ends(write: Write, tmp_path: Path) -> None:
+    write(busy(200))
+    performance = fold(tmp_path, plant())
+    before = performance.energy(*EVER)
+    with open_written(tmp_path) as connection:
+        connection.execute("UPDATE state SET carry = '{}'")
+    writer = PerformanceWriter(tmp_path, plant())
+    assert (writer.finding, writer.folded) == (None, 200)
+    writer.close()
+    assert performance.energy(*EVER) == before
 
 
 class open_written:  # noqa: N801

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bessai.iec104 import Asdu, Cause, InfoObject, LinkSettings
+from bessai.iec104 import SIZES, Asdu, Cause, InfoObject, LinkSettings, Sizes
 from bessai.iec104.client import Client
 from bessai.interfaces.scada.feed import ask, follow
 from bessai.interfaces.scada.server import Outstation
@@ -61,10 +61,23 @@ class Scene:
     def port(self) -> int:
         return self.outstation.ports[0]
 
-    async def master(self, source: str = "127.0.0.1", *, start: bool = True, **link: Any) -> Client:
+    async def master(
+        self,
+        source: str = "127.0.0.1",
+        *,
+        start: bool = True,
+        sizes: Sizes = SIZES,
+        originator: int = 0,
+        **link: Any,
+    ) -> Client:
         """A master; what the station says first (end of initialization) is left in its queue."""
         client = await Client.connect(
-            "127.0.0.1", self.port, source=source, settings=LinkSettings(**link) if link else None
+            "127.0.0.1",
+            self.port,
+            source=source,
+            sizes=sizes,
+            originator=originator,
+            settings=LinkSettings(**link) if link else None,
         )
         self._stack.push_async_callback(client.close)
         if start:

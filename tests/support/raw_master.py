@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import struct
 from collections.abc import Callable
 
-from bessai.iec104 import Asdu, decode, encode
+from bessai.iec104 import Asdu, AsduError, decode, encode
 
 STARTDT = bytes.fromhex("680407000000")
 STARTDT_CON = bytes.fromhex("68040b000000")
@@ -33,7 +34,10 @@ class RawMaster:
 
     def say(self, asdu: Asdu) -> None:
         """An I frame; acknowledges everything that was received."""
-        data = encode(asdu)
+        self.say_bytes(encode(asdu))
+
+    def say_bytes(self, data: bytes) -> None:
+        """The same with any bytes as ASDU."""
         control = struct.pack("<HH", self.sent << 1, self.received << 1)
         self.write(bytes((0x68, len(data) + 4)) + control + data)
         self.sent += 1
@@ -52,8 +56,9 @@ class RawMaster:
         """The next ASDU that is wanted; frames without one are passed over."""
         while True:
             frame = await self.frame()
-            if frame[0] & 1 == 0 and wanted(asdu := decode(frame[4:])):
-                return asdu
+            with contextlib.suppress(AsduError):  # a mirror of what is not understood
+                if frame[0] & 1 == 0 and wanted(asdu := decode(frame[4:])):
+                    return asdu
 
     async def closed(self) -> None:
         """Returns when the other side has closed."""

@@ -86,7 +86,7 @@ def self_test(
     """  # fmt: skip
     from bessai.gridcode.bench_plant import Sizes
     from bessai.gridcode.lab import Setup
-    from bessai.gridcode.plant import plant_row_names
+    from bessai.gridcode.plant_plan import plant_row_names
     from bessai.gridcode.sabotage import parse
     from bessai.gridcode.suite import chosen, run
 
@@ -142,7 +142,7 @@ def _print(rows: Sequence[Row], report: Report, language: Language) -> None:
         verdict = word(VERDICTS[row.verdict.value], language)
         found = row.note[language] if row.verdict.value == "not tested" else main_finding(row, language)
         limit = row_limit(row, language)
-        confidence = row.clause.confidence + (", provisional" if row.clause.provisional else "")
+        confidence = row.confidence + (", provisional" if row.provisional else "")
         typer.echo(
             f"{verdict:12} {row.name:36} {found}" + (f"  [{limit}]" if limit else "") + f"  ({confidence})"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ import typer
 from bessai.cli.common import NOT_HEALTHY, NOT_RUNNING, GatewayError, ask_gateway, fail
 
 if TYPE_CHECKING:
-    from bessai.gridcode.plant import Plan
+    from bessai.gridcode.plant_plan import Plan
     from bessai.gridcode.report import Report
     from bessai.gridcode.rows import Row
 
@@ -36,13 +37,12 @@ def run_on_plant(
     """
     from bessai.core.local_socket import socket_path
     from bessai.gridcode.feed import Feed, FeedError
-    from bessai.gridcode.plant import (
+    from bessai.gridcode.plant import AbortedError, PlantRun
+    from bessai.gridcode.plant_plan import (
         FREQUENCY,
         POWER,
         REACTIVE,
         VOLTAGE,
-        AbortedError,
-        PlantRun,
         plant_row_names,
         untested_on_plant,
     )
@@ -52,7 +52,8 @@ def run_on_plant(
         authorisation=authorisation,
     )  # fmt: skip
     status = _status(data_dir)
-    signal.signal(signal.SIGTERM, _interrupt)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _interrupt)
     try:
         with Feed(socket_path(data_dir), (POWER, REACTIVE, FREQUENCY, VOLTAGE)) as feed:
             run = PlantRun(
@@ -71,7 +72,7 @@ def run_on_plant(
 
 
 def _plan(*, armed: bool, max_power: float | None, max_minutes: float | None, **who: str) -> Plan:
-    from bessai.gridcode.plant import Plan
+    from bessai.gridcode.plant_plan import Plan
 
     problems = (
         [] if armed else ["--armed is missing: power will flow; give it when the plant is ready for that"]

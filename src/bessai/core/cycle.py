@@ -33,6 +33,7 @@ from bessai.model import (
     Decision,
     Event,
     ProcessImage,
+    Request,
     Severity,
     WriteOutcome,
 )
@@ -123,7 +124,7 @@ class ControlCycle:
         """Told of each record, after it was handed to the recorder. Must not block; one that fails is told no more."""
         self._proposer = proposer
         self._proposing_failed = ""
-        self._proposed: set[str] = set()
+        self._proposed: list[Request] = []
         self._decided: Decision | None = None
         self._plant = plant
         self._whole_at = -_WHOLE
@@ -337,7 +338,7 @@ class ControlCycle:
                 self.heard = None
 
     def _propose(self, image: ProcessImage) -> None:
-        """Let the grid functions see the image and ask; one that fails asks for nothing."""
+        """Let the grid functions see the image and ask. One that fails prefers nothing; its bounds stand meanwhile."""
         proposer = self._proposer
         if proposer is None:
             return
@@ -348,9 +349,9 @@ class ControlCycle:
             for request in requests:
                 self._book.put(request)
             sources = {request.source for request in requests}
-            for gone in self._proposed - sources:  # what is no longer asked for does not last its lease
-                self._book.cancel(gone)
-            self._proposed = sources
+            for gone in {request.source for request in self._proposed} - sources:
+                self._book.cancel(gone)  # what is no longer asked for does not last its lease
+            self._proposed = list(requests)
             self._pending += proposer.take_events()
             self._proposing_failed = ""
         except Exception as error:
@@ -358,6 +359,13 @@ class ControlCycle:
             if message != self._proposing_failed:
                 log.exception("the grid functions failed")
             self._proposing_failed = message
+            for (
+                request
+            ) in self._proposed:  # a maximum that was ordered does not end with the code that kept it
+                limit = replace(request, power=None, soc_target=None, offset=None, reactive=None, firm=False)
+                self._book.put(
+                    replace(limit, expires=max(request.expires, image.monotonic + 3 * self._period))
+                )
 
     def _proposers_conditions(self) -> list[Condition]:
         if self._proposer is None:

@@ -160,8 +160,8 @@ class Granting:
         units, reactive_limits = self._reactive(units, resolution, reactive_caps, state)
         told = [unit.setpoint for unit in units if unit.setpoint is not None]
         setpoint = round(math.fsum(told), 3) + 0.0 if len(told) > 1 else told[0]
-        self._offset = offset
-        dynamics.commanded(round(setpoint - offset, 3) + 0.0, now, left=left)
+        self._offset, short = _given(setpoint, step.power, offset, self._offset)
+        dynamics.commanded(round(setpoint - self._offset, 3) + 0.0, now, left=left - short)
         limited += [why for unit in units for why in unit.limited_by if why in _OWN_LIMITS]
         if winner is not None and asked is not None and clipped:
             limited += [why for look in looks.values() for why in look.envelope.limited_by]
@@ -309,6 +309,16 @@ def _with_offset(power: float, resolution: Resolution) -> float:
     )  # the ramp may be on its way to the bounds
     wanted = math.trunc(round((power + resolution.offset) * 1000, 6)) / 1000
     return within.clip(wanted) + 0.0
+
+
+def _given(setpoint: float, preferred: float, offset: float, before: float) -> tuple[float, float]:
+    """What of the setpoint answers the grid, and how much less that is than was meant.
+
+    A power that the units were not told is missing from the offset first: a ramp that started beyond what was preferred
+    would keep the next answer from the grid, and end in a power that nobody wants.
+    """
+    given = min(max(setpoint - preferred, min(0.0, offset, before)), max(0.0, offset, before))
+    return given, offset - given
 
 
 def _most(ramps: tuple[float, float], move: float, preferred: float, offset: float) -> tuple[float, float]:

@@ -132,7 +132,11 @@ class ChangeDesk:
 
     def _grid(self, _: dict[str, Any]) -> dict[str, Any]:
         parameters = parameters_as_plain(self._config, self.functions.values, self.store.set_by)
-        return {"grid": self.status() | {"parameters": parameters}}
+        plant = {
+            "rated_power": self._config.rated_power,
+            "nominal_frequency": self._config.nominal_frequency,
+        }
+        return {"grid": self.status() | {"plant": plant, "parameters": parameters}}
 
     def _set(self, message: dict[str, Any]) -> dict[str, Any]:
         problems: list[str] = []
@@ -232,7 +236,7 @@ class ChangeDesk:
 
     def _put(self, what: str, name: str, value: Value, asker: Asker) -> dict[str, Any]:
         old = self.functions.values[name]
-        self.functions.apply(name, value, at=self._clock.monotonic())
+        self.functions.apply(name, value, at=self._clock.monotonic(), heard=bool(asker.source))
         again = what == "command" and value == old and name in self.store.set_by  # as set-points are repeated
         if not again:
             change = self._change(what, asker, name=name, old=old, new=value)

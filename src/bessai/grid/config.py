@@ -115,7 +115,7 @@ class GridConfig:
             return self._measurable(name, value)
         if parameter.type == "choice":
             raise ValueError(f"give one of {', '.join(parameter.choices)}")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < math.inf:
             raise ValueError(
                 f"give a number in {parameter.unit or '1'}" + (", or none" if parameter.choices else "")
             )

@@ -98,18 +98,19 @@ class GridFunctions:
             raise ValueError(mend)
         return checked
 
-    def apply(self, name: str, value: Value, *, at: float | None = None) -> None:
+    def apply(self, name: str, value: Value, *, at: float | None = None, heard: bool = True) -> None:
         """Set a checked value; it counts from the next cycle on.
 
         Args:
             name: of the parameter.
             value: what `check` returned.
             at: monotonic seconds at which it was asked for; None: at the next cycle.
+            heard: False when it is no sign that the grid operator's systems live: a person asked for it.
         """
         self._values[name] = value
         if name == "active.agc" and value is False:
             self._values["active.setpoint"] = NONE
-        if PARAMETERS[name].kind == "command":
+        if heard and PARAMETERS[name].kind == "command":
             self._heard = at
         self._take(at)
 
@@ -224,9 +225,12 @@ class GridFunctions:
             self._silent = False
         elif not self._silent:
             self._silent = True
-            self._values.update(self.config.fallback)
+            fallback = dict(self.config.fallback)
+            if fallback.get("active.agc") is False:
+                fallback.setdefault("active.setpoint", NONE)
+            self._values.update(fallback)
             self._take(now)
-            told = ", ".join(f"{name} = {value}" for name, value in self.config.fallback.items()) or "nothing"
+            told = ", ".join(f"{name} = {value}" for name, value in fallback.items()) or "nothing"
             self._events.append(
                 Event(
                     code="grid_fallback_applied",

@@ -168,7 +168,7 @@ class GridStore:
             try:
                 self.values[name] = config.checked(name, value)
             except ValueError as error:
-                problems.append(f"the kept value {value!r} of {name} cannot be used: {error}")
+                problems.append(f"the kept value {value!r:.40} of {name} cannot be used: {error}")
             else:
                 if name in set_by:
                     self.set_by[name] = set_by[name]

@@ -51,8 +51,9 @@ def ramps(setup: Setup) -> list[Row]:
                         {"en": f"Ramp of {percent:g} % Pn/min", "es": f"Rampa de {percent:g} % Pn/min"},
                         at, None, (_POWER, "kW", (times, power), False),
                     ),
-                    note={"en": "the text is for grid-following plants; no ramp was found for grid-forming ones",
-                          "es": "el texto es para seguidoras de red; no se encontró rampa para formadoras"},
+                    note={"en": "the text is for grid-following plants; how exact a ramp must be was not found",
+                          "es": "el texto es para seguidoras de red; no se encontró qué exactitud exige a la rampa"},
+                    ours=True,
                 )
             )  # fmt: skip
 

@@ -174,8 +174,10 @@ class Bench:
         assert self._plane is not None  # noqa: S101 - started
         self._plane.book.put(request)
 
-    def disturb(self, *, frequency: float = 0.0, voltage: float = 0.0, seconds: float) -> float:
-        """Let the grid step by Hz, or by a share of its voltage, for some seconds.
+    def disturb(
+        self, *, frequency: float = 0.0, voltage: float = 0.0, seconds: float, ramp: float = 0.0
+    ) -> float:
+        """Let the grid step by Hz, or by a share of its voltage, for some seconds; `ramp` seconds to get there.
 
         Returns:
             The monotonic time of the step: soon, and anywhere within a cycle.
@@ -189,6 +191,7 @@ class Bench:
                 duration=seconds,
                 frequency_offset=frequency,
                 voltage_factor=1 + voltage,
+                ramp=ramp,
             )
         )
         return START + start

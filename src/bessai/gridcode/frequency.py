@@ -127,6 +127,7 @@ def _symmetry_row(name: str, changes: dict[str, float]) -> Row:
             "low_frequency_kw": number(changes["down"], 2),
             "high_frequency_kw": number(changes["up"], 2),
         },
+        ours=True,
         verdict=judged(difference <= BAND_SHARE),
         note={
             "en": "the code gives no number for equivalent; the settling band is taken",

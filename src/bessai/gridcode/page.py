@@ -131,8 +131,8 @@ def _badge(verdict: str, language: Language) -> str:
 
 
 def _confidence(row: Row, language: Language) -> str:
-    letter = row.clause.confidence
-    return letter if not row.clause.provisional else f"{letter}, <em>{TEXTS[language]['provisional']}</em>"
+    letter = row.confidence
+    return letter if not row.provisional else f"{letter}, <em>{TEXTS[language]['provisional']}</em>"
 
 
 def _class(verdict: str) -> str:

@@ -212,7 +212,7 @@ def _verdict_text(verdict: Verdict, language: Language) -> str:
 
 
 def _confidence(row: Row, language: Language) -> str:
-    letter = row.clause.confidence
+    letter = row.confidence
     return (
         letter
         if letter == "A"

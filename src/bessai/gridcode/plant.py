@@ -9,75 +9,52 @@ takes its signal back, when the power leaves the limit or is not known, when the
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from bessai.gridcode.bench import Series
-from bessai.gridcode.clauses import Clause, clauses
-from bessai.gridcode.feed import Feed
-from bessai.gridcode.frequency import BAND_SHARE, CHANGE, expected
+from bessai.gridcode.clauses import clauses
+from bessai.gridcode.feed import Frame
+from bessai.gridcode.frequency import BAND_SHARE, expected
 from bessai.gridcode.judging import band_of, time_row, traces
 from bessai.gridcode.lab import Response
 from bessai.gridcode.measure import step_response
+from bessai.gridcode.plant_plan import BEFORE, HOLD, PAUSE, POWER, REACTIVE, SIGNALS, Plan, Signal, clause_of
 from bessai.gridcode.rows import Evidence, Row, Text, judged, not_tested, number
 
 Ask = Callable[[dict[str, Any]], dict[str, Any] | None]
 """Sends one message to the gateway; None when it is not there."""
 
-POWER, REACTIVE, FREQUENCY, VOLTAGE = "grid_power", "grid_reactive_power", "grid_frequency", "grid_voltage"
-HOLD, BEFORE, PAUSE = 14.0, 3.0, 6.0
-"""Seconds of a signal, of the samples before it, and after it until the next."""
-VOLTAGE_CHANGE = 1.0
-"""% of the nominal voltage of a voltage signal."""
 _UNKNOWN = 1.0
 """Seconds for which the power may be unknown."""
-_NEEDS_TWIN: Text = {
-    "en": "needs a real disturbance, or other settings than those in force: tested on the simulated plant only",
-    "es": "requiere una perturbación real, u otros ajustes que los vigentes: se ensaya solo en la planta simulada",
-}
+_NO_TIME: Text = {"en": "the longest time would be exceeded", "es": "se excedería el tiempo máximo"}
 
 
 class AbortedError(RuntimeError):
     """The run ended before its end; the message says why."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What was agreed."""
+class Pace:
+    """The real time; tests hand in another one."""
 
-    user: str
-    reason: str
-    authorisation: str
-    role: str = "engineer"
-    max_power: float
-    """kW at the point of connection, either way."""
-    max_minutes: float
+    def monotonic(self) -> float:
+        """Seconds for every timer."""
+        return time.monotonic()
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signal:
-    """One test signal and its rows."""
-
-    case: str
-    quantity: str
-    change: float
-    """Hz, or % of the nominal voltage."""
-
-    @property
-    def rows(self) -> tuple[str, ...]:
-        """Names of its rows."""
-        last = "droop" if self.quantity == "frequency" else "overshoot"
-        return tuple(f"{self.quantity}_{what}.{self.case}" for what in ("reaction", "rise", "settling", last))
+    def wall(self) -> float:
+        """UTC seconds, as the gateway stamps its cycles."""
+        return time.time()
 
 
-SIGNALS: Sequence[Signal] = (
-    Signal(case="plant_down", quantity="frequency", change=-CHANGE),
-    Signal(case="plant_up", quantity="frequency", change=CHANGE),
-    Signal(case="plant_low", quantity="voltage", change=-VOLTAGE_CHANGE),
-)
+class Frames(Protocol):
+    """Where samples come from."""
+
+    def next(self) -> Frame:
+        """The next cycle, when it is there."""
+        ...
 
 
 @dataclass(slots=True)
@@ -99,15 +76,23 @@ class PlantRun:
         feed: its live feed, with the points of this module.
         plan: what was agreed.
         told: called with what happens.
+        pace: the time.
     """
 
     def __init__(
-        self, ask: Ask, feed: Feed, plan: Plan, told: Callable[[str], None] = lambda _: None
+        self,
+        ask: Ask,
+        feed: Frames,
+        plan: Plan,
+        told: Callable[[str], None] = lambda _: None,
+        pace: Pace | None = None,
     ) -> None:
         self._ask, self._feed, self._plan, self._told = ask, feed, plan, told
+        self._pace = pace or Pace()
         self._samples = _Samples()
-        self._known_at = self._began = time.monotonic()
+        self._known_at = self._began = self._pace.monotonic()
         self._parameters: Mapping[str, Any] = {}
+        self._sizes: Mapping[str, float] = {}
 
     def run(self, wanted: Callable[[str], bool] = lambda _: True) -> list[Row]:
         """The rows of every signal that fits into the limits.
@@ -121,16 +106,18 @@ class PlantRun:
         for signal in SIGNALS:
             if not any(wanted(name) for name in signal.rows):
                 continue
+            if self._pace.monotonic() - self._began + PAUSE + HOLD > 60 * self._plan.max_minutes:
+                rows += self._unmeasured(signal, _NO_TIME)
+                continue
             self._told(", ".join(signal.rows))
-            self._watch(BEFORE + 1.0)
+            self._watch(PAUSE)  # the last answer fades, and what was before this one is known
             why = self._unfit(signal)
             rows += self._unmeasured(signal, why) if why else self._measured(signal)
-            self._watch(PAUSE)
         return [row for row in rows if wanted(row.name)]
 
     def _measured(self, signal: Signal) -> list[Row]:
         point = POWER if signal.quantity == "frequency" else REACTIVE
-        started = time.time()
+        started = self._pace.wall()
         try:
             self._operate(
                 "grid_test", signal=signal.quantity, kind="step", change=signal.change, seconds=HOLD,
@@ -165,8 +152,6 @@ class PlantRun:
 
     def _unfit(self, signal: Signal) -> Text | None:
         """Why a signal is not tried; None when it is."""
-        if time.monotonic() - self._began + HOLD + PAUSE > 60 * self._plan.max_minutes:
-            return {"en": "the longest time would be exceeded", "es": "se excedería el tiempo máximo"}
         if signal.quantity == "voltage":
             if self._value("voltage.mode") not in {"voltage", "voltage_droop"}:
                 return {"en": "no voltage mode is in force", "es": "ningún modo de tensión está vigente"}
@@ -176,8 +161,10 @@ class PlantRun:
                 "en": "the droop of the frequency response is not in force",
                 "es": "el estatismo de la respuesta en frecuencia no está vigente",
             }
-        present = self._samples.values[POWER][-1]
-        if abs(present + self._expected(signal.change)) > self._plan.max_power:
+        known = self._samples.values.get(POWER) or [float("nan")]
+        if (
+            not abs(known[-1] + self._expected(signal.change)) <= self._plan.max_power
+        ):  # also when it is not known
             return {
                 "en": "the answer would leave the highest power that was agreed",
                 "es": "la respuesta excedería la potencia máxima acordada",
@@ -185,19 +172,19 @@ class PlantRun:
         return None
 
     def _expected(self, change: float) -> float:
-        rated = float(self._parameters["active.maximum"]["high"])
+        rated, nominal = self._sizes["rated_power"], self._sizes["nominal_frequency"]
         droop, band = float(self._value("frequency.droop")), float(self._value("frequency.dead_band")) / 1000
         if self._value("frequency.shape") == "step":
-            return expected(change, droop, 0.0, rated)
-        return expected(change, droop, band, rated)
+            return expected(change, droop, 0.0, rated, nominal)
+        return expected(change, droop, band, rated, nominal)
 
     def _value(self, name: str) -> Any:
         return self._parameters[name]["value"]
 
     def _watch(self, seconds: float) -> None:
         """Collect samples for some seconds; every one is looked at."""
-        until = time.monotonic() + seconds
-        while (now := time.monotonic()) < until:
+        until = self._pace.monotonic() + seconds
+        while (now := self._pace.monotonic()) < until:
             frame = self._feed.next()
             for name, value in frame.values.items():
                 times = self._samples.times.setdefault(name, [])
@@ -224,6 +211,7 @@ class PlantRun:
         if answer is None or not answer.get("ok"):
             why = "no gateway is running" if answer is None else answer.get("error")
             raise AbortedError(f"the gateway has no grid functions to test: {why}")
+        self._sizes = answer["grid"]["plant"]
         parameters: Mapping[str, Any] = answer["grid"]["parameters"]
         return parameters
 
@@ -241,7 +229,7 @@ class PlantRun:
             self._told(f"the test signal could not be ended ({error}); it ends by itself within {HOLD:g} s")
 
     def _unmeasured(self, signal: Signal, why: Text) -> list[Row]:
-        return [not_tested(name, _clause_of(name), why) for name in signal.rows]
+        return [not_tested(name, clause_of(name), why) for name in signal.rows]
 
     def _evidence(
         self, signal: Signal, point: str, series: Series, started: float, found: Response
@@ -275,19 +263,3 @@ def _overshoot_row(signal: Signal, found: Response, evidence: Evidence) -> Row:
         measured={"value": None if worst is None else number(100 * worst, 2), "unit": "%"},
         verdict=judged(worst is not None and 100 * worst <= float(rule.limit["at_most"])), evidence=evidence,
     )  # fmt: skip
-
-
-def _clause_of(name: str) -> Clause:
-    test = name.partition(".")[0]
-    return next(clause for clause in clauses().values() if clause.test == test)
-
-
-def plant_row_names() -> list[str]:
-    """Rows that a plant can be tested for."""
-    return [name for signal in SIGNALS for name in signal.rows]
-
-
-def untested_on_plant(names: Sequence[str]) -> list[Row]:
-    """Rows that only the simulated plant can be tested for."""
-    rules = [(name, _clause_of(name)) for name in names]
-    return [not_tested(name, rule, rule.not_tested or _NEEDS_TWIN) for name, rule in rules]

@@ -95,7 +95,7 @@ def _row(row: Row) -> dict[str, Any]:
         **plain,
         "requirement": {language: row.clause.text(language) for language in LANGUAGES},
         "closes_loop": row.clause.closes_loop,
-        "provisional": row.clause.provisional,
+        "provisional": row.provisional,
         "note": dict(row.note) or None,
     }
 

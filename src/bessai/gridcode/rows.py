@@ -62,6 +62,18 @@ class Row:
     note: Text = field(default_factory=dict)
     """What has to be known beside it; why, when it was not tested."""
     evidence: Evidence | None = None
+    ours: bool = False
+    """True when the number that judges is ours: the clause asks for it and gives none."""
+
+    @property
+    def confidence(self) -> str:
+        """Of the limit: the clause's, and C where the number is ours."""
+        return "C" if self.ours else self.clause.confidence
+
+    @property
+    def provisional(self) -> bool:
+        """True when it must not be called compliance."""
+        return self.confidence != "A"
 
     def plain(self, language: Language = "en") -> dict[str, Any]:
         """As `--json` prints it."""
@@ -74,7 +86,7 @@ class Row:
             "limit": dict(self.limit),
             "measured": measured,
             "verdict": self.verdict.value,
-            "confidence": self.clause.confidence,
+            "confidence": self.confidence,
         }
 
 

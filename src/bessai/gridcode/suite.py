@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from bessai.gridcode import active, changes, frequency, modes, voltage
+from bessai.gridcode import active, changes, frequency, modes, records, voltage
 from bessai.gridcode.clauses import clauses
 from bessai.gridcode.lab import Setup
 from bessai.gridcode.rows import Row, untested_rows
@@ -64,6 +64,7 @@ EXPERIMENTS: Sequence[Experiment] = (
     Experiment(rows=(*(f"active_ramp.r{ramp:g}" for ramp in active.RAMPS), "active_ramp.range"), run=active.ramps),
     Experiment(rows=("active_maximum.response",), run=active.maximum),
     Experiment(rows=("active_setpoint.refused", "active_setpoint.followed"), run=active.setpoint),
+    Experiment(rows=("rocof_record.down", "rocof_record.up"), run=records.rocof),
     Experiment(
         rows=tuple(
             f"change_control.{case}" for case in ("unauthorised", "operator", "no_reason", "as_command", "recorded")

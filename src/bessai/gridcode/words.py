@@ -77,6 +77,7 @@ FINDINGS: Mapping[str, Pair] = {
     "before": ("before", "antes"), "after": ("after", "después"),
     "refusals_recorded": ("refusals recorded", "rechazos registrados"),
     "seconds": ("reached after (s)", "alcanzado tras (s)"), "power_kw": ("power (kW)", "potencia (kW)"),
+    "window": ("window (s)", "ventana (s)"),
     "found": ("", ""),
 }  # fmt: skip
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from bessai.performance.hours import HOUR_NS, SLOTS, Cells
 from bessai.performance.samples import SECOND, Bools
+from bessai.performance.settings import METERS
 
 MINUTE_NS = 60 * SECOND
 MONTHS = 12
@@ -21,7 +22,6 @@ MONTHS = 12
 METERING, TELEMETRY = 97.0, 99.5
 """% that are asked for: of metering data (CEN guide B43-DIN-GUA01, per company), and of real-time data (SITR, from a
 secondary source: provisional)."""
-METERS = frozenset({"energy_exported", "energy_imported"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

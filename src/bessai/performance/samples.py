@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from bessai.grid import GridPoints
 from bessai.journal.block import Block
 from bessai.journal.row import CYCLE
 from bessai.model import Event, Layout, Quality
-from bessai.performance.settings import ROLES, Plant
+from bessai.performance.settings import METERS, ROLES, Plant
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -150,10 +151,9 @@ class Reading:
         name = self._plant.points.get(role)
         if name is not None:
             return layout.index.get(name)
-        if not role.startswith("energy_"):
-            return None
-        usual = f"{role}_total"
-        if usual in layout.index:
-            return layout.index[usual]
+        # A layout that comes later may have what the one at the start had not.
+        usual = f"{role}_total" if role in METERS else getattr(GridPoints(), role)
+        if usual in layout.index or role not in METERS:
+            return layout.index.get(usual)
         found = [i for i, one in enumerate(layout.names) if one.endswith(f".{usual}")]
         return found[0] if len(found) == 1 else None

@@ -18,6 +18,8 @@ ROLES = (
     "frequency", "voltage", "active_power", "reactive_power", "soc", "energy_exported", "energy_imported",
 )  # fmt: skip
 """What is recorded of the point of connection."""
+METERS = frozenset({"energy_exported", "energy_imported"})
+"""Those that are counters."""
 
 
 class _File(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import socket
 import ssl
@@ -12,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from bessai.iec104 import Asdu, Cause, InfoObject, TypeId
+from bessai.iec104 import Asdu, Cause, InfoObject, TypeId, encode
 from bessai.iec104.client import Client, Refused
+from bessai.interfaces.scada.masters import tls_context
 from bessai.site.scada import LinkLoss, MonitorPoint, Scada, Tls
 from support.certificates import make_certificates
 from support.outstation_scene import (
@@ -279,7 +281,11 @@ def test_a_lost_link_brings_the_fallback(fallback: Any, tmp_path: Path) -> None:
     play(scene())
 
 
-def test_a_set_point_is_asked_for_again_after_the_control_plane_has_started_anew(tmp_path: Path) -> None:
+def test_a_set_point_is_asked_for_again_after_the_control_plane_has_started_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bessai.interfaces.scada.commands.RENEW", 1e9)  # not because it is due anyway
+
     async def scene() -> None:
         async with running(tmp_path) as s:
             master = await s.master()
@@ -341,6 +347,48 @@ def test_garbage_ends_its_own_connection_only(tmp_path: Path) -> None:
     play(scene())
 
 
+def test_mutated_asdus_on_a_good_link_are_answered_or_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bessai.interfaces.scada.session._PAUSE", 0.0)  # 3,000 of them would take too long
+    rng = random.Random(int(os.environ.get("BESSAI_SEED", "104")))
+    wholes = [
+        Asdu(type=TypeId.C_IC_NA_1, cause=6, address=1, objects=(InfoObject(value=20),)),
+        Asdu(type=TypeId.C_CI_NA_1, cause=6, address=1, objects=(InfoObject(value=5),)),
+        Asdu(type=TypeId.C_RD_NA_1, cause=5, address=1, objects=(InfoObject(address=SOC),)),
+        Asdu(type=TypeId.C_CS_NA_1, cause=6, address=1, objects=(InfoObject(time=10**18),)),
+        Asdu(type=TypeId.C_SE_NC_1, cause=6, address=1, objects=(InfoObject(address=SET_POWER, value=1.0),)),
+        Asdu(type=TypeId.C_SE_TC_1, cause=6, address=1, objects=(InfoObject(address=SET_MAX, value=1.0, time=10**18),)),
+        Asdu(type=TypeId.M_SP_NA_1, cause=3, address=1, objects=(InfoObject(address=7, value=True),)),
+    ]  # fmt: skip
+    seeds = [encode(asdu) for asdu in wholes]
+    check = Asdu(type=TypeId.C_TS_TA_1, cause=6, address=1, objects=(InfoObject(value=7, time=10**18),))
+
+    def mutated() -> bytes:
+        data = bytearray(rng.choice(seeds))
+        for _ in range(rng.randrange(1, 4)):
+            data[rng.randrange(len(data))] = rng.choice((0, 1, 5, 6, 8, 20, 63, 127, 255, rng.randrange(256)))
+        size = rng.choice((len(data), len(data), len(data), rng.randrange(1, len(data) + 1)))
+        return bytes(data[:size])
+
+    async def scene() -> None:
+        async with running(tmp_path, k=1000) as s:
+            raw = await RawMaster.connect(s.port)
+            raw.write(STARTDT)
+            for _ in range(60):
+                for _ in range(50):
+                    raw.say_bytes(mutated())
+                raw.say(check)  # ends in order, on the same link
+                await raw.asdu(
+                    lambda a: a.type == TypeId.C_TS_TA_1 and a.cause == 7 and a.objects[0].value == 7
+                )
+                raw.acknowledge()
+            good = await s.master("127.0.0.2")
+            assert objects(await good.interrogate())[SOC].value == 50.0
+
+    play(scene())
+
+
 def test_tls_asks_for_certificates_on_both_sides(tmp_path: Path) -> None:
     files = make_certificates(tmp_path / "pki")
     tls = Tls(port=0, ca=str(files.ca), cert=str(files.server), key=str(files.server_key))
@@ -377,6 +425,9 @@ def test_tls_asks_for_certificates_on_both_sides(tmp_path: Path) -> None:
             await good.close()
 
     play(scene())
+    assert (
+        tls_context(tls).minimum_version == ssl.TLSVersion.TLSv1_2
+    )  # the client's library may refuse less anyway
 
 
 def test_a_certificate_that_cannot_be_read_names_the_setting(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ class Scene:
             changes.points, changes.values, changes.flags, changes.times, strict=True)]  # fmt: skip
 
 
-def point(kind: str = "float", **more: Any) -> MonitorPoint:
+def point(kind: Any = "float", **more: Any) -> MonitorPoint:
     return replace(MonitorPoint(ioa=1, name="a", kind="float"), kind=kind, **more)
 
 
@@ -102,7 +102,8 @@ def test_a_value_that_is_no_evidence_says_so_and_keeps_the_last_one(quality: Qua
     scene = Scene(point())
     scene.cycle(5.0)
     value = 5.0 if flag == NOT_TOPICAL else float("nan")
-    assert scene.cycle(value, quality=quality) == [(0, 5.0, flag, 2_000_000_000)]
+    noticed = 2_000_000_000  # not the time of the value that it was measured before
+    assert scene.cycle(value, quality=quality, age=0.5) == [(0, 5.0, flag, noticed)]
     assert scene.cycle(value, quality=quality) == []
     assert scene.cycle(5.0, age=0.25) == [(0, 5.0, 0, 3_750_000_000)]  # as measured, not as it came
 
@@ -128,6 +129,7 @@ def test_the_dead_band_is_counted_from_what_was_reported_last() -> None:
     assert scene.cycle(0.09) == []
     assert [event[1] for event in scene.cycle(0.11)] == [pytest.approx(-1.1)]
     assert scene.cycle(0.02) == []
+    assert scene.cycle(0.20) == []
 
 
 def test_counters_are_no_events() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bessai.iec104 import Asdu, Cause, InfoObject, QualityBit, TypeId
+from bessai.iec104 import Asdu, Cause, InfoObject, QualityBit, Sizes, TypeId
 from bessai.iec104.client import Refused
 from bessai.model import Quality
 from support.outstation_scene import (
@@ -86,6 +86,8 @@ def test_group_and_counter_interrogation_read_and_test(tmp_path: Path) -> None:
             assert objects(await other.counters())[ENERGY].value == 1300  # of this master nothing is frozen
             with pytest.raises(Refused):
                 await master.counters(5 | 128)  # freeze with reset
+            await s.cycle(power=500.0)
+            assert (await master.read(SHARE)).objects[0].value == pytest.approx(-0.5, abs=1e-4)
             answer = await master.read(SOC)
             assert (answer.cause, answer.type, answer.objects[0].value) == (5, TypeId.M_ME_NC_1, 50.0)
             with pytest.raises(Refused) as refused:
@@ -110,6 +112,10 @@ def test_changes_beyond_the_dead_band_are_events_with_the_time_of_the_measuremen
             assert event.value == pytest.approx(1.6)
             assert event.time is not None
             assert abs(event.time - (at - 750_000_000)) < 2_000_000
+            s.feed.ages["soc"] = 0.9
+            await s.cycle(power=1700.0, soc=51.0)
+            items = await master.collect(2, lambda asdu: asdu.type == TypeId.M_ME_TF_1)
+            assert [item.address for item in items] == [SOC, POWER]  # as they were measured
             s.feed.quality["soc"] = Quality.INVALID
             at = await s.cycle()
             event = (
@@ -276,6 +282,20 @@ def test_select_is_used_up_expires_can_be_cancelled_and_must_match(tmp_path: Pat
     play(scene())
 
 
+def test_a_command_that_is_marked_as_a_test_commands_nothing(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with running(tmp_path) as s:
+            master = await s.master()
+            item = InfoObject(address=SET_MAX, value=1.0)
+            master.send(Asdu(type=TypeId.C_SE_NC_1, cause=6, address=1, objects=(item,), test=True))
+            answer = await master.take(lambda a: a.type == TypeId.C_SE_NC_1)
+            assert (answer.cause, answer.negative, answer.test) == (Cause.ACTIVATION_CON, True, True)
+            assert s.feed.messages == []
+            assert "test" in s.outstation.status()["commands"]["last"]["refused"]
+
+    play(scene())
+
+
 def test_a_deactivation_ends_a_standing_set_point(tmp_path: Path) -> None:
     async def scene() -> None:
         async with running(tmp_path) as s:
@@ -339,6 +359,34 @@ def test_what_is_unknown_is_answered_with_its_cause(tmp_path: Path) -> None:
             master.send(everybody)
             confirmed = await master.take(lambda a: a.type == TypeId.C_IC_NA_1)
             assert (confirmed.cause, confirmed.address, confirmed.negative) == (7, 1, False)
+
+    play(scene())
+
+
+def test_other_sizes_of_fields(tmp_path: Path) -> None:
+    async def scene() -> None:
+        sizes: dict[str, Any] = {"cause_size": 1, "address_size": 1, "object_size": 2}
+        async with running(tmp_path, **sizes, originator=9) as s:
+            master = await s.master(sizes=Sizes(cause=1, address=1, object=2))
+            assert objects(await master.interrogate())[SOC].value == 50.0
+            await s.cycle(soc=7.0)
+            assert (await master.collect(1, spontaneous))[0].value == 7.0
+            await master.command(TypeId.C_SE_NC_1, SET_POWER, 1.0, select=True)
+            assert s.feed.sent("request")[-1]["power"] == 1000.0
+            assert master.undecoded == []
+
+    play(scene())
+
+
+def test_the_originator_address_tells_who_asked(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with running(tmp_path, originator=9) as s:
+            master = await s.master(originator=3)
+            assert {asdu.originator for asdu in await master.interrogate()} == {3}
+            await s.cycle(soc=7.0)
+            assert (await master.take(spontaneous)).originator == 9
+            await master.command(TypeId.C_SE_NC_1, SET_MAX, 1.0)
+            assert (await master.take(lambda a: a.cause == Cause.ACTIVATION_TERM)).originator == 3
 
     play(scene())
 

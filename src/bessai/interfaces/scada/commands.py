@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from bessai.interfaces.scada.seldom import Seldom
 from bessai.site.scada import CommandPoint, LinkLoss
 from bessai.site.scada.names import LEASED, PARAMETERS
 
@@ -38,6 +39,9 @@ _FIELDS: Final = {
 
 class Refused(Exception):  # noqa: N818  the word of the trade
     """A command is not carried out; the message says why."""
+
+    noted = False
+    """True once it is in the log and the status."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,6 +99,7 @@ class Commander:
         self._unsure = False
         self._resumed = False
         self._lock = asyncio.Lock()
+        self._refusals = Seldom(_log)
 
     @property
     def told(self) -> dict[str, float]:
@@ -132,15 +137,21 @@ class Commander:
                 else:
                     await self._command(point, meant, who)
         except Refused as error:
-            self.counts.refused += 1
-            self.last = LastCommand(text=text, refused=str(error))
-            _log.warning("%s: command %s refused: %s", self._source, text, error)
+            self.note(text, error)
             raise
         self._accepted[point.target] = meant
         self._commanded = True
         self.counts.accepted += 1
         self.last = LastCommand(text=text)
         _log.info("%s: command %s", self._source, text)
+
+    def note(self, text: str, error: Refused) -> None:
+        """Count, log and show that a command was refused; once."""
+        if not error.noted:
+            error.noted = True
+            self.counts.refused += 1
+            self.last = LastCommand(text=text, refused=str(error))
+            self._refusals.warning("%s: command %s refused: %s", self._source, text, error)
 
     async def release(self, point: CommandPoint, who: str) -> bool:
         """End a standing set-point. False when there is none of this target."""

@@ -21,6 +21,7 @@ from bessai.iec104 import (
 )
 from bessai.interfaces.scada.commands import Refused
 from bessai.interfaces.scada.orders import Orders
+from bessai.interfaces.scada.seldom import Seldom
 from bessai.interfaces.scada.shared import ClockSync, Shared
 
 _log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class Dialogue:
         self._shared = shared
         self._outlet = outlet
         self._linked = linked
+        self._nonsense = Seldom(_log)
         self._orders = Orders(shared, outlet.master)
         self.wrong = 0
         """ASDUs of the master that were malformed, unknown or refused."""
@@ -80,7 +82,7 @@ class Dialogue:
                 self._outlet.reply(mirrored(data, Cause.UNKNOWN_TYPE, sizes))
                 return
             shared.malformed += 1
-            _log.warning("IEC 104: %s sent an ASDU that is none: %s", self._outlet.master, error)
+            self._nonsense.warning("IEC 104: %s sent an ASDU that is none: %s", self._outlet.master, error)
             return
         unknown = self._unknown(asdu)
         if unknown is not None:
@@ -101,7 +103,9 @@ class Dialogue:
             case TypeId.C_TS_TA_1:
                 self._reply(asdu)
             case TypeId.C_RP_NA_1:
-                _log.warning("IEC 104: %s asked for a reset of the process: refused", self._outlet.master)
+                self._nonsense.warning(
+                    "IEC 104: %s asked for a reset of the process: refused", self._outlet.master
+                )
                 self._reply(asdu, negative=True)
             case _:
                 await self._command(asdu)
@@ -201,10 +205,8 @@ class Dialogue:
                 await self._orders.execute(asdu, point)
         except Refused as error:
             self.wrong += 1
-            _log.warning(
-                "IEC 104: %s of %s, object %d: refused: %s",
-                asdu.type.name, self._outlet.master, point.ioa, error,
-            )  # fmt: skip
+            text = f"{asdu.type.name} to object {point.ioa} (master {self._outlet.master})"
+            self._shared.commander.note(text, error)
             self._reply(asdu, cause=con, negative=True)
             return
         self._shared.authority.take(self._outlet.master)

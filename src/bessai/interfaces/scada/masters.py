@@ -12,6 +12,7 @@ from typing import Final
 
 from bessai.interfaces.scada.access import AddressList
 from bessai.interfaces.scada.buffer import EventBuffer
+from bessai.interfaces.scada.seldom import Seldom
 from bessai.interfaces.scada.session import Session
 from bessai.interfaces.scada.shared import Shared
 from bessai.site.scada import Tls
@@ -55,6 +56,7 @@ class Masters:
         self._handshakes: dict[asyncio.Task[None], str] = {}
         """The address of each handshake under way."""
         self._servers: list[asyncio.Server] = []
+        self._failures = Seldom(_log)
 
     @property
     def ports(self) -> list[int]:
@@ -106,7 +108,9 @@ class Masters:
             self._put_out(watching[0])
         elif full:
             self.refused += 1
-            _log.warning("IEC 104: %s is turned away: %d are connected", address, len(self.sessions))
+            self._failures.warning(
+                "IEC 104: %s is turned away: %d are connected", address, len(self.sessions)
+            )
             return None
         session = Session(address, self._shared, self._buffer, self.linked, self._session_changed)
         self.sessions.append(session)
@@ -152,7 +156,9 @@ class Masters:
                 transport, gate, context, server_side=True, ssl_handshake_timeout=_HANDSHAKE
             )
         except (OSError, ssl.SSLError) as error:
-            _log.warning("IEC 104: TLS with %s failed: %s", address, error)
+            self._failures.warning(
+                "IEC 104: TLS with %s failed: %s", address, str(error) or "it closed the connection"
+            )
             transport.abort()
             return
         session = self.admit(address) if safe is not None else None

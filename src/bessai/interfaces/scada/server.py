@@ -126,7 +126,6 @@ class Outstation:
             session.reply(self._initialized())
         if session.started and self.buffer.overflowed:
             self.station.report_again("scada.events_lost")  # that report may have been among what was lost
-        self._refresh()
 
     def _initialized(self) -> bytes:
         return encode(
