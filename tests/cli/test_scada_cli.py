@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from bessai.cli.app import app
 from bessai.site import load_site
 from bessai.site.scada import digest
-from support.scada_site import write_site
+from support.scada_site import PLANT, write_site
 
 RUNNER = CliRunner()
 LIST = """
@@ -70,6 +70,21 @@ def test_csv_holds_every_point_and_command(site: Path) -> None:
     assert [int(row["ioa"]) for row in orders] == [command.ioa for command in scada.commands]
     assert orders[0]["type"] == "C_SE_NC_1 (50), C_SE_TC_1 (63)"
     assert (orders[0]["target"], orders[0]["select first"]) == ("active_power", "yes")
+
+
+def test_a_spreadsheet_takes_no_text_for_a_formula_and_numbers_are_exact(tmp_path: Path) -> None:
+    told = """
+    iec104: {masters: [10.1.0.0/24]}
+    points:
+      - {ioa: 1, name: grid_power, description: "=HYPERLINK(1)", type: normalized, full_scale: 1234567.5}
+      - {ioa: 2, name: soc, description: "+1\\n9,M_SP_NA_1", dead_band: 0.03125005}
+    """
+    site = write_site(tmp_path, told, PLANT.replace("atacama-1", '"x\\n=1+1"'))
+    lines = _run("points", "--site", site, "--format", "csv").splitlines()
+    assert not [line for line in lines if line.startswith(("=", "9"))]
+    rows = list(csv.DictReader(line for line in lines[: lines.index("")] if not line.startswith("#")))
+    assert [row["description"] for row in rows] == ["'=HYPERLINK(1)", "'+1 9,M_SP_NA_1"]
+    assert (rows[0]["full scale"], rows[1]["dead band"]) == ("1234567.5", "0.03125005")
 
 
 def test_markdown_has_places_for_signatures(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:

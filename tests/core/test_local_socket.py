@@ -117,6 +117,24 @@ def test_over_the_real_socket(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_idle_connections_lock_nobody_out(tmp_path: Path) -> None:
+    async def run() -> None:
+        path = socket_path(tmp_path)
+        served = LocalSocket(path, RequestBook(), lambda: {"cycles": 3}, Clock())
+        await served.start()
+        idle = [await asyncio.open_unix_connection(path) for _ in range(40)]
+        assert await asyncio.to_thread(ask_gateway, tmp_path, {"op": "status"}) is not None
+        idle[-1][1].write(b'{"op": "status"}\n')
+        assert await idle[-1][0].readline() != b""  # those that came last are still there
+        with contextlib.suppress(ConnectionResetError):
+            assert await idle[0][0].read() == b""
+        for _, writer in idle:
+            writer.close()
+        await served.stop()
+
+    asyncio.run(run())
+
+
 def test_a_long_directory_still_gets_a_socket(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 60) / ("e" * 60)
     assert len(str(socket_path(deep))) < 100

@@ -218,21 +218,21 @@ def as_csv(content: PointList) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\r\n")
     for label, value in content.header():
-        stream.write(f"# {label}: {value}\r\n")
+        stream.write(f"# {label}: {_line(value)}\r\n")
     for note in content.notes():
-        stream.write(f"# {note}\r\n")
+        stream.write(f"# {_line(note)}\r\n")
     writer.writerow(COLUMNS[content.language])
-    writer.writerows([_plain(cell) for cell in row] for row in content.points())
+    writer.writerows([_inert(cell) for cell in row] for row in content.points())
     stream.write("\r\n")
     writer.writerow(COMMAND_COLUMNS[content.language])
-    writer.writerows([_plain(cell) for cell in row] for row in content.commands())
+    writer.writerows([_inert(cell) for cell in row] for row in content.commands())
     return stream.getvalue()
 
 
 def as_markdown(content: PointList) -> str:
     """The list as a Markdown page with places for signatures."""
-    lines = [f"# {content.word('title')}: {content.site}", ""]
-    lines += [f"- {label}: {value}" for label, value in content.header()[1:]]
+    lines = [f"# {content.word('title')}: {_line(content.site)}", ""]
+    lines += [f"- {label}: {_line(value)}" for label, value in content.header()[1:]]
     lines += ["", *(line for note in content.notes() for line in (note, ""))]
     for title, columns, rows in (
         ("points", COLUMNS, content.points()),
@@ -246,7 +246,7 @@ def as_markdown(content: PointList) -> str:
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> list[str]:
-    shown = [[_plain(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
+    shown = [[_line(_plain(cell)).replace("|", "\\|") for cell in row] for row in rows]
     return [
         f"| {' | '.join(columns)} |",
         "|" + "---|" * len(columns),
@@ -255,7 +255,17 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> list[str]:
 
 
 def _plain(cell: Cell) -> str:
-    return "" if cell is None else f"{cell:g}" if isinstance(cell, float) else str(cell)
+    return "" if cell is None else f"{cell:.12g}" if isinstance(cell, float) else str(cell)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _inert(cell: Cell) -> str:
+    """A text that a spreadsheet would take for a formula gets an apostrophe in front."""
+    text = _line(_plain(cell))
+    return f"'{text}" if isinstance(cell, str) and len(text) > 1 and text[0] in "=+-@" else text
 
 
 def _type(number: int) -> str:

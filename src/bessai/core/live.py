@@ -93,6 +93,10 @@ class LiveFeed:
             "part": [i for i, name in enumerate(names) if name in self._part.index],
         }
 
+    def has(self, writer: asyncio.StreamWriter) -> bool:
+        """True while this connection watches."""
+        return any(watcher.writer is writer for watcher in self._watchers)
+
     def forget(self, writer: asyncio.StreamWriter) -> None:
         """Its connection has ended."""
         self._watchers = [watcher for watcher in self._watchers if watcher.writer is not writer]

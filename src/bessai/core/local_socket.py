@@ -24,6 +24,7 @@ import logging
 import math
 import os
 import tempfile
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,8 @@ class LocalSocket:
         self._more = more or {}
         self._live = live
         self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._writers: OrderedDict[asyncio.StreamWriter, None] = OrderedDict()
+        """Open connections, the one that was silent longest first."""
 
     async def start(self) -> None:
         """Listen. The file of an earlier gateway is replaced: the journal's lock proves that none lives."""
@@ -114,21 +116,32 @@ class LocalSocket:
         self._path.unlink(missing_ok=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._writers) >= _CONNECTIONS:
+        if len(self._writers) >= _CONNECTIONS and not self._make_room():
             writer.close()
             return
-        self._writers.add(writer)
+        self._writers[writer] = None
         try:
             while line := await reader.readline():
+                if writer in self._writers:
+                    self._writers.move_to_end(writer)
                 writer.write(json.dumps(self.answer(line, writer), allow_nan=False).encode() + b"\n")
                 await writer.drain()
         except (ConnectionError, ValueError) as error:  # ValueError: a line beyond the limit
             log.debug("local connection ended: %s", error)
         finally:
-            self._writers.discard(writer)
+            self._writers.pop(writer, None)
             if self._live is not None:
                 self._live.forget(writer)
             writer.close()
+
+    def _make_room(self) -> bool:
+        """End the connection that was silent longest and does not watch; False when all watch."""
+        for writer in self._writers:
+            if self._live is None or not self._live.has(writer):
+                del self._writers[writer]
+                writer.transport.abort()
+                return True
+        return False
 
     def answer(self, line: bytes, writer: asyncio.StreamWriter | None = None) -> dict[str, Any]:
         """The answer to one line, which came on the connection of `writer`."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import struct
 from pathlib import Path
 
+import pytest
 from dnp3.application import (
     build_class_poll,
     build_confirm_request,
@@ -85,6 +87,24 @@ def test_the_newest_connection_counts(rig: Rig) -> None:
             wait(lambda: len(rig.status["masters"]) == 1)
 
 
+def test_who_only_connects_takes_nothing_over_and_is_no_link(tmp_path: Path) -> None:
+    with Rig(tmp_path, "link_loss: {after: 1, fallback: value, power: 25}") as rig:
+        with Wire(rig.port) as master:
+            assert master.ask(build_integrity_poll().to_bytes()).objects
+            with Wire(rig.port) as idle, Wire(rig.port) as babbling:
+                babbling.raw(b"GET / HTTP/1.1\r\n\r\n")
+                assert idle.closed()  # a newer one that says nothing took its place
+                assert master.ask(build_integrity_poll(seq=2).to_bytes()).objects
+                for seq, function in ((3, 3), (4, 4)):  # select, operate
+                    master.send(
+                        bytes((0xC0 | seq, function, 41, 3, 0x28, 1, 0)) + struct.pack("<HfB", 0, 0.5, 0)
+                    )
+                    master.receive()
+        with Wire(rig.port) as babbling:
+            babbling.raw(bytes(100))
+            wait(lambda: rig.status["commands"]["fallback"])
+
+
 def test_garbage_ends_nothing(rig: Rig) -> None:
     dice = random.Random(1815)
     polls = [build_integrity_poll(seq=1).to_bytes(), build_class_poll(seq=2).to_bytes()]
@@ -100,6 +120,17 @@ def test_garbage_ends_nothing(rig: Rig) -> None:
     with Wire(rig.port) as wire:
         assert wire.ask(build_integrity_poll(seq=7).to_bytes()).objects
     assert rig.sink.status().last_error is None
+
+
+def test_a_flood_of_refused_commands_fills_no_log(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    pulses = b"".join(struct.pack("<HBBIIB", 0, 3, 1, 100, 100, 0) for _ in range(150))
+    with Wire(rig.port) as wire:
+        for _ in range(3):
+            answer = wire.ask(
+                bytes((0xC0, 5, 12, 1, 0x28, 150, 0)) + pulses
+            )  # direct, where select is asked for
+            assert [block.data[-1] for block in answer.objects] == [2], "no select"
+    assert 1 <= sum("must be selected" in record.message for record in caplog.records) < 20
 
 
 def test_a_silent_master_is_given_up(tmp_path: Path) -> None:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import struct
+import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bessai.iec104 import Asdu, InfoObject, TypeId
-from bessai.site.scada import LinkLoss
+from bessai.iec104.client import Client, Refused
+from bessai.interfaces.scada.commands import Commander
+from bessai.model import SystemClock
+from bessai.site.scada import LinkLoss, Tls
+from support.certificates import make_certificates
 from support.outstation_scene import LOST, SET_MAX, SET_POWER, SOC, objects, running, spontaneous
 from support.raw_master import STARTDT, RawMaster
 
@@ -149,6 +157,60 @@ def test_masters_that_only_watch_do_not_lock_the_operator_out(tmp_path: Path) ->
     play(scene())
 
 
+@pytest.mark.parametrize("fallback", ["hold", "release", "value"])
+def test_the_fallback_holds_after_a_restart_of_the_station(fallback: Any, tmp_path: Path) -> None:
+    loss = LinkLoss(after=0.2, fallback=fallback, power=-10.0)
+    held: dict[str, Any] = {
+        "source": "iec104", "power": 2000.0, "reactive": None, "bounds": [None, 3000.0]
+    }  # fmt: skip
+
+    async def scene() -> None:
+        async with running(tmp_path, link_loss=loss) as s:
+            commander = s.outstation.commander
+            assert commander.standing == {}  # another's request is not ours
+            again = Commander(commander._ask, "iec104", loss)
+            again.resume({"requests": [{**held, "source": "vpp"}, held]})
+            assert again.standing == {"power": 2000.0, "high": 3000.0}
+            again.resume({"requests": []})  # only the first cycle tells what was before
+            await again.look(100.0, linked=True)
+            assert s.feed.sent("request")[-1]["high"] == 3000.0
+            await again.look(101.0, linked=False)
+            await again.look(102.0, linked=False)
+            expected = {
+                "hold": {"power": 2000.0, "high": 3000.0},
+                "release": {},
+                "value": {"power": -10.0, "high": 3000.0},
+            }
+            assert again.standing == expected[fallback]
+
+    play(scene())
+
+
+class Steered(SystemClock):
+    """The host's clock, wrong by so many seconds."""
+
+    wrong = 0.0
+
+    def wall_ns(self) -> int:
+        return super().wall_ns() + int(self.wrong * 1e9)
+
+
+def test_a_clock_that_is_set_back_does_not_shut_commands_out(tmp_path: Path) -> None:
+    clock = Steered()
+
+    async def scene() -> None:
+        async with running(tmp_path, clock=clock, command_age=10.0) as s:
+            master = await s.master()
+            clock.wrong = 3600.0
+            await master.command(TypeId.C_SE_TC_1, SET_MAX, 1.0, ns=clock.wall_ns())
+            clock.wrong, now = 0.0, time.time_ns()
+            await master.command(TypeId.C_SE_TC_1, SET_MAX, 2.0, ns=now)
+            with pytest.raises(Refused):  # and it is still executed once only
+                await master.command(TypeId.C_SE_TC_1, SET_MAX, 2.0, ns=now)
+
+    play(scene())
+
+
 def test_a_flood_of_nonsense_is_taken_slowly(tmp_path: Path) -> None:
     async def scene() -> None:
         async with running(tmp_path) as s:
@@ -158,8 +220,27 @@ def test_a_flood_of_nonsense_is_taken_slowly(tmp_path: Path) -> None:
                 bad.write(b"\x68\x0d" + struct.pack("<HH", n << 1, 0) + bytes((100, 1, 6, 0, 1, 0, 0, 0, 0)))
             await s.until(lambda: s.outstation.status()["malformed"] >= 20)
             good = await s.master("127.0.0.1")
-            for _ in range(3):
-                assert objects(await good.interrogate())[SOC].value == 50.0
+            for n in range(100):
+                await s.cycle(soc=float(n))
+            assert objects(await good.interrogate())[SOC].value == 99.0
             assert s.outstation.status()["malformed"] < 1000  # each was a line in the log
+
+    play(scene())
+
+
+def test_a_master_that_stalls_in_the_handshake_keeps_nobody_else_out(tmp_path: Path) -> None:
+    files = make_certificates(tmp_path / "pki")
+    tls = Tls(port=0, ca=str(files.ca), cert=str(files.server), key=str(files.server_key))
+    context = ssl.create_default_context(cafile=str(files.ca))
+    context.load_cert_chain(files.client, files.client_key)
+
+    async def scene() -> None:
+        async with running(tmp_path, port=None, tls=tls) as s:
+            stalled = [await RawMaster.connect(s.port, "127.0.0.9") for _ in range(8)]
+            await stalled[-1].closed()  # all have been looked at
+            good = await Client.connect("127.0.0.1", s.port, ssl=context)
+            await good.start()
+            assert objects(await good.interrogate())[SOC].value == 50.0
+            await good.close()
 
     play(scene())

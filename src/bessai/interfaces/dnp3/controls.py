@@ -14,6 +14,9 @@ from bessai.site.scada import CommandPoint
 
 _log = logging.getLogger(__name__)
 
+_SAID: Final = 3
+"""Refusals of one request that are logged."""
+
 Execute = Callable[[CommandPoint, float], None]
 """Carries a command out and returns when the gateway has answered; raises Refused or TimeoutError."""
 
@@ -35,6 +38,12 @@ class Controls(DefaultCommandHandler):
         self._setpoints = {point.index: point for point in commands if point.is_setpoint}
         self._execute = execute
         self._allowed = allowed
+        self.refused = 0
+        """Objects of the request that were refused."""
+
+    def begin(self) -> None:
+        """A request begins."""
+        self.refused = 0
 
     def select_binary_output(
         self, index: int, code: ControlCode, count: int, on_time: int, off_time: int
@@ -73,7 +82,7 @@ class Controls(DefaultCommandHandler):
 
     def _direct(self, point: CommandPoint | None, value: float | None) -> CommandResult:
         if point is not None and point.sbo and self._allowed:
-            _log.warning("dnp3: %s must be selected before it is operated", point.target)
+            self._refuse(f"{point.target} must be selected before it is operated")
             return CommandResult(CommandStatus.NO_SELECT)
         return self._operate(point, value)
 
@@ -84,21 +93,27 @@ class Controls(DefaultCommandHandler):
         try:
             self._execute(point, value)
         except Refused as error:
+            self.refused += 1
             return CommandResult(CommandStatus.AUTOMATION_INHIBIT, str(error))
         except TimeoutError:
             return CommandResult(CommandStatus.TIMEOUT, "the gateway did not answer in time")
         return CommandResult.success()
 
+    def _refuse(self, text: str) -> None:
+        self.refused += 1
+        if self.refused <= _SAID:
+            _log.warning("dnp3: %s", text)
+
     def _objection(self, point: CommandPoint | None, value: float | None) -> CommandResult | None:
         if not self._allowed:
-            _log.warning("dnp3: a command was refused: scada.dnp3.commands is false")
+            self._refuse("a command was refused: scada.dnp3.commands is false")
             return CommandResult(CommandStatus.NOT_AUTHORIZED)
         if point is None or value is None:
             return CommandResult.not_supported()
         try:
             check(point, value)
         except Refused as error:
-            _log.warning("dnp3: command %s refused: %s", point.target, error)
+            self._refuse(f"command {point.target} refused: {error}")
             return CommandResult.out_of_range(str(error))
         return None
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
-from dnp3.application import ParseError, build_null_response, parse_request
+from dnp3.application import ParseError, ResponseFragment, build_null_response, parse_request
 from dnp3.core.enums import FunctionCode
 from dnp3.core.flags import IIN
 from dnp3.outstation import Outstation as Library
@@ -28,6 +28,10 @@ _CONTROLS: Final = (
     FunctionCode.DIRECT_OPERATE_NO_ACK,
 )
 """Answered in a thread of their own: they wait for the control plane."""
+_WRONG: Final = 20
+"""Objects refused on one connection, before each further request with one costs the master a pause."""
+_PAUSE: Final = 0.5
+"""Seconds: whatever a master sends, it fills no log."""
 _EVENT_BITS: Final = dict(
     zip(CLASSES, (IIN.CLASS_1_EVENTS, IIN.CLASS_2_EVENTS, IIN.CLASS_3_EVENTS), strict=True)
 )
@@ -49,6 +53,7 @@ class Application(Library):
             ),
             handler=controls,
         )
+        self.controls: Final = controls
         self._events = events
         self._trouble = trouble
 
@@ -87,6 +92,7 @@ class Dialogue:
         self._peer = peer
         self._series: deque[Fragment] = deque()
         self._awaited: Fragment | None = None
+        self._refused = 0
 
     async def answer(self, data: bytes) -> Sequence[bytes]:
         """The fragments to send now; none when there is nothing to say.
@@ -105,10 +111,19 @@ class Dialogue:
             iin = self._application.iin | IIN.NO_FUNC_CODE_SUPPORT
             return [build_null_response(iin=iin, seq=data[0] & 0x0F).to_bytes()]
         if function in _CONTROLS:
-            made = await asyncio.to_thread(self._application.process_request, data, peer=self._peer)
+            made = await self._control(data)
         else:
             made = self._application.process_request(data, peer=self._peer)
         return [response.to_bytes() for response in made]
+
+    async def _control(self, data: bytes) -> Sequence[ResponseFragment]:
+        controls = self._application.controls
+        controls.begin()
+        made = await asyncio.to_thread(self._application.process_request, data, peer=self._peer)
+        self._refused += controls.refused
+        if controls.refused and self._refused > _WRONG:
+            await asyncio.sleep(_PAUSE)
+        return made
 
     def _read(self, data: bytes) -> Sequence[bytes]:
         application = self._application

@@ -1,7 +1,7 @@
 """The outstation: listens, lets the master in, and keeps its points up to date.
 
 A DNP3 association over TCP has one master. The newest connection from an address that may connect is the one that
-counts; an older one is closed, because a master that connects anew has given it up.
+counts from its first request on; an older one is closed, because a master that connects anew has given it up.
 """
 
 from __future__ import annotations
@@ -71,6 +71,8 @@ class Outstation:
         self._allowed = AddressList(settings.masters)
         self._strangers: OrderedDict[str, None] = OrderedDict()
         self._session: Session | None = None
+        self._silent: Session | None = None
+        """The newest connection that has not asked for anything yet."""
         self._connections: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._ticking: asyncio.Task[None] | None = None
@@ -99,8 +101,9 @@ class Outstation:
         for task in (self._ticking, *self._connections):
             if task is not None:
                 task.cancel()
-        if self._session is not None:
-            self._session.close()
+        for session in (self._session, self._silent):
+            if session is not None:
+                session.close()
         await asyncio.sleep(0)
 
     # the feed ----------------------------------------------------------------------------------------------------
@@ -113,6 +116,7 @@ class Outstation:
 
     def frame(self, frame: Frame) -> None:
         """See `Listener`."""
+        self.commander.resume(frame.decision)
         self._tell_own()
         # the first values are news only to a master that has read that there were none
         quiet, self._first = self._first and not self._known, False
@@ -160,15 +164,14 @@ class Outstation:
             self._turn_away(address)
             writer.transport.abort()
             return
-        if self._session is not None:
-            _log.info("dnp3: %s connects, the connection of %s is closed", address, self._session.address)
-            self._session.close()
         _keep_alive(writer)
         connection = self._application.new_connection_id()
         peer = PeerId(source=self.settings.master, connection=connection)
         dialogue = Dialogue(self._application, self._reader, self.events, peer)
-        session = Session(address, self.settings, dialogue, reader, writer)
-        self._session, self._known = session, True
+        session = Session(address, self.settings, dialogue, reader, writer, self._begin)
+        if self._silent is not None:
+            self._silent.close()
+        self._silent = session
         task = asyncio.current_task()
         if task is not None:
             self._connections.add(task)
@@ -182,6 +185,15 @@ class Outstation:
             session.close()
             if self._session is session:
                 self._session = None
+            if self._silent is session:
+                self._silent = None
+
+    def _begin(self, session: Session) -> None:
+        """A connection has made its first request: from now on it is the master's."""
+        if self._session is not None:
+            _log.info("dnp3: %s asks, the connection of %s is closed", session.address, self._session.address)
+            self._session.close()
+        self._session, self._silent, self._known = session, None, True
 
     def _turn_away(self, address: str) -> None:
         self.refused += 1

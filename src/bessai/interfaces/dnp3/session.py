@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from dnp3.core.enums import LinkFunctionCode
@@ -45,6 +46,7 @@ class Session:
         dialogue: answers fragments.
         reader: the connection.
         writer: the same.
+        begin: is called before its first fragment is answered.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Session:
         dialogue: Dialogue,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
+        begin: Callable[[Session], None],
     ) -> None:
         self.address: Final = address
         self.requests = 0
@@ -66,6 +69,7 @@ class Session:
         self._dialogue = dialogue
         self._reader = reader
         self._writer = writer
+        self._begin = begin
         self._parser = FrameParser()
         self._reassembler = Reassembler(max_fragment_size=FRAGMENT)
         self._segmenter = Segmenter()
@@ -118,6 +122,8 @@ class Session:
             return
         if whole is None:
             return
+        if not self.requests:
+            self._begin(self)
         self.requests += 1
         for fragment in await self._dialogue.answer(whole.data):
             for segment in self._segmenter.segment(fragment):

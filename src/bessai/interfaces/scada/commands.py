@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -97,6 +97,7 @@ class Commander:
         self._down_since: float | None = None
         self._commanded = False
         self._unsure = False
+        self._resumed = False
         self._lock = asyncio.Lock()
         self._refusals = Seldom(_log)
 
@@ -126,9 +127,8 @@ class Commander:
         Raises:
             Refused: with the reason, which is also in the log and the status.
         """
-        text = (
-            f"{point.target} = {value:g}{f' {point.unit}' if point.unit else ''} (object {point.ioa}, {who})"
-        )
+        unit = f" {point.unit}" if point.unit else ""
+        text = f"{point.target} = {value:g}{unit} (object {point.ioa}, {who})"
         try:
             meant = check(point, value)
             async with self._lock:
@@ -186,6 +186,18 @@ class Commander:
             if self._standing.values and now - self._renewed >= RENEW:
                 await self._renew(now)
 
+    def resume(self, decision: Mapping[str, Any]) -> None:
+        """Take up what stands from before a restart of this process: call it with every decision, the first counts."""
+        if self._resumed:
+            return
+        self._resumed = True
+        values = standing_of(decision, self._source)
+        if values and not self._standing.values:
+            self._standing = _Standing(values=values, by="before the restart")
+            self._accepted |= {name: values[key] for name, key in _FIELDS.items() if key in values}
+            self._commanded = True
+            _log.warning("%s: the set-points of before the restart are taken up: %s", self._source, values)
+
     def renew_soon(self) -> None:
         """The control plane has started anew, and knows of no request."""
         self._renewed = -math.inf
@@ -203,8 +215,8 @@ class Commander:
             for target in LEASED if what == "release" else ("active_power",):
                 self._accepted.pop(target, None)
             await self._renew_or_cancel()
-        told = {"hold": "the last set-points stand", "release": "the set-points are ended"}
-        said = told.get(what) or f"{self._loss.power:g} kW are requested"
+        value = f"{self._loss.power:g} kW are requested"
+        said = {"hold": "the last set-points stand", "release": "the set-points are ended"}.get(what, value)
         _log.warning("%s: no master in command for %g s: %s", self._source, self._loss.after, said)
 
     async def _lease(self, target: str, value: float, who: str) -> None:
@@ -266,17 +278,31 @@ class Commander:
     async def _said(self, message: dict[str, Any]) -> dict[str, Any]:
         try:
             return await self._ask(message)
-        except asyncio.CancelledError:  # the master left meanwhile
+        except (OSError, ValueError, asyncio.CancelledError) as error:
             self._unsure = message["op"] == "request"
-            raise
-        except (OSError, ValueError) as error:
-            self._unsure = message["op"] == "request"
+            if isinstance(error, asyncio.CancelledError):
+                raise  # the master left meanwhile
             raise Refused(f"the gateway does not answer: {str(error) or type(error).__name__}") from error
 
     @staticmethod
     def _refuse_unless_ok(answer: dict[str, Any]) -> None:
         if not answer.get("ok"):
             raise Refused(str(answer.get("error") or "the gateway gave no reason"))
+
+
+def standing_of(decision: Mapping[str, Any], source: str) -> dict[str, float]:
+    """What a decision still counts of a source's request, by field of the request; empty when there is none."""
+    for request in decision.get("requests") or ():
+        if request.get("source") == source:
+            low, high = request.get("bounds") or (None, None)
+            told = {
+                "power": request.get("power"),
+                "low": low,
+                "high": high,
+                "reactive": request.get("reactive"),
+            }
+            return {name: float(value) for name, value in told.items() if value is not None}
+    return {}
 
 
 def check(point: CommandPoint, value: float) -> float:
@@ -297,9 +323,7 @@ def check(point: CommandPoint, value: float) -> float:
         raise Refused(f"{value:g} is outside {limits}{f' {point.unit}' if point.unit else ''}")
     if point.choices:
         if value not in point.choices:
-            raise Refused(
-                f"{value:g} is none of {', '.join(str(number) for number in sorted(point.choices))}"
-            )
+            raise Refused(f"{value:g} is none of {', '.join(str(n) for n in sorted(point.choices))}")
         return value
     return point.meant(value)
 

@@ -53,7 +53,8 @@ class Masters:
         self._allowed = AddressList(shared.settings.masters)
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._strangers: OrderedDict[str, None] = OrderedDict()
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._handshakes: dict[asyncio.Task[None], str] = {}
+        """The address of each handshake under way."""
         self._servers: list[asyncio.Server] = []
         self._failures = Seldom(_log)
 
@@ -134,12 +135,17 @@ class Masters:
         self, transport: asyncio.Transport, gate: _Gate, context: ssl.SSLContext, address: str
     ) -> None:
         """Begin a TLS handshake, then a session."""
-        if not self.allows(address) or len(self._handshakes) >= _HANDSHAKES:
+        under_way = list(self._handshakes.values())
+        if (
+            not self.allows(address)
+            or len(under_way) >= _HANDSHAKES
+            or under_way.count(address) >= _EACH  # one that stalls keeps nobody else out
+        ):
             transport.abort()
             return
         task = asyncio.get_running_loop().create_task(self._encrypt(transport, gate, context, address))
-        self._handshakes.add(task)
-        task.add_done_callback(self._handshakes.discard)
+        self._handshakes[task] = address
+        task.add_done_callback(self._handshakes.pop)
 
     async def _encrypt(
         self, transport: asyncio.Transport, gate: _Gate, context: ssl.SSLContext, address: str

@@ -55,7 +55,11 @@ class Orders:
                 raise Refused("something else was selected")
         value = wire_value(point, item.value)
         if item.time is not None:
-            if item.time <= self._shared.executed.get(point.ioa, 0):
+            before = self._shared.executed.get(point.ioa, 0)
+            ahead = (before - self._shared.clock.wall_ns()) / 1e9
+            if (
+                item.time <= before and ahead <= self._shared.settings.command_age
+            ):  # else the clock was set back
                 raise Refused("its time is not later than that of the command before")
             self._shared.executed[point.ioa] = item.time
         await self._shared.commander.execute(point, value, f"master {self._master}")

@@ -105,6 +105,7 @@ class Outstation:
 
     def frame(self, frame: Frame) -> None:
         """See `Listener`."""
+        self.commander.resume(frame.decision)
         self._tell_own()
         # the first values are news only to somebody who has seen that there were none
         quiet, self._first = self._first and not self.buffer.known, False
@@ -167,7 +168,10 @@ class Outstation:
         while True:
             await asyncio.sleep(_SECOND)
             holder = self.authority.holder
-            linked = holder is not None and holder in self._masters.linked
+            linked = any(
+                self.authority.may(master) if holder is None else master == holder
+                for master in self._masters.linked
+            )
             await self.commander.look(self._clock.monotonic(), linked=linked)
             if holder is not None and not linked and not self.commander.waiting:
                 self.authority.give_up()
