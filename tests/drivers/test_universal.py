@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -303,6 +304,32 @@ def test_writes_in_order_and_reads_back(tmp_path: Path) -> None:
             assert [pdu[0] for pdu in device.requests] == [16, 6, 6, 3, 3, 3]
             assert (device.registers[21], device.registers[22], device.registers[20]) == (0, 2500, 1)
             assert driver.writes == {"charge_setpoint": 1, "duration": 1, "mode": 1}
+            await driver.close()
+
+    _run(body)
+
+
+@pytest.mark.parametrize(("kind", "sent"), [("charge", [16]), ("zero", [16, 6, 6, 3, 3, 3])])
+def test_after_a_stall_only_what_is_safe_goes_on(tmp_path: Path, kind: str, sent: list[int]) -> None:
+    """This process stands still after the first register: what was decided before is too old then."""
+
+    async def body() -> None:
+        async with ScriptedDevice(dict(REGISTERS)) as device:
+
+            async def stall(transaction: int, unit: int, pdu: bytes) -> bytes:
+                if len(device.requests) == 1:
+                    time.sleep(0.4)  # noqa: ASYNC251 - nothing runs meanwhile, that is what it is about
+                return b""
+
+            device.hook = stall
+            pace = Pace(stale_fast=0.2)
+            driver = UniversalDriver(battery(tmp_path), "127.0.0.1", device.port, pace=pace)
+            await driver.client.connect()
+            writes = (Write("charge_setpoint", 2.5), Write("duration", 20), Write("mode", 1))
+            outcome = await driver.write(_issue(kind, -1.0, writes))
+            assert [pdu[0] for pdu in device.requests] == sent
+            assert outcome.verified == (kind == "zero")
+            assert kind == "zero" or "too old" in (outcome.error or "")
             await driver.close()
 
     _run(body)

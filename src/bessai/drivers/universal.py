@@ -23,6 +23,8 @@ from bessai.registry.schema import Connection
 
 _NEVER = (-1, -1)
 _GOOD = int(Quality.GOOD)  # numpy compares with a member of the enumeration several times as slowly
+_NEVER_TOO_LATE = frozenset({"zero", "stop"})
+"""Commands that are safe whenever they arrive."""
 _RECHECK = 30.0
 """Seconds until a device that is another one than expected is looked at again."""
 
@@ -188,7 +190,10 @@ class UniversalDriver:
             return WriteOutcome(
                 verified=False, written=(), error=self.problem or "the device is not known yet"
             )
-        return await self._writer.write(command)
+        until = None
+        if command.kind not in _NEVER_TOO_LATE:  # after a stall of this process, say
+            until = asyncio.get_running_loop().time() + self._pace.stale_fast
+        return await self._writer.write(command, until)
 
     async def close(self) -> None:
         """Stop the background reads and close the connection."""

@@ -21,6 +21,7 @@ from bessai.registry import CompiledProfile
 from bessai.registry.sequences import NotKnownError, exponent_of
 
 DAY = 86_400.0
+_TOO_OLD = "the evidence that it was decided on is too old by now"
 
 
 class Writer:
@@ -62,10 +63,11 @@ class Writer:
         points = self._profile.points
         return [name for name, count in self._today.items() if count > (points[name].writes_per_day or count)]
 
-    async def write(self, command: Command) -> WriteOutcome:
+    async def write(self, command: Command, until: float | None = None) -> WriteOutcome:
         """Write a command in order, then read back every register that can be read.
 
-        Nothing is sent when any value cannot be encoded. The first refused write ends the command.
+        Nothing is sent when any value cannot be encoded. The first refused write ends the command, and so does the
+        monotonic time `until`: whatever held it up, what it was decided on is too old by then.
         """
         try:
             encoded = [(step, self._encode(step)) for step in command.writes]
@@ -80,7 +82,7 @@ class Writer:
         connection = self._link.generation
         written: list[Write] = []
         try:
-            problem = await self._send(due, written)
+            problem = await self._send(due, written, until)
         except asyncio.CancelledError:  # nobody knows how far it came
             self._held.clear()
             raise
@@ -104,7 +106,9 @@ class Writer:
         feeds = getattr(self._profile.dead_man, "feed", ())
         return self._profile.points[name].persistent and name not in feeds and held.get(name) == data
 
-    async def _send(self, due: list[tuple[Write, bytes]], written: list[Write]) -> str | None:
+    async def _send(
+        self, due: list[tuple[Write, bytes]], written: list[Write], until: float | None
+    ) -> str | None:
         """Write what is due; fills `written`. Returns what went wrong, in words."""
         connection = self._link.generation
         retries = self._profile.connection.retries
@@ -112,7 +116,9 @@ class Writer:
         while len(written) < len(due):
             if self._link.generation != connection:
                 return "the connection changed"
-            failure = await self._attempt(due[len(written) :], written)
+            if _over(until):
+                return f"{due[len(written)][0].point}: {_TOO_OLD}"
+            failure = await self._attempt(due[len(written) :], written, until)
             if failure is None:
                 continue
             tries += 1
@@ -121,12 +127,14 @@ class Writer:
             await asyncio.sleep(min(0.1 * 2**tries, 1.0))
         return None
 
-    async def _attempt(self, rest: list[tuple[Write, bytes]], written: list[Write]) -> ModbusError | None:
+    async def _attempt(
+        self, rest: list[tuple[Write, bytes]], written: list[Write], until: float | None
+    ) -> ModbusError | None:
         """Write as far as one unit goes; a sequence over several units is never reordered."""
         unit = self._unit(rest[0][0].point)
         end = next((i for i, (step, _) in enumerate(rest) if self._unit(step.point) != unit), len(rest))
         requests = [self._request(step.point, data) for step, data in rest[:end]]
-        replies = await self._link.client.transact(unit, requests, Urgency.WRITE, serial=True)
+        replies = await self._link.client.transact(unit, requests, Urgency.WRITE, serial=True, until=until)
         failure: ModbusError | None = None
         done = 0
         for (step, _), reply in zip(rest, replies, strict=False):
@@ -136,6 +144,8 @@ class Writer:
                 self._count(step.point)
             elif not isinstance(reply, NotSent):
                 failure = reply
+        if failure is None and done < end and _over(until):
+            return NotSent(_TOO_OLD)
         return ConnectionFailed("the connection was lost") if failure is None and done < end else failure
 
     async def _read_back(self, expected: Mapping[str, bytes]) -> str | None:
@@ -170,3 +180,7 @@ class Writer:
             self._today.clear()
         self.writes[name] = self.writes.get(name, 0) + 1
         self._today[name] = self._today.get(name, 0) + 1
+
+
+def _over(until: float | None) -> bool:
+    return until is not None and asyncio.get_running_loop().time() > until

@@ -26,24 +26,31 @@ class Urgency(IntEnum):
 class Batch:
     """Requests to one unit that share one future. It is done when each has its reply or its error."""
 
-    __slots__ = ("future", "missing", "replies", "requests", "sent", "serial", "unit")
+    __slots__ = ("future", "loop", "missing", "replies", "requests", "sent", "serial", "unit", "until")
 
-    def __init__(self, unit: Unit, requests: Sequence[Request], serial: bool) -> None:
+    def __init__(
+        self, unit: Unit, requests: Sequence[Request], serial: bool, until: float | None = None
+    ) -> None:
         self.unit = unit
         self.requests = requests
         self.serial = serial
         self.replies: list[Reply | None] = [None] * len(requests)
         self.missing = len(requests)
         self.sent = 0
-        self.future: asyncio.Future[list[Reply]] = asyncio.get_running_loop().create_future()
+        self.until = until
+        """Monotonic seconds after which no further request is sent."""
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[list[Reply]] = self.loop.create_future()
 
     def settle(self, index: int, reply: Reply) -> None:
-        """One request has its reply. After silence, or a failure in a serial batch, the rest is not sent."""
+        """One request has its reply. After silence, a failure in a serial batch, or `until`, the rest is not sent."""
         self.replies[index] = reply
         self.missing -= 1
-        if not isinstance(reply, bytes) and (self.serial or isinstance(reply, NoReply)):
+        late = self.until is not None and self.loop.time() > self.until
+        if late or (not isinstance(reply, bytes) and (self.serial or isinstance(reply, NoReply))):
+            why = "the time for it is over" if late else "an earlier request of the batch failed"
             for rest in range(self.sent, len(self.requests)):
-                self.replies[rest] = NotSent("an earlier request of the batch failed")
+                self.replies[rest] = NotSent(why)
                 self.missing -= 1
             self.sent = len(self.requests)
         if self.missing == 0 and not self.future.done():

@@ -103,7 +103,13 @@ class ModbusClient:
         self.lost(ConnectionFailed(reason))
 
     async def transact(
-        self, unit: int, requests: Sequence[Request], urgency: Urgency = Urgency.FAST, *, serial: bool = False
+        self,
+        unit: int,
+        requests: Sequence[Request],
+        urgency: Urgency = Urgency.FAST,
+        *,
+        serial: bool = False,
+        until: float | None = None,
     ) -> list[Reply]:
         """Send requests to a unit and wait for all replies.
 
@@ -112,13 +118,14 @@ class ModbusClient:
             requests: at least one.
             urgency: who goes first when several batches wait.
             serial: send each request only after the one before succeeded, and none after a failure.
+            until: monotonic seconds after which no further one is sent; None: no such end.
 
         Returns:
             For each request its data, or the error that stands for it.
         """
         if self.link is None:
             return [ConnectionFailed("not connected") for _ in requests]
-        batch = Batch(self._units.get(unit) or self._unit(unit), requests, serial)
+        batch = Batch(self._units.get(unit) or self._unit(unit), requests, serial, until)
         self._queue.add(batch, urgency)
         self._pump()
         try:

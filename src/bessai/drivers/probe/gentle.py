@@ -95,7 +95,13 @@ class GentleClient(ModbusClient):
         return self.standing.setdefault(unit, Standing())
 
     async def transact(
-        self, unit: int, requests: Sequence[Request], urgency: Urgency = Urgency.FAST, *, serial: bool = False
+        self,
+        unit: int,
+        requests: Sequence[Request],
+        urgency: Urgency = Urgency.FAST,
+        *,
+        serial: bool = False,
+        until: float | None = None,
     ) -> list[Reply]:
         """As `ModbusClient.transact`, gently.
 
