@@ -1,5 +1,5 @@
 # Two commands: `make run` shows the gateway on a simulated plant, `make test` proves it. Both set up all they need.
-# JOBS is how many tests run at once: most of them wait for something. PYTHON chooses the interpreter (3.11 or newer);
+# JOBS is how many tests run at once: most of them wait for something. BESSAI_SEED chooses other random runs. PYTHON chooses the interpreter (3.11 or newer);
 # everything installed goes into .venv.
 
 export UV_PYTHON_DOWNLOADS = never
@@ -27,7 +27,7 @@ run: $(VENV)/.runtime
 	@$(BIN)/bessai demo
 
 test: $(VENV)/.development
-	@$(BIN)/pytest -n $(JOBS)
+	@BESSAI_SEED=$${BESSAI_SEED:-20261124} $(BIN)/pytest -n $(JOBS)
 
 coverage: $(VENV)/.development
 	@$(BIN)/coverage erase
