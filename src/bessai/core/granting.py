@@ -143,7 +143,7 @@ class Granting:
         clipped = target != asked
         # once the ramp has arrived, this is all that the units can make of it
         if left and power == target:
-            target = round(target - left, 3) + 0.0
+            target = math.trunc(round((target - left) * 1000, 6)) / 1000 + 0.0
         units = []
         for name, device in self._units.items():
             units.append(
