@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pytest
 
 from bessai.core.dynamics import Dynamics, RampLimits
-from bessai.core.gateway import commands_nothing, missing_limit_points
+from bessai.core.fitting import commands_nothing, missing_limit_points
 from bessai.core.guard import SafetyGuard
 from bessai.core.latch import Latch
 from bessai.core.limits import Limits

@@ -40,7 +40,7 @@ def demo(
     for power yourself with `bessai request --data-dir data/demo --power 1 --reason "trying it"`. Settings of
     the environment and of `config/.env` do not reach it, but for OTEL_*.
     """
-    from bessai.core.gateway import data_directory_problem
+    from bessai.core.fitting import data_directory_problem
     from bessai.registry import ProfileError, find_profile
 
     data_dir = data_dir.absolute()

@@ -21,7 +21,7 @@ from bessai.core.hand import Done, Hand
 from bessai.core.heartbeat import Notifier
 from bessai.core.keeping import Keeper
 from bessai.core.plant import Plant
-from bessai.core.proposing import Proposer
+from bessai.core.proposing import Asking, Proposer
 from bessai.core.pulse import Pulse
 from bessai.core.requests import RequestBook
 from bessai.core.state_file import MemoryState
@@ -33,7 +33,6 @@ from bessai.model import (
     Decision,
     Event,
     ProcessImage,
-    Request,
     Severity,
     WriteOutcome,
 )
@@ -122,9 +121,7 @@ class ControlCycle:
         """What else is wrong around the plant, asked once a second."""
         self.heard: Callable[[CycleRecord], None] | None = None
         """Told of each record, after it was handed to the recorder. Must not block; one that fails is told no more."""
-        self._proposer = proposer
-        self._proposing_failed = ""
-        self._proposed: list[Request] = []
+        self._asking = Asking(proposer, book, period)
         self._decided: Decision | None = None
         self._plant = plant
         self._whole_at = -_WHOLE
@@ -165,10 +162,7 @@ class ControlCycle:
     def last_events(self) -> list[Event]:
         """What happened since the last record, once: what people did just before the end has no cycle any more."""
         events, self._pending = [*self._pending, *self._guard.take_events()], []
-        if self._proposer is not None:
-            with contextlib.suppress(Exception):
-                events += self._proposer.take_events()
-        return events
+        return events + self._asking.last_events()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Cycle until `stop` is set. An error inside a cycle is an alarm, not the end."""
@@ -202,13 +196,13 @@ class ControlCycle:
         fresh = await self._read()
         views, kept = self._freeze()
         frozen = kept.monotonic
-        self._propose(kept)
+        self._pending += self._asking.ask(kept, self._decided)
         decision = self._decided = self._decide(views, kept, fresh)
         self.keep()  # a trip is on its way to the disk before anything is written to a device
         decided = self._clock.monotonic()
         done = await self._act(decision, fresh, frozen, start + _WRITE_SHARE * self._period)
         conditions = [*self._guard.conditions, *self._broken, *self._device_conditions(frozen)]
-        conditions += self._proposers_conditions()
+        conditions += self._asking.conditions()
         if (lost := self._keeper.condition) is not None:
             conditions.append(lost)
         if self._box is not None:
@@ -344,49 +338,6 @@ class ControlCycle:
             except Exception:
                 log.exception("the live feed failed")
                 self.heard = None
-
-    def _propose(self, image: ProcessImage) -> None:
-        """Let the grid functions see the image and ask. One that fails prefers nothing; its bounds stand meanwhile."""
-        proposer = self._proposer
-        if proposer is None:
-            return
-        try:
-            if self._decided is not None:
-                proposer.told(self._decided)
-            requests = proposer.propose(image)
-            for request in requests:
-                self._book.put(request)
-            sources = {request.source for request in requests}
-            for gone in {request.source for request in self._proposed} - sources:
-                self._book.cancel(gone)  # what is no longer asked for does not last its lease
-            self._proposed = list(requests)
-            self._pending += proposer.take_events()
-            self._proposing_failed = ""
-        except Exception as error:
-            message = f"the grid functions failed: {type(error).__name__}: {error}"
-            if message != self._proposing_failed:
-                log.exception("the grid functions failed")
-            self._proposing_failed = message
-            for (
-                request
-            ) in self._proposed:  # a maximum that was ordered does not end with the code that kept it
-                limit = replace(request, power=None, soc_target=None, offset=None, reactive=None, firm=False)
-                self._book.put(
-                    replace(limit, expires=max(request.expires, image.monotonic + 3 * self._period))
-                )
-
-    def _proposers_conditions(self) -> list[Condition]:
-        if self._proposer is None:
-            return []
-        if self._proposing_failed:
-            message = self._proposing_failed
-            return [Condition(code="grid_functions_failed", severity=Severity.ALARM, message=message)]
-        try:
-            return list(self._proposer.conditions())
-        except Exception as error:
-            log.exception("the grid functions' conditions failed")
-            message = f"the grid functions failed: {type(error).__name__}: {error}"
-            return [Condition(code="grid_functions_failed", severity=Severity.ALARM, message=message)]
 
     def _freeze(self) -> tuple[dict[str, ProcessImage], ProcessImage]:
         """What control looks at, and what is recorded: everything once a second, the plant's part in between."""

@@ -13,8 +13,7 @@ from typing import NamedTuple
 
 import uvloop
 
-from bessai.core.gateway import (
-    Gateway,
+from bessai.core.fitting import (
     data_directory_problem,
     missing_limit_points,
     missing_power_limits,
@@ -22,6 +21,7 @@ from bessai.core.gateway import (
     slow_grid_points,
     too_large_to_publish,
 )
+from bessai.core.gateway import Gateway
 from bessai.core.limits import Limits, LimitsError, load_limits
 from bessai.core.settings import Settings, SettingsError, given_value, load_settings, readable
 from bessai.grid import GridConfig, GridError, load_grid
