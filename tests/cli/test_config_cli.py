@@ -59,3 +59,24 @@ def test_report_rules_are_checked_against_the_points_of_the_site(tmp_path: Path)
         f'REPORT_FILE: {report}:2: rules.0.points.0 = "activ_power": the site has no such point; did you mean'
     )
     assert said in " ".join(done.stderr.split())
+
+
+def test_a_grid_file_is_checked_and_a_slow_cycle_is_told(tmp_path: Path) -> None:
+    grid = tmp_path / "grid.yaml"
+    plant = "plant: {rated_power: 10, rated_apparent_power: 10, nominal_voltage: 400}\n"
+    grid.write_text(plant + "points: {frequency: frequency, voltage: null, reactive_power: null}\n")
+    environment: dict[str, Any] = {
+        "SITE_ID": "x", "INVERTER_IP": "10.0.0.1", "GRID_FILE": str(grid), "CYCLE_TIME": "1",
+    }  # fmt: skip
+    done = bessai("config", "check", cwd=tmp_path, **environment)
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    assert "grid functions: 10 kW, gfm" in said
+    assert "CYCLE_TIME=1: AT-IBR Art. 3-6 a" in said
+    quick = bessai("config", "check", cwd=tmp_path, **{**environment, "CYCLE_TIME": "0.2"})
+    assert "AT-IBR" not in quick.stdout
+    grid.write_text(plant + "values: {frequency.dead_band: 150}\n")
+    done = bessai("config", "check", cwd=tmp_path, **environment)
+    assert done.returncode == 2
+    assert "GRID_FILE:" in done.stderr
+    assert "0 … 30 mHz" in done.stderr

@@ -21,6 +21,7 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
 
     Exit codes: 0 valid, 2 not (every problem is listed at once).
     """
+    from bessai.core.fitting import slow_cycle
     from bessai.core.settings import Settings, SettingsError
     from bessai.core.start import checked
 
@@ -86,6 +87,8 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
         f"limits: {escape(limits.chemistry)}, {escape(where)}; "
         f"{told.get(len(commanded), f'{len(commanded)} devices are commanded')}"
     )
+    if (late := slow_cycle(settings, grid)) is not None:
+        Console().print(f"[yellow]warning[/]: {escape(late)}")
     if grid is not None:
         Console().print(
             f"grid functions: {grid.rated_power:g} kW, {grid.converters}, from {escape(str(settings.grid_file))}"

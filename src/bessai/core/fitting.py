@@ -83,6 +83,20 @@ def slow_grid_points(site: Site, grid: GridConfig) -> list[str]:
     ]
 
 
+_ANSWERS_IN = 0.4
+"""Seconds of a cycle beyond which a meter's reading, a cycle and a write may take a second together."""
+
+
+def slow_cycle(settings: Settings, grid: GridConfig | None) -> str | None:
+    """Why the grid functions answer too late for the grid code, or None."""
+    if grid is None or settings.cycle_time <= _ANSWERS_IN:
+        return None
+    return (
+        f"CYCLE_TIME={settings.cycle_time:g}: AT-IBR Art. 3-6 a asks for a reaction in less than 1 s; set at most "
+        f"{_ANSWERS_IN:g} where meter and device can be read and written that fast"
+    )
+
+
 _LARGEST_MESSAGE = 9_000_000
 _BYTES_PER_POINT = 130
 """Of a published point, a generous mean; Pub/Sub takes messages of at most 10 MB."""

@@ -16,7 +16,7 @@ import numpy as np
 from bessai import __version__
 from bessai.core.assembly import control_plane, describe
 from bessai.core.black_box import BlackBox
-from bessai.core.fitting import commands_nothing
+from bessai.core.fitting import commands_nothing, slow_cycle
 from bessai.core.front import Front
 from bessai.core.heartbeat import Notifier
 from bessai.core.keeping import take_up
@@ -101,6 +101,7 @@ class Gateway:
             after=settings.black_box_after,
             max_bytes=settings.black_box_max_mb << 20,
         )
+        self._grid_config = grid
         self.grid_state = DiskState(settings.data_dir, "grid.json", traces=())
         self.grid = (
             None
@@ -150,6 +151,8 @@ class Gateway:
         for event in self.journal.events_on_open:
             self.cycle.note(event)
         mode = self.settings.control_mode
+        if (late := slow_cycle(self.settings, self._grid_config)) is not None:
+            log.warning("%s", late)
         watches = commands_nothing(self.settings, self.site)
         if watches is not None:
             log.warning("%s", watches)
