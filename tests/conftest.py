@@ -25,10 +25,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class _Shared(LoadScopeScheduling):  # type: ignore[misc]
-    """The simulation computes without a pause: it stays on one worker, so that a core is left for tests that wait."""
+    """What computes without a pause, or shares one long run, stays on one worker."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "simulation" if nodeid.startswith("tests/simulation/") else nodeid
+        alone = ("tests/simulation/", "tests/gridcode/test_selftest.py")  # a core is left for tests that wait
+        return next((path for path in alone if nodeid.startswith(path)), nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -138,9 +138,9 @@ def simulate(base: int, states: int, *, honest: bool = True) -> Counter[str]:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("part", range(4))
 def test_nothing_acknowledged_or_seen_is_lost(part: int) -> None:
-    counts = simulate(base_seed() + part * 10**6, 5_000)
-    assert counts["cuts"] >= 5_000
-    assert counts["records"] > 1_000
+    counts = simulate(base_seed() + part * 10**6, 2_500)
+    assert counts["cuts"] >= 2_500
+    assert counts["records"] > 500
 
 
 @pytest.mark.soak

@@ -158,6 +158,7 @@ class Session:
     def _serve(self, wish: Wish) -> Sample:
         """Do what the step wishes, let a period pass, and read what became of it."""
         objections: list[str] = []
+        self._undo = wish.undo  # before: whoever ends it now does not know whether it has begun
         for operation in wish.operations:
             objections += self._objection(dict(operation))
         self._undo = () if objections else wish.undo

@@ -193,8 +193,9 @@ def read_frames(
 
 
 def read_notes(file: File, size: int) -> list[Frame]:
-    """The notes at the end of a log of `size` bytes. Raises OSError."""
-    found = (frames.read(file, size - place * BLOCK, size) for place in (2, 1))
+    """The notes at the end of a log of `size` bytes; one that is only being made has none. Raises OSError."""
+    places = [size - place * BLOCK for place in (2, 1) if size >= place * BLOCK]
+    found = (frames.read(file, place, size) for place in places)
     return [note[0] for note in found if note is not None and not note[0].count]
 
 
