@@ -8,7 +8,7 @@ from statistics import fmean, pstdev
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bessai.twin.grid import Grid, GridConfig, GridEvent, voltage_behind
@@ -67,8 +67,10 @@ def test_the_voltage_behind_an_impedance_is_that_of_the_circuit(
     """Against the circuit itself: the current through the impedance, iterated with complex numbers."""
     angle = math.atan(x_over_r)
     impedance, voltage = cmath.rect(1.0, angle), complex(source)
-    for _ in range(5000):  # near collapse it takes long
-        voltage = source + impedance * (complex(active, reactive) / voltage).conjugate()
+    before = 0j
+    for _ in range(500):
+        before, voltage = voltage, source + impedance * (complex(active, reactive) / voltage).conjugate()
+    assume(abs(voltage - before) < 1e-12)  # near collapse the iteration finds no end
     assert voltage_behind(source, active, reactive, x_over_r) == pytest.approx(abs(voltage), rel=1e-9)
 
 
