@@ -73,7 +73,7 @@ def test_it_interrogates_reads_tests_and_tells_the_time(tmp_path: Path) -> None:
 def test_it_gets_events_commands_and_what_it_missed(tmp_path: Path) -> None:
     async def scene() -> None:
         async with running(tmp_path) as s, c104_master(s.port, EVENTS) as master:
-            assert any(event["event"] == "initialized" for event in master.events)
+            await master.until(lambda: any(event["event"] == "initialized" for event in master.events))
             at = await s.cycle(power=750.0, breaker=0.0, alarm_bits=8.0)
             await master.until(
                 lambda: master.points(POWER) and master.points(BREAKER) and master.points(SWITCH)
