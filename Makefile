@@ -1,6 +1,6 @@
 # Two commands: `make run` shows the gateway on a simulated plant, `make test` proves it. Both set up all they need.
-# JOBS is how many tests run at once: most of them wait for something. BESSAI_SEED chooses other random runs. PYTHON chooses the interpreter (3.11 or newer);
-# everything installed goes into .venv.
+# JOBS is how many tests run at once: most of them wait for something. BESSAI_SEED chooses other random runs.
+# PYTHON chooses the interpreter (3.11 or newer); everything installed goes into .venv.
 
 export UV_PYTHON_DOWNLOADS = never
 SHELL := /bin/bash

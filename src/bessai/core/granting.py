@@ -303,10 +303,8 @@ def _with_offset(power: float, resolution: Resolution) -> float:
     """The power and what answers the grid, in whole watts towards zero."""
     if resolution.offset is None:
         return power
-    bounds = resolution.sum_bounds
-    within = Bounds(
-        min(bounds.low, power), max(bounds.high, power)
-    )  # the ramp may be on its way to the bounds
+    bounds = resolution.sum_bounds  # and the ramp may be on its way to them
+    within = Bounds(min(bounds.low, power), max(bounds.high, power))
     wanted = math.trunc(round((power + resolution.offset) * 1000, 6)) / 1000
     return within.clip(wanted) + 0.0
 
@@ -325,9 +323,7 @@ def _most(ramps: tuple[float, float], move: float, preferred: float, offset: flo
     """The kW that the sum may rise and fall: by the ramps, at once towards zero, and by the change of the offset."""
     rise, fall = ramps
     base = preferred + move
-    if base * preferred >= 0 and abs(base) <= abs(
-        preferred
-    ):  # less power in the same direction is never too fast
+    if base * preferred >= 0 and abs(base) <= abs(preferred):  # less of the same is never too fast
         rise, fall = max(rise, move), max(fall, -move)
     return rise + max(0.0, offset), fall + max(0.0, -offset)
 
