@@ -63,7 +63,8 @@ def test_events_outlive_a_lost_link(rig: Rig) -> None:
             rig.seen()
         wait(lambda: rig.status["events"]["held"] == 3)
         master.order("enable")
-        wait(lambda: rig.status["masters"])
+        master.until(lambda line: line.get("link") == "closed")
+        master.until(lambda line: line.get("link") == "open")  # it may say nothing until it is told to
         master.scan(1, 2, 3)
         told = [event for event in master.events if event["told"] == "Group32Var7"]
     assert [event["value"] for event in told] == [60.0, 65.0, 70.0]
