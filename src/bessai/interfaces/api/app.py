@@ -1,0 +1,35 @@
+"""The application: routes under `/api/v1`, health and metrics beside them, the page at `/`."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+from fastapi import APIRouter, FastAPI
+
+import bessai
+from bessai.interfaces.api import problems, routes
+from bessai.interfaces.api.context import Context
+
+PREFIX = "/api/v1"
+
+
+def create_app(context: Context) -> FastAPI:
+    """Everything but the process. Each module of `routes` gives a `router`, and perhaps a `root` for `/`."""
+    app = FastAPI(
+        title="BESSAI Edge Gateway",
+        version=bessai.__version__,
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,  # its page would load scripts of a third party
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.context = context
+    problems.install(app)
+    for found in pkgutil.iter_modules(routes.__path__):
+        module = importlib.import_module(f"{routes.__name__}.{found.name}")
+        app.include_router(module.router, prefix=PREFIX)
+        root: APIRouter | None = getattr(module, "root", None)
+        if root is not None:
+            app.include_router(root)
+    return app

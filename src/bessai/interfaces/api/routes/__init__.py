@@ -1,0 +1,1 @@
+"""One file a subject; each has a `router` that `app` includes under `/api/v1`."""
