@@ -12,7 +12,10 @@ SUPPORTED := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c "$(SUPPORTED)" >/dev/null 2>&1 && { echo $$p; break; }; done)
 
-.PHONY: help run test coverage soak lint format lock clean
+PAGE := src/bessai/interfaces/api/page/index.html
+PAGE_SOURCES := $(shell find ui -path ui/node_modules -prune -o -type f -print)
+
+.PHONY: help run test coverage soak lint format lock page clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,12 +24,13 @@ help:
 	@echo "make coverage  the same, slower, with coverage"
 	@echo "make lint      style, types and import contracts"
 	@echo "make soak      long randomised runs"
+	@echo "make page      the dashboard, from ui/"
 	@echo "make lock      requirements*.txt anew from pyproject.toml"
 
-run: $(VENV)/.runtime
+run: $(VENV)/.runtime $(PAGE)
 	@$(BIN)/bessai demo
 
-test: $(VENV)/.development
+test: $(VENV)/.development $(PAGE)
 	@BESSAI_SEED=$${BESSAI_SEED:-20261124} $(BIN)/pytest -n $(JOBS)
 
 coverage: $(VENV)/.development
@@ -37,11 +41,14 @@ coverage: $(VENV)/.development
 soak: $(VENV)/.development
 	@$(BIN)/pytest -m soak -s --override-ini "addopts=-ra --import-mode=importlib" --timeout 36000
 
-lint: $(VENV)/.development
+lint: $(VENV)/.development $(PAGE)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python ui/npm.py run --silent check
+	@$(BIN)/python ui/npm.py run --silent lint
+	@$(BIN)/python ui/npm.py run --silent test
 
 format: $(VENV)/.development
 	@$(BIN)/ruff format .
@@ -54,6 +61,15 @@ lock: $(VENV)/bin/uv
 		--extra parquet --extra kafka --extra nats --extra scada --extra gridcode --group dev -c requirements.txt -o requirements-dev.txt pyproject.toml
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--group build -o requirements-build.txt
+
+page: $(VENV)/bin/uv $(PAGE)
+
+$(PAGE): ui/node_modules/.package-lock.json $(PAGE_SOURCES)
+	@$(BIN)/python ui/npm.py run --silent build
+
+ui/node_modules/.package-lock.json: ui/package.json ui/package-lock.json | $(VENV)/bin/uv
+	@$(BIN)/python ui/npm.py ci --silent
+	@touch $@
 
 $(VENV)/bin/uv: requirements-build.txt
 	@test -n "$(PYTHON)" && $(PYTHON) -c "$(SUPPORTED)" || { echo "error: Python 3.11 or newer with venv is needed; \
@@ -75,4 +91,4 @@ $(VENV)/.development: $(VENV)/bin/uv requirements-dev.txt pyproject.toml
 	@touch $@ $(VENV)/.runtime
 
 clean:
-	rm -rf $(VENV) .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) ui/node_modules src/bessai/interfaces/api/page .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
