@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bessai.interfaces.api.problems import Problem
+
 ORIGIN = "0" * 64
 """What the first entry holds for the hash of the one before."""
 TEXT = 512
@@ -19,8 +21,11 @@ LINE = 64 << 10
 """No line is longer."""
 
 
-class AuditError(Exception):
-    """The log cannot be written or read; the message names the file and the mend."""
+class AuditError(Problem):
+    """503: the log cannot be written or read; the message names the file and the mend."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(503, "audit_unavailable", detail)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

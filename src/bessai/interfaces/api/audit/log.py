@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import apsw
 
@@ -19,8 +20,6 @@ from bessai.interfaces.api.audit.entries import ORIGIN, AuditError, Entry, line_
 from bessai.interfaces.api.audit.head import Head, Known
 from bessai.interfaces.api.audit.verify import Held, Sound, Verdict, check
 from bessai.interfaces.api.identity.database import NAME, IdentityError
-
-T = TypeVar("T")
 
 FILE_BYTES = 2 << 20
 FILES = 32
@@ -83,21 +82,29 @@ class Audit:
 
     async def verify(self) -> Verdict:
         """Check every line. Raises AuditError when the log cannot be read."""
-        return await self._read(lambda: self._verify({}))
+        return await asyncio.get_running_loop().run_in_executor(self._reader, self.check)
 
     async def page(
-        self,
-        *,
-        before: int | None = None,
-        limit: int = 100,
-        user: str | None = None,
-        action: str | None = None,
-    ) -> tuple[list[Entry], int | None, bool]:
+        self, *, before: int | None = None, limit: int = 100, user: str | None = None, action: str | None = None
+    ) -> tuple[list[Entry], int | None, bool]:  # fmt: skip
         """Entries, newest first; where the next page begins; whether the chain holds.
 
         Lines that cannot be read are left out: the last of the three is False then. Raises as `verify`.
         """
-        return await self._read(lambda: self._page(before, limit, user, action))
+        work = partial(self.read_page, before=before, limit=limit, user=user, action=action)
+        return await asyncio.get_running_loop().run_in_executor(self._reader, work)
+
+    def check(self) -> Verdict:
+        """`verify`, where there is no event loop."""
+        with self._readable():
+            return self._verify({})
+
+    def read_page(
+        self, *, before: int | None = None, limit: int = 100, user: str | None = None, action: str | None = None
+    ) -> tuple[list[Entry], int | None, bool]:  # fmt: skip
+        """`page`, where there is no event loop."""
+        with self._readable():
+            return self._page(before, limit, user, action)
 
     def _page(
         self, before: int | None, limit: int, user: str | None, action: str | None
@@ -134,14 +141,12 @@ class Audit:
             for held in opened:
                 held.file.close()
 
-    async def _read(self, work: Callable[[], T]) -> T:
-        def run() -> T:
-            try:
-                return work()
-            except (OSError, apsw.Error, IdentityError) as error:
-                raise AuditError(f"{self.directory} cannot be read ({error})") from error
-
-        return await asyncio.get_running_loop().run_in_executor(self._reader, run)
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, apsw.Error, IdentityError) as error:
+            raise AuditError(f"{self.directory} cannot be read ({error})") from error
 
     def _append(self, **what: Any) -> None:
         try:

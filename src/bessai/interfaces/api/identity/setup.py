@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from typing import Literal
+from typing import Any, Literal
 
 import apsw
 
@@ -25,7 +25,9 @@ def make(connection: apsw.Connection, origin: Origin, now: int) -> str:
 
 def fits(connection: apsw.Connection, secret: str, now: int) -> bool:
     """It is one of those that were made and not over."""
-    rows = connection.execute("SELECT hash FROM setup WHERE expires > ?", (now,)).fetchall()
+    rows: list[tuple[Any, ...]] = connection.execute(
+        "SELECT hash FROM setup WHERE expires > ?", (now,)
+    ).fetchall()
     given = digest(secret)
     return any(hmac.compare_digest(row[0], given) for row in rows)
 

@@ -9,9 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
-from bessai.interfaces.api.audit import AuditError
 from bessai.interfaces.api.context import Context, of
-from bessai.interfaces.api.problems import Problem
 from bessai.interfaces.api.roles import Principal, Role, needs
 
 router = APIRouter(tags=["audit"])
@@ -62,12 +60,7 @@ async def page(
     action: Annotated[str | None, Query(max_length=128)] = None,
 ) -> AuditPage:  # fmt: skip
     """Entries, newest first."""
-    try:
-        entries, following, sound = await context.audit.page(
-            before=before, limit=limit, user=user, action=action
-        )
-    except AuditError as error:
-        raise _unreadable(error) from error
+    entries, following, sound = await context.audit.page(before=before, limit=limit, user=user, action=action)
     told = [
         EntryBody(**{key: value for key, value in asdict(entry).items() if key != "previous"})
         for entry in entries
@@ -78,12 +71,5 @@ async def page(
 @router.get("/audit/verify")
 async def verify(context: Parts, _caller: Administrator) -> Checked:
     """Check every line of the log."""
-    try:
-        found = await context.audit.verify()
-    except AuditError as error:
-        raise _unreadable(error) from error
+    found = await context.audit.verify()
     return Checked(ok=found.ok, entries=found.entries, first_bad=found.first_bad, problem=found.problem)
-
-
-def _unreadable(error: AuditError) -> Problem:
-    return Problem(503, "audit_unreadable", str(error))

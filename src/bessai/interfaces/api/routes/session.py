@@ -16,7 +16,7 @@ from bessai.interfaces.api.identity.lockout import LockedOut
 from bessai.interfaces.api.identity.people import Refused
 from bessai.interfaces.api.identity.secret import iso
 from bessai.interfaces.api.problems import Problem
-from bessai.interfaces.api.recording import address_of, note, recorded
+from bessai.interfaces.api.recording import address_of, recorded
 from bessai.interfaces.api.roles import Principal, Role, needs
 
 router = APIRouter(tags=["session"])
@@ -132,8 +132,8 @@ async def sign_out(request: Request, response: Response, context: Parts, caller:
         cookie_name(request.url.scheme), path="/", secure=request.url.scheme == "https", httponly=True,
         samesite="strict",
     )  # fmt: skip
-    await note(
-        context, user=caller.name, role=caller.role.label, address=address_of(request), action="sign_out"
+    await context.audit.note(
+        user=caller.name, role=caller.role.label, address=address_of(request), action="sign_out"
     )
 
 
@@ -156,8 +156,7 @@ async def _signed_in(
         raise _wrong()  # disabled in this moment
     who = caller.principal
     try:
-        await note(
-            context, user=who.name, role=who.role.label, address=address_of(request), action=action,
+        await context.audit.note(user=who.name, role=who.role.label, address=address_of(request), action=action,
             detail=_left_out(request),
         )  # fmt: skip
     except Problem:
@@ -173,8 +172,7 @@ async def _signed_in(
 async def _failed(request: Request, context: Context, name: str, why: str, always: bool = False) -> None:
     budget = _budget(request)
     if budget.take() or always:
-        await note(
-            context, user=name, role="", address=address_of(request), action="sign_in", outcome="refused",
+        await context.audit.note(user=name, role="", address=address_of(request), action="sign_in", outcome="refused",
             detail={"code": why, **_left_out(request)},
         )  # fmt: skip
 
