@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import signal
+import sys
 import time
 from typing import Any
 
@@ -48,6 +49,9 @@ _BYTES_PER_COLUMN = 17
 _WITHOUT_HEARTBEAT = 10
 """Cycles in a row that end unverified, without an alarm that says why, before the gateway calls itself unwell."""
 
+_PAGE = (sys.executable, "-m", "bessai.interfaces.api")
+"""The page and the API: a process of its own, which may die without anybody's records waiting for it."""
+
 _LAST_CYCLE = 0.3
 """Seconds that a running cycle gets at the stop."""
 
@@ -60,7 +64,7 @@ class Gateway:
         site: the devices.
         limits: of every battery.
         grid: what the grid functions know of the plant; None: there are none.
-        service_plane: False to run without one, for tests of the control plane alone.
+        service_plane: False to run without one and without the page, for tests of the control plane alone.
 
     Raises:
         JournalError: the data directory cannot hold the journal, or another gateway uses it.
@@ -140,6 +144,8 @@ class Gateway:
             "BESSAI_REPORT": site.report.model_dump_json(exclude_defaults=True) if site.report else "",
         }
         self.supervisor = Supervisor(environment, self._service_died) if service_plane else None
+        served = service_plane and settings.http_port
+        self.page = Supervisor(environment, self._page_died, _PAGE, "the page") if served else None
         self._started = time.monotonic()
 
     async def run(self) -> None:
@@ -167,7 +173,9 @@ class Gateway:
             )
         if (problem := self.pulse.problem) is not None:
             log.error(problem)
-        supervision = asyncio.create_task(self.supervisor.run(self.stop)) if self.supervisor else None
+        supervision = [
+            asyncio.create_task(child.run(self.stop)) for child in (self.supervisor, self.page) if child
+        ]
         self.plant.start()
         cycling = asyncio.create_task(self.cycle.run(self.stop))
         gc.collect()
@@ -194,8 +202,7 @@ class Gateway:
             durable = await asyncio.to_thread(self.journal.close, 0.8) and kept
             if not durable:
                 log.error("stopped before the last records were on disk")
-            if supervision is not None:
-                await supervision
+            await asyncio.gather(*supervision)
             await self.socket.stop()
 
     def status(self) -> dict[str, Any]:
@@ -251,6 +258,7 @@ class Gateway:
                 **(self.supervisor.status() if self.supervisor else {"running": False}),
                 **self.socket.service_status,
             },
+            "page": self.page.status() if self.page else {"running": False, "pid": None, "restarts": 0},
         }
 
     def _points(self) -> dict[str, Any]:
@@ -306,6 +314,9 @@ class Gateway:
 
     def _service_died(self, code: int) -> None:
         self._note("service_plane_died", f"service plane ended with code {code}", Severity.WARNING)
+
+    def _page_died(self, code: int) -> None:
+        self._note("page_died", f"the page's process ended with code {code}", Severity.WARNING)
 
     def _note(self, code: str, message: str, severity: Severity = Severity.INFO) -> None:
         self.cycle.note(self._event(code, severity, message))
