@@ -7,6 +7,7 @@ import typer
 from bessai import __version__
 from bessai.cli import (
     alarms,
+    audit,
     blackbox,
     commission,
     config,
@@ -34,6 +35,7 @@ from bessai.cli import (
     simulate,
     status,
     trips,
+    user,
 )
 
 app = typer.Typer(
@@ -93,5 +95,7 @@ for module in (
     incident,
     performance,
     schema,
+    user,
+    audit,
 ):
     module.register(app)
