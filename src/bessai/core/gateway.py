@@ -134,6 +134,7 @@ class Gateway:
         self.live = LiveFeed(site.layout, site.part[0], settings.cycle_time)
         self.cycle.heard = self.live.tell
         handlers = {**front.handlers, **(self.grid.handlers if self.grid else {})}
+        handlers["summary"] = lambda _: {"status": self.status(points=False)}
         self.socket = LocalSocket(
             path, self.book, self.status, self.clock, self.plant.device_status, handlers, self.live
         )
@@ -205,8 +206,12 @@ class Gateway:
             await asyncio.gather(*supervision)
             await self.socket.stop()
 
-    def status(self) -> dict[str, Any]:
-        """What the gateway is doing, as plain JSON-safe data. Cheap enough for every second."""
+    def status(self, *, points: bool = True) -> dict[str, Any]:
+        """What the gateway is doing, as plain JSON-safe data. Cheap enough for every second.
+
+        Args:
+            points: False leaves them out, which is cheap on the largest plants too.
+        """
         last = self.cycle.last
         drivers = self.plant.units
         problems = [
@@ -250,7 +255,7 @@ class Gateway:
                 {"code": c.code, "severity": c.severity.label, "point": c.point, "message": c.message}
                 for c in self.cycle.active[:_CONDITIONS]
             ],
-            "points": self._points(),
+            "points": self._points() if points else {},
             "grid": self.grid.status() if self.grid else None,
             "black_box": self.box.status(),
             "journal": {name: getattr(journal, name) for name in journal.__dataclass_fields__},
