@@ -74,7 +74,7 @@ def process(directory: Path, *, quick: bool) -> dict[str, float | None]:
     data = directory / "data"
     environment = {
         **os.environ, "SITE_ID": "bench", "INVERTER_IP": "127.0.0.1", "INVERTER_PORT": address.rpartition(":")[2],
-        "DATA_DIR": str(data), "LOG_LEVEL": "ERROR", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
+        "DATA_DIR": str(data), "LOG_LEVEL": "ERROR", "HTTP_PORT": "0", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
     }  # fmt: skip
     begin = time.monotonic()
     gateway = subprocess.Popen([sys.executable, "-m", "bessai.core"], env=environment)

@@ -184,7 +184,7 @@ def _control_plane(site: Path, data: Path, plant: Plant) -> Iterator[subprocess.
     """The real control plane, started as a service would; ends with SIGTERM."""
     environment = {
         **os.environ, "SITE_FILE": str(site), "SITE_ID": "bench", "DATA_DIR": str(data), "CONTROL_MODE": "monitor",
-        "CYCLE_TIME": str(plant.cycle), "LOG_LEVEL": "ERROR", "OTEL_SDK_DISABLED": "true",
+        "CYCLE_TIME": str(plant.cycle), "LOG_LEVEL": "ERROR", "OTEL_SDK_DISABLED": "true", "HTTP_PORT": "0",
     }  # fmt: skip
     errors = data.with_name("control-plane.log")
     with errors.open("wb") as log:

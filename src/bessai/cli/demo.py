@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,6 +20,8 @@ from bessai.orphan import VARIABLE
 
 _PROGRAMME = ((12, 2.5, "peak"), (4, 0.0, "rest"), (12, -2.5, "valley"), (4, 0.0, "rest"))
 """Seconds, kW, reason: what the demo's schedule asks for, again and again."""
+_PAGE_WITHIN = 5.0
+"""Seconds that the page has to say its link."""
 
 
 def register(app: typer.Typer) -> None:
@@ -62,10 +65,12 @@ def demo(
             twin = _start(
                 ["simulate", "--profile", str(file), "--port", port, "--seed", str(seed)], data_dir, children
             )
-            gateway = _start_gateway(file, port, data_dir, log, children)
+            page = _page_port()
+            gateway = _start_gateway(file, port, page, data_dir, log, children)
         typer.echo(
             (twin.stdout.readline() if twin.stdout else "").strip() or "the simulated plant did not start"
         )
+        typer.echo(_page_link(page, log_path, log_start))
         code = _show(gateway, twin, data_dir, end, plain=plain or not sys.stdout.isatty())
     except KeyboardInterrupt:
         code = 0
@@ -90,8 +95,34 @@ def _free_port() -> str:
         return str(probe.getsockname()[1])
 
 
+def _page_port() -> str:
+    """8080, or the next port that is free."""
+    for port in range(8080, 8180):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return str(port)
+    return _free_port()
+
+
+def _page_link(port: str, log_path: Path, log_start: int) -> str:
+    """Where the page is; with the one-time link as long as nobody has set it up, as the log says it."""
+    deadline = time.monotonic() + _PAGE_WITHIN
+    while time.monotonic() < deadline:
+        with log_path.open("rb") as log:
+            log.seek(log_start)
+            said = log.read().decode(errors="replace")
+        if (link := re.search(r"http://\S+/#/setup\?token=\S+", said)) is not None:
+            return f"the page, which you set up with this link: {link[0]}"
+        if "bessai.page the page: http" in said:
+            break
+        time.sleep(0.05)
+    return f"the page: http://127.0.0.1:{port}"
+
+
 def _start_gateway(
-    profile: Path, port: str, data_dir: Path, log: IO[bytes], children: list[subprocess.Popen[Any]]
+    profile: Path, port: str, page: str, data_dir: Path, log: IO[bytes], children: list[subprocess.Popen[Any]]
 ) -> subprocess.Popen[Any]:
     from bessai.core.settings import Settings
 
@@ -105,6 +136,7 @@ def _start_gateway(
         "INVERTER_PORT": port,
         "DRIVER_PROFILE_PATH": str(profile),
         "DATA_DIR": str(data_dir),
+        "HTTP_PORT": page,
         VARIABLE: str(os.getpid()),
     }
     child = subprocess.Popen(

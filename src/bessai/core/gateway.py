@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import signal
+import sys
 import time
 from typing import Any
 
@@ -48,6 +49,9 @@ _BYTES_PER_COLUMN = 17
 _WITHOUT_HEARTBEAT = 10
 """Cycles in a row that end unverified, without an alarm that says why, before the gateway calls itself unwell."""
 
+_PAGE = (sys.executable, "-m", "bessai.interfaces.api")
+"""The page and the API: a process of its own, which may die without anybody's records waiting for it."""
+
 _LAST_CYCLE = 0.3
 """Seconds that a running cycle gets at the stop."""
 
@@ -60,7 +64,7 @@ class Gateway:
         site: the devices.
         limits: of every battery.
         grid: what the grid functions know of the plant; None: there are none.
-        service_plane: False to run without one, for tests of the control plane alone.
+        service_plane: False to run without one and without the page, for tests of the control plane alone.
 
     Raises:
         JournalError: the data directory cannot hold the journal, or another gateway uses it.
@@ -130,6 +134,7 @@ class Gateway:
         self.live = LiveFeed(site.layout, site.part[0], settings.cycle_time)
         self.cycle.heard = self.live.tell
         handlers = {**front.handlers, **(self.grid.handlers if self.grid else {})}
+        handlers["summary"] = lambda _: {"status": self.status(points=False)}
         self.socket = LocalSocket(
             path, self.book, self.status, self.clock, self.plant.device_status, handlers, self.live
         )
@@ -140,6 +145,8 @@ class Gateway:
             "BESSAI_REPORT": site.report.model_dump_json(exclude_defaults=True) if site.report else "",
         }
         self.supervisor = Supervisor(environment, self._service_died) if service_plane else None
+        served = service_plane and settings.http_port
+        self.page = Supervisor(environment, self._page_died, _PAGE, "the page") if served else None
         self._started = time.monotonic()
 
     async def run(self) -> None:
@@ -167,7 +174,9 @@ class Gateway:
             )
         if (problem := self.pulse.problem) is not None:
             log.error(problem)
-        supervision = asyncio.create_task(self.supervisor.run(self.stop)) if self.supervisor else None
+        supervision = [
+            asyncio.create_task(child.run(self.stop)) for child in (self.supervisor, self.page) if child
+        ]
         self.plant.start()
         cycling = asyncio.create_task(self.cycle.run(self.stop))
         gc.collect()
@@ -194,12 +203,15 @@ class Gateway:
             durable = await asyncio.to_thread(self.journal.close, 0.8) and kept
             if not durable:
                 log.error("stopped before the last records were on disk")
-            if supervision is not None:
-                await supervision
+            await asyncio.gather(*supervision)
             await self.socket.stop()
 
-    def status(self) -> dict[str, Any]:
-        """What the gateway is doing, as plain JSON-safe data. Cheap enough for every second."""
+    def status(self, *, points: bool = True) -> dict[str, Any]:
+        """What the gateway is doing, as plain JSON-safe data. Cheap enough for every second.
+
+        Args:
+            points: False leaves them out, which is cheap on the largest plants too.
+        """
         last = self.cycle.last
         drivers = self.plant.units
         problems = [
@@ -243,7 +255,7 @@ class Gateway:
                 {"code": c.code, "severity": c.severity.label, "point": c.point, "message": c.message}
                 for c in self.cycle.active[:_CONDITIONS]
             ],
-            "points": self._points(),
+            "points": self._points() if points else {},
             "grid": self.grid.status() if self.grid else None,
             "black_box": self.box.status(),
             "journal": {name: getattr(journal, name) for name in journal.__dataclass_fields__},
@@ -251,6 +263,7 @@ class Gateway:
                 **(self.supervisor.status() if self.supervisor else {"running": False}),
                 **self.socket.service_status,
             },
+            "page": self.page.status() if self.page else {"running": False, "pid": None, "restarts": 0},
         }
 
     def _points(self) -> dict[str, Any]:
@@ -306,6 +319,9 @@ class Gateway:
 
     def _service_died(self, code: int) -> None:
         self._note("service_plane_died", f"service plane ended with code {code}", Severity.WARNING)
+
+    def _page_died(self, code: int) -> None:
+        self._note("page_died", f"the page's process ended with code {code}", Severity.WARNING)
 
     def _note(self, code: str, message: str, severity: Severity = Severity.INFO) -> None:
         self.cycle.note(self._event(code, severity, message))

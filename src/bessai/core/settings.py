@@ -161,6 +161,21 @@ class Settings(Destinations):
         allow_inf_nan=False,
         description="Most bytes a second to Pub/Sub, before compression; unset: as fast as it takes them.",
     )
+    http_host: str = Field(
+        default="127.0.0.1",
+        description="Address of the page and the API; this machine alone until they are set up.",
+    )
+    http_port: int = Field(default=8080, ge=0, le=65535, description="Port of the page; 0: no page.")
+    http_tls: Literal["auto", "on", "off"] = Field(
+        default="auto", description="auto: encrypted, unless HTTP_HOST is this machine alone."
+    )
+    http_cert_file: Path | None = Field(
+        default=None, description="Certificate (PEM, with its chain); unset: one of the gateway's own."
+    )
+    http_key_file: Path | None = Field(default=None, description="Private key of HTTP_CERT_FILE (PEM).")
+    http_name: str | None = Field(
+        default=None, description="Name or address that people type, for the certificate and the link."
+    )
     otel_exporter_otlp_endpoint: str = Field(
         default="http://otel-collector:4317", description="OTLP (gRPC) endpoint of the collector."
     )
@@ -179,7 +194,7 @@ class Settings(Destinations):
             raise ValueError("give a name of printable characters")
         return value.strip()
 
-    @field_validator("inverter_ip")
+    @field_validator("inverter_ip", "http_host", "http_name")
     @classmethod
     def _host(cls, value: str | None) -> str | None:
         if value is None:
@@ -193,6 +208,19 @@ class Settings(Destinations):
         if numeric or len(value) > 253 or not all(_HOST_LABEL.match(p) for p in value.rstrip(".").split(".")):
             raise ValueError("give an IPv4 or IPv6 address or a host name, without port or scheme")
         return value
+
+    @field_validator("http_cert_file", "http_key_file")
+    @classmethod
+    def _readable(cls, value: Path | None) -> Path | None:
+        if value is None:
+            return None
+        try:
+            text = value.read_text(encoding="ascii", errors="replace")
+        except OSError as error:
+            raise ValueError(f"cannot be read: {error.strerror}") from None
+        if "-----BEGIN" not in text:
+            raise ValueError("is no PEM file: it has no line -----BEGIN …")
+        return value.absolute()
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -341,6 +369,11 @@ def _contradictions(given: Mapping[str, str | None]) -> Iterator[str]:
     if bool(given["GCP_PROJECT_ID"]) != bool(given["GCP_PUBSUB_TOPIC"]):
         missing = "GCP_PUBSUB_TOPIC" if given["GCP_PROJECT_ID"] else "GCP_PROJECT_ID"
         yield f"{missing} is missing; set both GCP_PROJECT_ID and GCP_PUBSUB_TOPIC, or neither"
+    if bool(given["HTTP_CERT_FILE"]) != bool(given["HTTP_KEY_FILE"]):
+        missing = "HTTP_KEY_FILE" if given["HTTP_CERT_FILE"] else "HTTP_CERT_FILE"
+        yield f"{missing} is missing; set both HTTP_CERT_FILE and HTTP_KEY_FILE, or neither"
+    if given["HTTP_CERT_FILE"] and given["HTTP_TLS"] == "off":
+        yield "HTTP_TLS=off: HTTP_CERT_FILE is set; set HTTP_TLS to auto or on, or unset the certificate"
     low, high = (
         float(given[name] or Settings.model_fields[name.lower()].default)
         if _is_number(given[name] or "0")

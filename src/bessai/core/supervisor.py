@@ -1,4 +1,4 @@
-"""Keeps the service plane running, from a distance: its death or its load never reaches a cycle."""
+"""Keeps the service plane and the page running, from a distance: their death or load never reaches a cycle."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NICENESS = 5
 
 
 class Supervisor:
-    """Starts the service plane, starts it again when it dies, and ends it.
+    """Starts a process, the service plane or the page, starts it again when it dies, and ends it.
 
     The child holds the reading end of a pipe as its standard input: when this process dies, however it dies,
     the child reads the end of file and leaves.
@@ -31,6 +31,7 @@ class Supervisor:
         environment: settings handed to the child, on top of this process's environment.
         on_death: called with the exit code each time the child dies by itself.
         command: what to run.
+        name: of the process, for the log.
     """
 
     def __init__(
@@ -38,11 +39,13 @@ class Supervisor:
         environment: Mapping[str, str],
         on_death: Callable[[int], None],
         command: tuple[str, ...] = (sys.executable, "-m", "bessai.interfaces"),
+        name: str = "service plane",
     ) -> None:
         self.restarts = 0
         self._environment = {**os.environ, **environment}
         self._on_death = on_death
         self._command = command
+        self._name = name
         self._process: subprocess.Popen[bytes] | None = None
 
     def status(self) -> dict[str, Any]:
@@ -69,7 +72,7 @@ class Supervisor:
             code = self._process.returncode if self._process is not None else code
             self.restarts += 1
             delay = _BACKOFF_FIRST if loop.time() - started > _STEADY else min(2 * delay, _BACKOFF_MAX)
-            log.warning("service plane ended with code %s; starting it again in %.1f s", code, delay)
+            log.warning("%s ended with code %s; starting it again in %.1f s", self._name, code, delay)
             self._on_death(code)
             await _wait(stop, delay)
         await asyncio.to_thread(self._end)
@@ -84,7 +87,7 @@ class Supervisor:
             os.setpriority(os.PRIO_PROCESS, self._process.pid, _NICENESS)
         except OSError as error:
             if self._process is None:
-                log.warning("service plane cannot be started: %s", error)
+                log.warning("%s cannot be started: %s", self._name, error)
                 return error.errno or 1
         return 0
 

@@ -7,12 +7,10 @@ what was not acknowledged is sent again after the next start.
 
 from __future__ import annotations
 
-import faulthandler
 import gc
 import json
 import logging
 import os
-import select
 import signal
 import socket
 import sys
@@ -24,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bessai.interfaces.build import build_sinks
+from bessai.interfaces.ending import Ending, set_up_logging
 from bessai.interfaces.settings import ServiceSettings
 from bessai.interfaces.sink import Sink, keep_running
 
@@ -33,8 +32,6 @@ _GRACE = 0.6
 """Seconds that sinks have to end by themselves."""
 _CANCELLED = 0.3
 """Seconds that they have after what they wait for was cancelled."""
-_HARD_LIMIT = 1.2
-"""Seconds after which the process ends, whatever a library is doing."""
 
 
 class Service:
@@ -95,7 +92,7 @@ def main() -> int:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC's own lines repeat what the sinks say in sentences
     try:
         settings = ServiceSettings.from_environment(os.environ)
-        _set_up_logging(settings.log_level)
+        set_up_logging(settings.log_level)
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing to flush while the libraries are still loading
         sinks = build_sinks(settings)
     except ValueError as error:
@@ -109,54 +106,6 @@ def main() -> int:
         service.stop()
     gc.freeze()  # nothing of what the libraries hold is worth looking through once more at the end
     return 0
-
-
-class Ending:
-    """Waits for SIGTERM, SIGINT or the end of standard input, and limits how long the process lives on."""
-
-    def __init__(self) -> None:
-        self._woken, self._wake = socket.socketpair()
-        self._wake.setblocking(False)
-        signal.set_wakeup_fd(self._wake.fileno())
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
-
-    def wait(self) -> str:
-        """Returns the reason as soon as there is one."""
-        while True:
-            ready, _, _ = select.select([0, self._woken.fileno()], [], [])
-            if self._woken.fileno() in ready:
-                return signal.Signals(self._woken.recv(1)[0]).name
-            if not os.read(0, 4096):
-                self._limit()
-                return "standard input has ended"
-
-    def close(self) -> None:
-        """Let go of the sockets; the time limit stays."""
-        signal.set_wakeup_fd(-1)
-        self._woken.close()
-        self._wake.close()
-
-    def _on_signal(self, _number: int, _frame: object) -> None:
-        self._limit()
-
-    @staticmethod
-    def _limit() -> None:
-        # A thread in C, which ends the process even when the interpreter is stuck in a library's clean-up.
-        faulthandler.dump_traceback_later(_HARD_LIMIT, exit=True)
-
-
-def _set_up_logging(level: str) -> None:
-    class OneLine(logging.Formatter):
-        def format(self, record: logging.LogRecord) -> str:
-            return super().format(record).replace("\n", " | ")
-
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(OneLine("%(asctime)s %(levelname)-7s %(name)s %(message)s"))
-    logging.basicConfig(level=level, handlers=[handler])
-    # What these libraries warn of on every attempt, the sinks say once, in a sentence.
-    for chatty in ("google", "grpc", "urllib3", "aiokafka", "nats"):
-        logging.getLogger(chatty).setLevel(logging.CRITICAL)
 
 
 def _join(threads: Sequence[threading.Thread], seconds: float) -> None:

@@ -46,6 +46,15 @@ class Gateway:
         status: dict[str, Any] = (await self.ask({"op": "status"}))["status"]
         return status
 
+    async def summary(self) -> dict[str, Any]:
+        """Its status without the points, which costs it little on the largest plants too.
+
+        Raises:
+            Problem: as `ask`.
+        """
+        status: dict[str, Any] = (await self.ask({"op": "summary"}))["status"]
+        return {name: value for name, value in status.items() if name != "points"}
+
     async def _exchange(self, message: dict[str, Any]) -> dict[str, Any]:
         reader, writer = await asyncio.open_unix_connection(self.path, limit=_LINE)
         try:

@@ -1,0 +1,83 @@
+"""Whether it is well, for load balancers, containers and Prometheus."""
+
+from __future__ import annotations
+
+import resource
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse, PlainTextResponse
+
+from bessai.interfaces.api import metrics
+from bessai.interfaces.api.context import Context, of
+from bessai.interfaces.api.problems import Problem
+from bessai.interfaces.api.roles import Principal, Role, needs
+
+router = APIRouter()
+root = APIRouter(tags=["health"])
+
+Parts = Annotated[Context, Depends(of)]
+_FRESH = 1.0
+"""Seconds for which an answer about the health counts: anybody may ask, and the control plane is asked for it."""
+
+
+@root.get("/healthz")
+async def healthz(request: Request, context: Parts) -> JSONResponse:
+    """200 when the control plane answers, runs its cycles, and every device delivers; else 503.
+
+    Without a role, only how many problems there are.
+    """
+    problems = await _problems(request.app.state, context)
+    known = getattr(request.state, "principal", None) is not None
+    body: dict[str, Any] = {
+        "ok": not problems, "count": len(problems), "problems": problems if known else []
+    }  # fmt: skip
+    return JSONResponse(body, 200 if not problems else 503)
+
+
+@root.get("/readyz")
+async def readyz(context: Parts) -> JSONResponse:
+    """200 when requests can be answered: the control plane's socket and the users are there; else 503."""
+    try:
+        await context.gateway.summary()
+        await context.read(lambda: context.identity.setup_needed)
+    except Problem as problem:
+        return JSONResponse({"ok": False, "code": problem.code}, 503)
+    return JSONResponse({"ok": True})
+
+
+@root.get("/metrics", response_class=PlainTextResponse)
+async def metrics_page(
+    context: Parts, _principal: Annotated[Principal, Depends(needs(Role.VIEWER))]
+) -> PlainTextResponse:
+    """Figures for Prometheus; when the control plane is silent, `bessai_up` is 0 and its figures are left out."""
+    try:
+        status = await context.gateway.summary()
+    except Problem:
+        status = None
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    text = metrics.page(
+        status, viewers=context.live.viewers, frames=context.live.frames, cpu=used.ru_utime + used.ru_stime
+    )
+    return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
+
+
+async def _problems(state: Any, context: Context) -> list[str]:
+    held: tuple[float, list[str]] | None = getattr(state, "health", None)
+    if held is None or time.monotonic() - held[0] > _FRESH:
+        try:
+            found = _wrong(await context.gateway.summary())
+        except Problem as problem:
+            found = [problem.detail]
+        held = state.health = (time.monotonic(), found)
+    return held[1]
+
+
+def _wrong(status: dict[str, Any]) -> list[str]:
+    found = [str(problem) for problem in status["problems"]]
+    devices = status.get("devices") or {}
+    dead = int(devices.get("total") or 0) - int(devices.get("well") or 0)
+    if dead > 0 and not any(str(name) in text for name in devices.get("problems") or () for text in found):
+        found.append(f"{dead} of {devices['total']} devices do not deliver")
+    return found
