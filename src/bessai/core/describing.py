@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from bessai.core.limits import Limits
 from bessai.core.settings import Settings
 from bessai.drivers import Pace
 from bessai.grid import GridConfig
@@ -37,6 +38,7 @@ class Description:
     Args:
         settings: checked settings.
         site: the devices.
+        limits: of every battery.
         grid: what the grid functions know of the plant; None: there are none.
         device: gives the state of one device.
     """
@@ -45,11 +47,13 @@ class Description:
         self,
         settings: Settings,
         site: Site,
+        limits: Limits,
         grid: GridConfig | None,
         device: Callable[[str], dict[str, Any] | None],
     ) -> None:
         self._settings = settings
         self._site = site
+        self._limits = limits
         self._grid = grid
         self._device = device
 
@@ -70,6 +74,11 @@ class Description:
                 "plant_points": list(site.plant),
                 "commanded": [device.name for device in site.units],
                 "scada": site.scada is not None,
+            },
+            "limits": {
+                "chemistry": self._limits.chemistry,
+                "soc_min": self._limits.soc_min,
+                "soc_max": self._limits.soc_max,
             },
             "grid": None if self._grid is None else _grid_as_plain(self._grid),
         }

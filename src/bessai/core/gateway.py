@@ -130,7 +130,7 @@ class Gateway:
         front = Front(self.cycle.guard, keeper.alarms, self.box, self.cycle.note, self.clock, self.cycle.keep)
         self.live = LiveFeed(site.layout, site.part[0], settings.cycle_time)
         self.cycle.heard = self.live.tell
-        description = Description(settings, site, grid, self.plant.device_status)
+        description = Description(settings, site, limits, grid, self.plant.device_status)
         handlers = {**front.handlers, **description.handlers, **(self.grid.handlers if self.grid else {})}
         self.socket = LocalSocket(
             path, self.book, self.status, self.clock, self.plant.device_status, handlers, self.live

@@ -52,12 +52,12 @@ def step_words(name: str) -> Words:
     return _texts()["steps"][name]
 
 
-def sentence(name: str, **filled: Any) -> Words:
+def sentence(which: str, /, **filled: Any) -> Words:
     """One of the sentences, with its blanks filled: a text, or a text by language."""
-    return _filled(_texts()["sentences"][name], **filled)
+    return _filled(_texts()["sentences"][which], **filled)
 
 
-def _filled(words: Words, **blanks: Any) -> Words:
+def _filled(words: Words, /, **blanks: Any) -> Words:
     def of(value: Any, language: str) -> str:
         return str(value[language] if isinstance(value, Mapping) else value)
 
