@@ -17,6 +17,7 @@ import numpy as np
 from bessai import __version__
 from bessai.core.assembly import control_plane, describe
 from bessai.core.black_box import BlackBox
+from bessai.core.describing import Description
 from bessai.core.fitting import commands_nothing, slow_cycle
 from bessai.core.front import Front
 from bessai.core.heartbeat import Notifier
@@ -133,7 +134,8 @@ class Gateway:
         front = Front(self.cycle.guard, keeper.alarms, self.box, self.cycle.note, self.clock, self.cycle.keep)
         self.live = LiveFeed(site.layout, site.part[0], settings.cycle_time)
         self.cycle.heard = self.live.tell
-        handlers = {**front.handlers, **(self.grid.handlers if self.grid else {})}
+        description = Description(settings, site, limits, grid, self.plant.device_status)
+        handlers = {**front.handlers, **description.handlers, **(self.grid.handlers if self.grid else {})}
         handlers["summary"] = lambda _: {"status": self.status(points=False)}
         self.socket = LocalSocket(
             path, self.book, self.status, self.clock, self.plant.device_status, handlers, self.live

@@ -4,12 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from bessai.interfaces.api.problems import Problem
 
 _LINE = 64 << 20
+_FRESH = 0.3
+"""Seconds for which a status is shown again: many viewers cost one question."""
+_CONSTANT = 30.0
+"""The same of the configuration, which changes with a restart only."""
+
+
+class _Shared:
+    """One answer for all who ask within a time; those who come while it is under way wait for it."""
+
+    def __init__(self, ask: Callable[[], Awaitable[dict[str, Any]]], fresh: float) -> None:
+        self._ask = ask
+        self._fresh = fresh
+        self._held: tuple[float, dict[str, Any]] | None = None
+        self._flight: asyncio.Task[dict[str, Any]] | None = None
+
+    async def get(self) -> dict[str, Any]:
+        if self._held is not None and time.monotonic() - self._held[0] < self._fresh:
+            return self._held[1]
+        if self._flight is None:
+            self._flight = asyncio.create_task(self._fetch())
+        return await asyncio.shield(self._flight)
+
+    async def _fetch(self) -> dict[str, Any]:
+        try:
+            answer = await self._ask()
+            self._held = (time.monotonic(), answer)
+            return answer
+        finally:
+            self._flight = None
 
 
 class Gateway:
@@ -19,6 +50,8 @@ class Gateway:
         self.path = path
         self._timeout = timeout
         self._turn = asyncio.Semaphore(4)  # the socket has few places, and others need them too
+        self._status = _Shared(lambda: self.ask({"op": "status"}), _FRESH)
+        self._configuration = _Shared(lambda: self.ask({"op": "configuration"}), _CONSTANT)
 
     async def ask(self, message: dict[str, Any]) -> dict[str, Any]:
         """The answer to one message.
@@ -38,12 +71,12 @@ class Gateway:
         return answer
 
     async def status(self) -> dict[str, Any]:
-        """Its status, as `bessai status --json` shows it.
+        """Its status, as `bessai status --json` shows it, at most 0.3 s old. Shared: nobody may change it.
 
         Raises:
             Problem: as `ask`.
         """
-        status: dict[str, Any] = (await self.ask({"op": "status"}))["status"]
+        status: dict[str, Any] = (await self._status.get())["status"]
         return status
 
     async def summary(self) -> dict[str, Any]:
@@ -54,6 +87,14 @@ class Gateway:
         """
         status: dict[str, Any] = (await self.ask({"op": "summary"}))["status"]
         return {name: value for name, value in status.items() if name != "points"}
+
+    async def configuration(self) -> dict[str, Any]:
+        """What it is configured as, see `bessai.core.describing`. Shared: nobody may change it.
+
+        Raises:
+            Problem: as `ask`.
+        """
+        return await self._configuration.get()
 
     async def _exchange(self, message: dict[str, Any]) -> dict[str, Any]:
         reader, writer = await asyncio.open_unix_connection(self.path, limit=_LINE)

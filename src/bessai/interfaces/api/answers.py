@@ -1,0 +1,97 @@
+"""What the answers of the routes share: how errors are declared, how times come in, numbers that JSON can say."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from bessai.interfaces.api.problems import MEDIA, FieldProblem, ProblemBody, field_problem
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_WHEN = {
+    400: "The request cannot be read.",
+    401: "Nobody is signed in.",
+    403: "The role is too low, or the CSRF token is missing.",
+    404: "There is no such thing.",
+    409: "The gateway refuses, in its own words.",
+    422: "Something in the request cannot be used; each field is named.",
+    503: "The control plane, the journal or the history cannot be read now.",
+}
+
+
+class Answer(BaseModel):
+    """Base of all answers: names are described where they are declared."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The errors of a route, for its `responses`; 401, 403, 422 and 503 are always among them."""
+    schema = ProblemBody.model_json_schema()
+    definitions = schema.pop("$defs", {})
+    schema["properties"]["errors"]["items"] = definitions.get(
+        "FieldProblem", FieldProblem.model_json_schema()
+    )
+    return {
+        status: {"description": _WHEN[status], "content": {MEDIA: {"schema": schema}}}
+        for status in sorted({401, 403, 422, 503, *statuses})
+    }
+
+
+def moment(name: str, text: str | None, default_ns: int, *, now_ns: int | None = None) -> int:
+    """UTC nanoseconds of a time in a request: ISO 8601 (UTC unless it says otherwise), ms since 1970, `now` or `-2h`.
+
+    Raises:
+        Problem: 422 when it is none.
+    """
+    if text is None or not text.strip():
+        return default_ns
+    now = time.time_ns() if now_ns is None else now_ns
+    text = text.strip()
+    try:
+        if text == "now":
+            found = now
+        elif re.fullmatch(r"-?\d{1,16}", text, re.ASCII):
+            found = int(text) * 1_000_000
+        elif ago := re.fullmatch(r"-(\d{1,9}(?:\.\d{1,9})?)([smhd])", text, re.ASCII):
+            found = now - int(timedelta(**{_UNITS[ago[2]]: float(ago[1])}).total_seconds() * 1e9)
+        else:
+            plus = re.sub(
+                r"^(.*T.*) (\d\d:?\d\d)$", r"\1+\2", text
+            )  # a + that nobody encoded came as a space
+            when = datetime.fromisoformat(plus)
+            when = when.replace(tzinfo=UTC) if when.tzinfo is None else when
+            found = (when - _EPOCH) // timedelta(microseconds=1) * 1000
+    except (ValueError, OverflowError):
+        found = 1 << 63
+    if not -(1 << 62) < found < 1 << 62:
+        raise field_problem(
+            name, text[:80], "is no time: write 2026-01-31T12:00:00Z, milliseconds since 1970, or -2h"
+        )
+    return found
+
+
+def time_text(wall_ns: int) -> str:
+    """ISO 8601 UTC with milliseconds."""
+    whole, part = divmod(wall_ns, 10**9)
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{part // 10**6:03d}Z"
+
+
+def finite(value: object) -> float | None:
+    """A number that JSON can say, else None."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def good(points: Mapping[str, Any], name: str) -> float | None:
+    """The value of a point of the status when it is evidence, else None."""
+    point = points.get(name)
+    return finite(point.get("value")) if point is not None and point.get("quality") == "good" else None
