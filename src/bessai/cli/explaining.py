@@ -8,58 +8,14 @@ from typing import Any
 
 from bessai.cli.export import LABELS, time_text
 from bessai.journal import Entry
-from bessai.model import Quality
+from bessai.model import Quality, wording
 
-_WORDS = {
-    "soc_high": "the battery is full: no charge, or less of it",
-    "soc_low": "the battery is empty: no discharge, or less of it",
-    "soc_max": "the battery is full: no charge, or less of it",
-    "soc_min": "the battery is empty: no discharge, or less of it",
-    "plant": "more than the plant's rated power",
-    "power_limit_unknown": "the device has not told its highest power",
-    "refused": "the device refused this kind of command; it is tried again later",
-    "starting": "the guard has not seen enough good cycles since the start",
-    "hold": "the guard holds the device in its safe state",
-    "tripped": "a trip stands until somebody resets it",
-    "maintenance": "maintenance: zero power, whoever asks",
-    "ramp_up": "on its way: the setpoint may not rise faster",
-    "ramp_down": "on its way: the setpoint may not fall faster",
-    "ramp_start": "on its way: slower after a start",
-    "ramp_recovery": "on its way: slower after a hold or trip",
-    "ramp_request": "on its way, as fast as the grid operator's ramp allows",
-    "grid_support": "the answer to the grid's frequency is cut by limits or bounds",
-    "min_on": "power that flows must flow for a while before it stops",
-    "min_off": "zero power must stand for a while before power flows again",
-    "charge_current_max": "the battery allows no more charge current",
-    "discharge_current_max": "the battery allows no more discharge current",
-    "write_interval": "the device bears no faster rise of its setpoint",
-    "unit_bounds": "more than all devices together can",
-    "exclusion_zone": "no combination of devices can run at so little; the next smaller power is taken",
-    "reactive_not_supported": "no device here can be told a reactive power",
-    "reactive_power_max": "more reactive power than the devices take, or they do not tell how much",
-    "apparent_power_max": "active power comes first and leaves no more room for reactive power",
-    "excluded": "the device cannot run between zero and its lowest power",
-}
-_ROLES = {
-    "won": "won",
-    "narrowed": "narrowed the winner",
-    "outranked": "outranked",
-    "bounds_only": "sets bounds only",
-    "impossible": "impossible: its bounds leave nothing",
-}
 _MEASURED = ("battery_power", "active_power", "grid_power", "reactive_power", "soc")
 
 
 def in_words(limit: str) -> str:
     """What one name of `limited_by` means."""
-    if limit in _WORDS:
-        return _WORDS[limit]
-    kind, _, source = limit.partition(":")
-    if kind == "request" and source:
-        return f"{source} asked for narrower bounds and outranks the winner"
-    if kind == "impossible" and source:
-        return f"the bounds of {source} leave nothing and were passed over"
-    return f"{limit.replace('_', ' ')} is near or beyond its limit"
+    return wording.in_words(limit)["en"]
 
 
 def explained(entry: Entry) -> Iterator[str]:
@@ -153,8 +109,8 @@ def _asked(decision: Mapping[str, Any]) -> Iterator[str]:
 def _role(one: Mapping[str, Any]) -> str:
     role = str(one.get("role", "?"))
     if role == "bounds_only" and (one.get("offset") is not None or one.get("reactive") is not None):
-        return "prefers no power"
-    return _ROLES.get(role, role)
+        role = "no_power"
+    return wording.role_words(role)["en"]
 
 
 def _narrowed(decision: Mapping[str, Any]) -> Iterator[str]:

@@ -16,6 +16,7 @@ import numpy as np
 from bessai import __version__
 from bessai.core.assembly import control_plane, describe
 from bessai.core.black_box import BlackBox
+from bessai.core.describing import Description
 from bessai.core.fitting import commands_nothing, slow_cycle
 from bessai.core.front import Front
 from bessai.core.heartbeat import Notifier
@@ -131,7 +132,9 @@ class Gateway:
         self.live = LiveFeed(site.layout, site.part[0], settings.cycle_time)
         self.cycle.heard = self.live.tell
         previews = Previews(self.guard, self.book, self.clock, lambda: self.cycle.stats.cycles)
-        handlers = {**front.handlers, **previews.handlers, **(self.grid.handlers if self.grid else {})}
+        description = Description(settings, site, grid, self.plant.device_status)
+        handlers = {**front.handlers, **previews.handlers, **description.handlers}
+        handlers |= self.grid.handlers if self.grid else {}
         self.socket = LocalSocket(
             path, self.book, self.status, self.clock, self.plant.device_status, handlers, self.live
         )

@@ -70,6 +70,7 @@ class Plant:
         self._stale_after = stale_after
         self._links: dict[Endpoint, Link] = {}
         self._members = [self._member(device, rng) for device in site.devices]
+        self._by_name = {member.device.name: member for member in self._members}
         self.units = {m.device.name: m.driver for m in self._members if m.device.control}
         """The drivers of the devices that the gateway may command."""
         counting = [m for m in self._members if m.device.compiled.alive is not None]
@@ -130,18 +131,18 @@ class Plant:
 
     def device_status(self, name: str) -> dict[str, Any] | None:
         """Everything about one device; None when there is no such device."""
-        for member in self._members:
-            if member.device.name == name:
-                device = member.device
-                return {
-                    "name": name,
-                    "role": device.role,
-                    "profile": device.compiled.id,
-                    "model": device.compiled.model,
-                    "texts": dict(member.driver.texts),
-                    **member.driver.status(),
-                }
-        return None
+        member = self._by_name.get(name)
+        if member is None:
+            return None
+        device = member.device
+        return {
+            "name": name,
+            "role": device.role,
+            "profile": device.compiled.id,
+            "model": device.compiled.model,
+            "texts": dict(member.driver.texts),
+            **member.driver.status(),
+        }
 
     async def close(self) -> None:
         """Stop reading and close every connection."""

@@ -25,6 +25,17 @@ _RECOVERY_TIME = 10.0
 """Seconds in which recovery comes to its whole power."""
 
 
+def asked_share(settings: FrequencySettings, nominal: float, deviation: float) -> float:
+    """The share of Pn that a deviation (Hz) from the nominal frequency (Hz) asks for, whatever may be given."""
+    preset = settings.preset
+    if preset is None:
+        return droop_response(deviation / nominal, settings.dead_band, settings.droop, step=settings.step)
+    share = preset.response(deviation, nominal)
+    if preset.curve is None:
+        return share
+    return share * (settings.up if share > 0 else settings.down)
+
+
 class FrequencyResponse:
     """The response of one plant."""
 
@@ -90,14 +101,7 @@ class FrequencyResponse:
         return clip(share + self._recover(asked, soc, dt), -down, up)
 
     def _asked(self, deviation: float) -> float:
-        settings, nominal = self.settings, self._config.nominal_frequency
-        preset = settings.preset
-        if preset is None:
-            return droop_response(deviation / nominal, settings.dead_band, settings.droop, step=settings.step)
-        share = preset.response(deviation, nominal)
-        if preset.curve is None:
-            return share
-        return share * (settings.up if share > 0 else settings.down)
+        return asked_share(self.settings, self._config.nominal_frequency, deviation)
 
     def _room(self, soc: Evidence | None) -> tuple[float, float]:
         """Shares of Pn that may be added and taken away by what the battery has left."""

@@ -1,0 +1,196 @@
+"""What the gateway is configured as, told over the local socket to whoever shows it; nothing secret leaves here.
+
+{"op": "configuration"}                        # settings with secrets masked, the site, the grid functions' plant
+{"op": "devices", "from": 0, "count": 100}     # how the devices are, some at a time
+{"op": "point", "name": "rack_2.soc"}          # where a point comes from
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from bessai.core.settings import Settings
+from bessai.drivers import Pace
+from bessai.grid import GridConfig
+from bessai.site import Device, Site
+
+Handler = Callable[[dict[str, Any]], dict[str, Any]]
+
+MASK = "••••"
+MOST_DEVICES = 200
+"""Of one answer: more would hold the cycle up."""
+
+_SECRET = re.compile(r"(PASSWORD|TOKEN|SECRET)$")
+_USER_INFO = re.compile(r"//[^\s,]*@")
+"""As far as the last @: a password may have a slash that somebody forgot to write as %2F."""
+_QUERY = re.compile(r"(?i)([?&][^=&\s]*(?:password|token|secret|key)[^=&\s]*=)[^&\s,]*")
+
+
+class Description:
+    """Answers questions about the configuration. Everything but the devices' state is fixed at the start.
+
+    Args:
+        settings: checked settings.
+        site: the devices.
+        grid: what the grid functions know of the plant; None: there are none.
+        device: gives the state of one device.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        site: Site,
+        grid: GridConfig | None,
+        device: Callable[[str], dict[str, Any] | None],
+    ) -> None:
+        self._settings = settings
+        self._site = site
+        self._grid = grid
+        self._device = device
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """By `op`. A handler answers, or raises ValueError with the mend."""
+        return {"configuration": self._configuration, "devices": self._devices, "point": self._point}
+
+    def _configuration(self, _: dict[str, Any]) -> dict[str, Any]:
+        site = self._site
+        return {
+            "settings": settings_as_plain(self._settings),
+            "site": {
+                "name": self._settings.site_id,
+                "file": None if site.file is None else str(site.file),
+                "devices": len(site.devices),
+                "points": len(site.layout),
+                "plant_points": list(site.plant),
+                "commanded": [device.name for device in site.units],
+                "scada": site.scada is not None,
+            },
+            "grid": None if self._grid is None else _grid_as_plain(self._grid),
+        }
+
+    def _devices(self, message: dict[str, Any]) -> dict[str, Any]:
+        first, count = _whole(message, "from", 0), _whole(message, "count", MOST_DEVICES)
+        if not 1 <= count <= MOST_DEVICES:
+            raise ValueError(f"count={count}: give 1 to {MOST_DEVICES}")
+        chosen = self._site.devices[first : first + count]
+        return {
+            "total": len(self._site.devices),
+            "devices": [{**self._fixed(device), **(self._device(device.name) or {})} for device in chosen],
+        }
+
+    def _fixed(self, device: Device) -> dict[str, Any]:
+        profile = device.profile
+        return {
+            "manufacturer": device.compiled.manufacturer,
+            "control": device.control,
+            "period": self._pace(device).cycle,
+            "capacity": device.capacity,
+            "points": len(device.compiled.layout),
+            "caveats": [] if profile is None else [caveat.text for caveat in profile.caveats],
+        }
+
+    def _point(self, message: dict[str, Any]) -> dict[str, Any]:
+        name = message.get("name")
+        if not isinstance(name, str) or name not in self._site.layout.index:
+            raise ValueError(f"there is no point {name!r:.80}")
+        column = self._site.layout.index[name]
+        for device in self._site.devices:
+            if device.columns.start <= column < device.columns.stop:
+                return {"point": self._of_device(device, column)}
+        behind = [device.name for device in self._site.behind(name)]
+        return {"point": {"device": None, "computed_from": behind[:200]}}
+
+    def _of_device(self, device: Device, column: int) -> dict[str, Any]:
+        compiled = device.compiled
+        name = compiled.layout.names[column - device.columns.start]
+        point = compiled.points[name]
+        profile = device.profile
+        pace = self._pace(device)
+        every = None if point.poll == "never" else max(pace.period(point.poll), pace.cycle)
+        return {
+            "device": device.name,
+            "profile": compiled.id,
+            "address": point.address,
+            "table": point.table,
+            "registers": point.registers,
+            "type": point.type,
+            "gain": point.gain,
+            "offset": point.offset,
+            "scale": point.scale,
+            "access": point.access,
+            "poll": point.poll,
+            "read_every": every if every is not None and math.isfinite(every) else None,
+            "valid": None if point.valid is None else list(point.valid),
+            "description": point.description or None,
+            "sources": [
+                profile.sources[source].title if profile is not None else source for source in point.sources
+            ],
+        }
+
+    def _pace(self, device: Device) -> Pace:
+        """As `core.plant` reads it."""
+        cycle = self._settings.cycle_time
+        return Pace(cycle=cycle if device.control else max(cycle, device.period or 1.0))
+
+
+def settings_as_plain(settings: Settings) -> list[dict[str, Any]]:
+    """Every setting: name, value, default, description, where it comes from. Secrets are masked, also in addresses."""
+    plain = settings.model_dump(mode="json")
+    told = []
+    for field, value in plain.items():
+        name, info = field.upper(), type(settings).model_fields[field]
+        default = None if info.is_required() else info.default
+        given = field in settings.model_fields_set
+        source = "default" if not given else "environment" if os.environ.get(name) else "file"
+        told.append(
+            {
+                "name": name,
+                "value": masked(name, value),
+                "default": masked(name, _plain(default)),
+                "description": info.description or "",
+                "source": source,
+                "required": info.is_required(),
+            }
+        )
+    return told
+
+
+def masked(name: str, value: Any) -> Any:
+    """A value as it may be shown: no secret, and no user or password inside an address."""
+    if value is None:
+        return None
+    if _SECRET.search(name):
+        return MASK
+    if not isinstance(value, str):
+        return value
+    return _QUERY.sub(rf"\g<1>{MASK}", _USER_INFO.sub(f"//{MASK}@", value))
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+
+
+def _grid_as_plain(config: GridConfig) -> dict[str, Any]:
+    return {
+        "rated_power": config.rated_power,
+        "rated_apparent_power": config.rated_apparent_power,
+        "nominal_voltage": config.nominal_voltage,
+        "nominal_frequency": config.nominal_frequency,
+        "converters": config.converters,
+        "short_circuit_power": config.short_circuit_power,
+        "points": asdict(config.points),
+        "capability": [list(corner) for corner in config.capability],
+    }
+
+
+def _whole(message: Mapping[str, Any], key: str, default: int) -> int:
+    value = message.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{key}={value!r:.40}: give a whole number, 0 or more")
+    return value
