@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI
 import bessai
 from bessai.interfaces.api import problems, routes
 from bessai.interfaces.api.context import Context
+from bessai.interfaces.api.guarding import install_guards
 
 PREFIX = "/api/v1"
 
@@ -19,7 +20,7 @@ def create_app(context: Context) -> FastAPI:
     app = FastAPI(
         title="BESSAI Edge Gateway",
         version=bessai.__version__,
-        openapi_url=f"{PREFIX}/openapi.json",
+        openapi_url=None,  # `routes.openapi` gives it to viewers
         docs_url=None,  # its page would load scripts of a third party
         redoc_url=None,
         redirect_slashes=False,
@@ -32,4 +33,5 @@ def create_app(context: Context) -> FastAPI:
         root: APIRouter | None = getattr(module, "root", None)
         if root is not None:
             app.include_router(root)
+    install_guards(app, context)
     return app

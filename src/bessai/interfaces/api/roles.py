@@ -39,9 +39,7 @@ class Role(IntEnum):
         try:
             return cls[label.upper()]
         except KeyError:
-            raise ValueError(
-                f"role={label!r}: use one of {', '.join(role.label for role in cls)}"
-            ) from None
+            raise ValueError(f"role={label!r}: use one of {', '.join(role.label for role in cls)}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
