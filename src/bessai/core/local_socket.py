@@ -6,6 +6,7 @@
     {"op": "request", "source": "vpp", "priority": "power_plant", "low": -20, "high": 0, "reactive": 2.0, "for": 60}
     {"op": "request", "source": "operator", "soc_target": 80, "power": 30, "for": 3600, "reason": "for the evening"}
     {"op": "preview", …}                               # `bessai.core.previewing`: as a request, but it asks for nothing
+    {"op": "renew", "source": "operator", "for": 60}   # the same request, for 60 s from now on
     {"op": "cancel", "source": "operator"}
     {"op": "service_status", "status": {...}}
     {"op": "watch", "points": ["soc"]}                  # `bessai.core.live`: from then on a line a cycle
@@ -30,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from bessai.core.live import LiveFeed
-from bessai.core.request_messages import LEASE, number, request_from
+from bessai.core.request_messages import lease_of, request_from
 from bessai.core.requests import RequestBook
 from bessai.model import Clock
 
@@ -156,6 +157,10 @@ class LocalSocket:
                     return {"ok": True, "device": found}
                 case "request":
                     return self._request(message)
+                case "renew":
+                    seconds, now = lease_of(message), self._clock.monotonic()
+                    source = str(message.get("source"))
+                    return {"ok": True, "renewed": self._book.renew(source, now, seconds), "for": seconds}
                 case "cancel":
                     return {"ok": True, "cancelled": self._book.cancel(str(message.get("source")))}
                 case "service_status":
@@ -170,7 +175,16 @@ class LocalSocket:
                 case str(other) if other in self._more:
                     return {"ok": True, **self._more[other](message)}
                 case other:
-                    known = ["status", "device", "request", "cancel", "service_status", "watch", *self._more]
+                    known = [
+                        "status",
+                        "device",
+                        "request",
+                        "renew",
+                        "cancel",
+                        "service_status",
+                        "watch",
+                        *self._more,
+                    ]
                     raise ValueError(f"op {other!r} is unknown: use one of {', '.join(known)}")
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             return {"ok": False, "error": str(error)}
@@ -182,7 +196,7 @@ class LocalSocket:
         if request.source not in live and len(live) >= _SOURCES:
             raise ValueError(f"{_SOURCES} sources have live requests already; cancel one")
         self._book.put(request)
-        return {"ok": True, "source": request.source, "for": number(message, "for", LEASE)}
+        return {"ok": True, "source": request.source, "for": lease_of(message)}
 
 
 def _no_constant(name: str) -> None:

@@ -27,9 +27,7 @@ def request_from(message: Mapping[str, Any], now: float) -> Request:
     Raises:
         ValueError: with the field, its value and the mend.
     """
-    lease = number(message, "for", LEASE)
-    if not 0 < lease <= MAX_LEASE:
-        raise ValueError(f"for={lease:g}: a lease lasts more than 0 and at most {MAX_LEASE:g} s")
+    lease = lease_of(message)
     name = str(message.get("priority", "operator")).upper()
     if name not in Priority.__members__:
         raise ValueError(f"priority={name.lower()}: use one of {', '.join(Priority.__members__).lower()}")
@@ -49,6 +47,18 @@ def request_from(message: Mapping[str, Any], now: float) -> Request:
         reason=_text(message, "reason"),
         id=_text(message, "id"),
     )
+
+
+def lease_of(message: Mapping[str, Any]) -> float:
+    """Seconds of a lease.
+
+    Raises:
+        ValueError: it is no number, or out of range.
+    """
+    lease = number(message, "for", LEASE)
+    if not 0 < lease <= MAX_LEASE:
+        raise ValueError(f"for={lease:g}: a lease lasts more than 0 and at most {MAX_LEASE:g} s")
+    return lease
 
 
 def _flag(message: Mapping[str, Any], key: str) -> bool:

@@ -14,7 +14,7 @@ means zero. Bounds of reactive power beyond what the devices have now are met as
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bessai.model import Bounds, Considered, Request
 
@@ -61,6 +61,14 @@ class RequestBook:
     def cancel(self, source: str) -> bool:
         """End a lease early. False when the source has none."""
         return self._requests.pop(source, None) is not None
+
+    def renew(self, source: str, now: float, seconds: float) -> bool:
+        """Let a live lease last some seconds from now. False when the source has none."""
+        request = self._requests.get(source)
+        if request is None or request.expires <= now:
+            return False
+        self._requests[source] = replace(request, expires=now + seconds)
+        return True
 
     def live(self, now: float) -> list[Request]:
         """Requests that have not expired, highest priority first; forgets the others."""
