@@ -13,7 +13,7 @@ ramp that ran ahead of it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bessai.model import Bounds
 
@@ -101,6 +101,17 @@ class Dynamics:
         self._min_off = min_off
         self._cycle = cycle
         self.memory = DynamicsMemory()
+
+    @property
+    def cycle(self) -> float:
+        """Seconds of a control cycle."""
+        return self._cycle
+
+    def rehearsed(self) -> Dynamics:
+        """An equal one with a memory of its own."""
+        equal = Dynamics(self._limits, min_on=self._min_on, min_off=self._min_off, cycle=self._cycle)
+        equal.memory = replace(self.memory)
+        return equal
 
     def commanded(self, power: float, now: float, *, left: float = 0.0) -> None:
         """Learn the power that the plant was really commanded to; once a cycle, also when it did not change.

@@ -26,6 +26,7 @@ from bessai.core.latch import trip_status
 from bessai.core.limits import Limits
 from bessai.core.live import LiveFeed
 from bessai.core.local_socket import LocalSocket, socket_path
+from bessai.core.previewing import Previews
 from bessai.core.pulse import Pulse
 from bessai.core.settings import Settings
 from bessai.core.state_file import DiskState
@@ -134,8 +135,10 @@ class Gateway:
         front = Front(self.cycle.guard, keeper.alarms, self.box, self.cycle.note, self.clock, self.cycle.keep)
         self.live = LiveFeed(site.layout, site.part[0], settings.cycle_time)
         self.cycle.heard = self.live.tell
+        previews = Previews(self.guard, self.book, self.clock, lambda: self.cycle.stats.cycles)
         description = Description(settings, site, limits, grid, self.plant.device_status)
-        handlers = {**front.handlers, **description.handlers, **(self.grid.handlers if self.grid else {})}
+        handlers = {**front.handlers, **previews.handlers, **description.handlers}
+        handlers |= self.grid.handlers if self.grid else {}
         handlers["summary"] = lambda _: {"status": self.status(points=False)}
         self.socket = LocalSocket(
             path, self.book, self.status, self.clock, self.plant.device_status, handlers, self.live

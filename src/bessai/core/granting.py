@@ -16,6 +16,7 @@ from bessai.core.dynamics import Dynamics, DynamicsMemory
 from bessai.core.reactive import beside, reactive_bounds, share, supported
 from bessai.core.requests import Resolution, resolve
 from bessai.core.sharing import Sharing, SharingMemory
+from bessai.core.split import Offer
 from bessai.core.unit import Look, Unit, kind_of
 from bessai.core.unit_memory import GRANTING
 from bessai.model import Bounds, Decision, GuardState, ProcessImage, Request, Trip, UnitDecision
@@ -36,6 +37,19 @@ class GrantingMemory:
     sharing: SharingMemory = field(default_factory=SharingMemory)
     offset: float = 0.0
     """kW of what the plant was told last that answered the grid, on top of what was preferred."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """Where requests would bring the plant."""
+
+    units: tuple[UnitDecision, ...]
+    """What each unit would be told in the end."""
+    target: float
+    """kW inside the bounds, without what answers the grid."""
+    asked: float | None
+    """kW that the winner asked for."""
+    limited_by: tuple[str, ...]
 
 
 class Granting:
@@ -119,11 +133,7 @@ class Granting:
             after = {**states, **ended}
             state = state if any(s in GRANTING for s in after.values()) else GuardState.HOLD
             return self.grant(image, requests, after, looks, state, reasons=reasons, trips=trips)
-        offers = self._sharing.offers(self._units, allowed, granted)
-        wanted, asked = self._wanted(
-            resolution, offers_least=self._sharing.least(offers, resolution.power), now=now
-        )
-        target = self._settled(wanted, resolution, rated)
+        offers, target, asked = self._aim(resolution, allowed, granted, rated, now)
         least = self._sharing.least(offers, target)
         dynamics = self._dynamics
         elapsed = math.inf if dynamics.memory.time is None else now - dynamics.memory.time
@@ -187,6 +197,87 @@ class Granting:
             trips=trips,
             units=tuple(units),
         )
+
+    def rehearse(
+        self,
+        resolution: Resolution,
+        states: Mapping[str, GuardState],
+        looks: Mapping[str, Look],
+        caps: Mapping[str, Bounds],
+        state: GuardState,
+        rated: Bounds,
+        now: float,
+    ) -> Rehearsal:
+        """What `grant` would come to once ramps and dwell times are over. Changes nothing.
+
+        Args:
+            resolution: of the requests.
+            states: of the units.
+            looks: of the units.
+            caps: kvar of those that are granted power.
+            state: the plant's.
+            rated: kW that the ramps are a share of.
+            now: monotonic seconds.
+        """
+        own = self._rehearsed()
+        granted = [name for name, s in states.items() if s in GRANTING]
+        allowed = {name: looks[name].envelope.bounds if name in granted else _ZERO for name in states}
+        offers, target, asked = own._aim(resolution, allowed, granted, rated, now)
+        dynamics = own._dynamics
+        limited: list[str] = []
+        way = Bounds(min(resolution.bounds.low, 0.0), max(resolution.bounds.high, 0.0))
+        least = own._sharing.least(offers, target)
+        at = now if dynamics.memory.time is None else max(now, dynamics.memory.time + dynamics.cycle)
+        running = bool(granted)
+        step = dynamics.step(target, way, rated, at, running=running, least=least, ramp=resolution.ramp)
+        limited += step.limited_by
+        power = _with_offset(target, resolution) if running else 0.0
+        limited += ["grid_support"] if running and _cut(power - target, resolution.offset) else []
+        shares, left, why_left = own._sharing.split(power, offers, at)
+        limited += why_left
+        if left and power == target:
+            target = math.trunc(round((target - left) * 1000, 6)) / 1000 + 0.0
+        told = []
+        for name, device in self._units.items():
+            if states[name] is GuardState.MONITOR:
+                told.append(UnitDecision(unit=name, state=states[name], setpoint=None, bounds=_ZERO))
+                continue
+            share_ = allowed[name].clip(math.trunc(round(shares.get(name, 0.0) * 1000, 6)) / 1000) + 0.0
+            if name in granted and device.withheld and device.standing is not None:
+                share_ = device.standing
+                limited.append("dead_man_test")
+            if share_ and device.refused(kind_of(share_), now):
+                share_ = 0.0
+                limited.append("refused")
+            told.append(UnitDecision(unit=name, state=states[name], setpoint=share_, bounds=allowed[name]))
+        told, reactive_limits = self._reactive(told, resolution, caps, state)
+        return Rehearsal(
+            units=tuple(told), target=target, asked=asked, limited_by=(*limited, *reactive_limits)
+        )
+
+    def _rehearsed(self) -> Granting:
+        """An equal one with a memory of its own; the units are the same ones."""
+        own = Granting(self._units, self._dynamics.rehearsed())
+        memory = self._sharing.memory
+        own._approach.memory = replace(self._approach.memory)
+        own._sharing.memory = replace(memory, shares=dict(memory.shares))
+        own._offset = self._offset
+        return own
+
+    def _aim(
+        self,
+        resolution: Resolution,
+        allowed: Mapping[str, Bounds],
+        granted: Sequence[str],
+        rated: Bounds,
+        now: float,
+    ) -> tuple[list[Offer], float, float | None]:
+        """What the units offer, where the plant shall go in kW, and the kW that the winner asked for."""
+        offers = self._sharing.offers(self._units, allowed, granted)
+        wanted, asked = self._wanted(
+            resolution, offers_least=self._sharing.least(offers, resolution.power), now=now
+        )
+        return offers, self._settled(wanted, resolution, rated), asked
 
     def refused(self, power: float, now: float) -> None:
         """A unit's power (kW) of this cycle will not be written: the ramps go on from what is left."""

@@ -10,7 +10,7 @@ Its methods are its only inputs, time included: the same calls on the same memor
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bessai.core.dynamics import Dynamics, RampLimits
@@ -41,6 +41,7 @@ from bessai.model.command import _issue
 from bessai.registry.sequences import NotKnownError
 
 _ZERO = Bounds(0.0, 0.0)
+_STOPPED = {GuardState.TRIPPED, GuardState.MAINTENANCE}
 _RANK = (
     *(GuardState.NORMAL, GuardState.DERATED, GuardState.STARTING, GuardState.HOLD),
     *(GuardState.MAINTENANCE, GuardState.TRIPPED, GuardState.MONITOR),
@@ -57,6 +58,11 @@ class Memory:
     granting: GrantingMemory = field(default_factory=GrantingMemory)
     objections: dict[str, str] = field(default_factory=dict)
     """By unit, why the second look refused its last setpoint."""
+
+
+def plant_state(states: Iterable[GuardState]) -> GuardState:
+    """The plant's state: the best of its units'."""
+    return min(states, key=_RANK.index)
 
 
 class SafetyGuard:
@@ -112,6 +118,28 @@ class SafetyGuard:
             and not ((test := tests[name]) and test.passed and test.fingerprint == unit.profile.id)
         ]
 
+    @property
+    def granting(self) -> Granting:
+        """Who grants power to the units."""
+        return self._granting
+
+    @property
+    def looks(self) -> Mapping[str, Look]:
+        """What the last images said of the units; none before the first decision."""
+        return self._looks
+
+    def states(self) -> dict[str, GuardState]:
+        """The state of each unit as it was judged last, or as a trip or maintenance has made it since."""
+        stopped = GuardState.MAINTENANCE if self.latch.maintenance is not None else None
+        return {
+            name: state
+            if (state := unit.memory.state) is GuardState.MONITOR
+            else GuardState.TRIPPED
+            if self._tripped(name)
+            else stopped or (GuardState.HOLD if state in _STOPPED else state)
+            for name, unit in self.units.items()
+        }
+
     def take_events(self) -> list[Event]:
         """What people did since the last call."""
         events, self._events = self._events, []
@@ -143,7 +171,7 @@ class SafetyGuard:
         trips = self.latch.standing
         self.conditions = conditions_of(trips, self.latch.maintenance, self.units, looks, self._objections)
         reasons = tuple(dict.fromkeys(c.message for c in self.conditions if c.severity >= Severity.WARNING))
-        state = min(states.values(), key=_RANK.index)
+        state = plant_state(states.values())
         if state is GuardState.MONITOR:
             decision = Decision(
                 state=state,

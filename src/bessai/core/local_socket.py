@@ -5,6 +5,8 @@
     {"op": "request", "source": "operator", "power": -5.0, "for": 60, "reason": "test"}
     {"op": "request", "source": "vpp", "priority": "power_plant", "low": -20, "high": 0, "reactive": 2.0, "for": 60}
     {"op": "request", "source": "operator", "soc_target": 80, "power": 30, "for": 3600, "reason": "for the evening"}
+    {"op": "preview", …}                               # `bessai.core.previewing`: as a request, but it asks for nothing
+    {"op": "renew", "source": "operator", "for": 60}   # the same request, for 60 s from now on
     {"op": "cancel", "source": "operator"}
     {"op": "service_status", "status": {...}}
     {"op": "watch", "points": ["soc"]}                  # `bessai.core.live`: from then on a line a cycle
@@ -21,7 +23,6 @@ import asyncio
 import hashlib
 import json
 import logging
-import math
 import os
 import tempfile
 from collections import OrderedDict
@@ -30,19 +31,16 @@ from pathlib import Path
 from typing import Any
 
 from bessai.core.live import LiveFeed
+from bessai.core.request_messages import lease_of, request_from
 from bessai.core.requests import RequestBook
-from bessai.model import Bounds, Clock, Priority, Request
+from bessai.model import Clock
 
 log = logging.getLogger("bessai.socket")
-
-MAX_LEASE = 3600.0
-"""Longest lease in seconds: nobody's wish outlives an hour of silence."""
 
 _LINE_LIMIT = 1 << 20
 """Bytes: a list of 10,000 points to watch fits."""
 _CONNECTIONS = 32
 _SOURCES = 64
-_TEXT = 128
 _PATH_LIMIT = 100  # sockaddr_un holds 108 bytes
 
 
@@ -159,6 +157,10 @@ class LocalSocket:
                     return {"ok": True, "device": found}
                 case "request":
                     return self._request(message)
+                case "renew":
+                    seconds, now = lease_of(message), self._clock.monotonic()
+                    source = str(message.get("source"))
+                    return {"ok": True, "renewed": self._book.renew(source, now, seconds), "for": seconds}
                 case "cancel":
                     return {"ok": True, "cancelled": self._book.cancel(str(message.get("source")))}
                 case "service_status":
@@ -173,66 +175,29 @@ class LocalSocket:
                 case str(other) if other in self._more:
                     return {"ok": True, **self._more[other](message)}
                 case other:
-                    known = ["status", "device", "request", "cancel", "service_status", "watch", *self._more]
+                    known = [
+                        "status",
+                        "device",
+                        "request",
+                        "renew",
+                        "cancel",
+                        "service_status",
+                        "watch",
+                        *self._more,
+                    ]
                     raise ValueError(f"op {other!r} is unknown: use one of {', '.join(known)}")
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             return {"ok": False, "error": str(error)}
 
     def _request(self, message: dict[str, Any]) -> dict[str, Any]:
-        lease = _number(message, "for", 60.0)
-        if not 0 < lease <= MAX_LEASE:
-            raise ValueError(f"for={lease:g}: a lease lasts more than 0 and at most {MAX_LEASE:g} s")
-        name = str(message.get("priority", "operator")).upper()
-        if name not in Priority.__members__:
-            raise ValueError(f"priority={name.lower()}: use one of {', '.join(Priority.__members__).lower()}")
-        power = message.get("power")
         now = self._clock.monotonic()
-        request = Request(
-            source=_text(message, "source") or "operator",
-            priority=Priority[name],
-            power=None if power is None else _number(message, "power", 0.0),
-            bounds=Bounds(_number(message, "low", -math.inf), _number(message, "high", math.inf)),
-            expires=now + lease,
-            reactive=None if message.get("reactive") is None else _number(message, "reactive", 0.0),
-            reactive_bounds=Bounds(
-                _number(message, "reactive_low", -math.inf), _number(message, "reactive_high", math.inf)
-            ),
-            firm=_flag(message, "firm"),
-            soc_target=None if message.get("soc_target") is None else _number(message, "soc_target", 0.0),
-            reason=_text(message, "reason"),
-            id=_text(message, "id"),
-        )
+        request = request_from(message, now)
         live = {lease.source for lease in self._book.live(now)}
         if request.source not in live and len(live) >= _SOURCES:
             raise ValueError(f"{_SOURCES} sources have live requests already; cancel one")
         self._book.put(request)
-        return {"ok": True, "source": request.source, "for": lease}
+        return {"ok": True, "source": request.source, "for": lease_of(message)}
 
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name}: give a number")
-
-
-def _flag(message: dict[str, Any], key: str) -> bool:
-    value = message.get(key, False)
-    if not isinstance(value, bool):
-        raise ValueError(f"{key}={value!r}: give true or false")
-    return value
-
-
-def _text(message: dict[str, Any], key: str) -> str:
-    value = message.get(key)
-    if value is not None and (not isinstance(value, str) or len(value) > _TEXT):
-        raise ValueError(f"{key}: give a text of at most {_TEXT} characters")
-    if value is not None and not value.isprintable():  # it is shown, logged and published
-        raise ValueError(f"{key}={value!r}: only printable characters")
-    return value or ""
-
-
-def _number(message: dict[str, Any], key: str, default: float) -> float:
-    value = message.get(key)
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{key}={value!r}: give a number")
-    return float(value)

@@ -14,7 +14,7 @@ means zero. Bounds of reactive power beyond what the devices have now are met as
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bessai.model import Bounds, Considered, Request
 
@@ -55,31 +55,58 @@ class RequestBook:
         Raises:
             ValueError: the power or a bound is not a number, or the bounds are empty.
         """
-        if request.reactive is not None and not abs(request.reactive) < float("inf"):
-            raise ValueError(f"reactive power {request.reactive} is not a number")
-        if request.reactive_bounds.empty:
-            low, high = request.reactive_bounds.low, request.reactive_bounds.high
-            raise ValueError(f"bounds {low} … {high} allow no reactive power")
-        if request.soc_target is not None and not 0 <= request.soc_target <= 100:
-            raise ValueError(f"soc_target {request.soc_target}: give 0 … 100 %")
-        if request.power is not None and not abs(request.power) < float("inf"):
-            raise ValueError(f"power {request.power} is not a number")
-        if request.offset is not None and not abs(request.offset) < float("inf"):
-            raise ValueError(f"offset {request.offset} is not a number")
-        if request.ramp is not None and not 0 <= request.ramp < float("inf"):
-            raise ValueError(f"ramp {request.ramp}: give kW per second, 0 or more")
-        if request.bounds.empty:
-            raise ValueError(f"bounds {request.bounds.low} … {request.bounds.high} allow no power")
+        check(request)
         self._requests[request.source] = request
 
     def cancel(self, source: str) -> bool:
         """End a lease early. False when the source has none."""
         return self._requests.pop(source, None) is not None
 
+    def renew(self, source: str, now: float, seconds: float) -> bool:
+        """Let a live lease last some seconds from now. False when the source has none."""
+        request = self._requests.get(source)
+        if request is None or request.expires <= now:
+            return False
+        self._requests[source] = replace(request, expires=now + seconds)
+        return True
+
     def live(self, now: float) -> list[Request]:
         """Requests that have not expired, highest priority first; forgets the others."""
         self._requests = {s: r for s, r in self._requests.items() if r.expires > now}
         return sorted(self._requests.values(), key=lambda r: -r.priority)
+
+    def with_(self, request: Request, now: float) -> list[Request]:
+        """What `live` would give if a request were put. Changes nothing.
+
+        Raises:
+            ValueError: as `put`.
+        """
+        check(request)
+        after = {s: r for s, r in self._requests.items() if r.expires > now} | {request.source: request}
+        return sorted(after.values(), key=lambda r: -r.priority)
+
+
+def check(request: Request) -> None:
+    """Refuse what is no request.
+
+    Raises:
+        ValueError: as `RequestBook.put`.
+    """
+    if request.reactive is not None and not abs(request.reactive) < float("inf"):
+        raise ValueError(f"reactive power {request.reactive} is not a number")
+    if request.reactive_bounds.empty:
+        low, high = request.reactive_bounds.low, request.reactive_bounds.high
+        raise ValueError(f"bounds {low} … {high} allow no reactive power")
+    if request.soc_target is not None and not 0 <= request.soc_target <= 100:
+        raise ValueError(f"soc_target {request.soc_target}: give 0 … 100 %")
+    if request.power is not None and not abs(request.power) < float("inf"):
+        raise ValueError(f"power {request.power} is not a number")
+    if request.offset is not None and not abs(request.offset) < float("inf"):
+        raise ValueError(f"offset {request.offset} is not a number")
+    if request.ramp is not None and not 0 <= request.ramp < float("inf"):
+        raise ValueError(f"ramp {request.ramp}: give kW per second, 0 or more")
+    if request.bounds.empty:
+        raise ValueError(f"bounds {request.bounds.low} … {request.bounds.high} allow no power")
 
 
 def resolve(
