@@ -164,7 +164,8 @@ def _gateway(
     environment = {
         **os.environ, "SITE_ID": "bench", "INVERTER_IP": "127.0.0.1", "INVERTER_PORT": port, "DATA_DIR": str(data),
         "DRIVER_PROFILE_PATH": str(profile),
-        "CYCLE_TIME": str(CYCLE), "CONTROL_MODE": "control", "LOG_LEVEL": "ERROR", "OTEL_SDK_DISABLED": "true", "HTTP_PORT": "0",
+        "CYCLE_TIME": str(CYCLE), "CONTROL_MODE": "control", "LOG_LEVEL": "ERROR", "OTEL_SDK_DISABLED": "true",
+        "HTTP_PORT": "0",
         "GCP_PROJECT_ID": "bench", "GCP_PUBSUB_TOPIC": "bench", "PUBSUB_EMULATOR_HOST": pubsub,
     }  # fmt: skip
     command = (sys.executable, "-m", "bessai.cli", "run")

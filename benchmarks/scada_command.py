@@ -101,7 +101,8 @@ def _gateway(folder: Path, port: int, scada: int) -> subprocess.Popen[bytes]:
     environment = {
         **os.environ,
         "SITE_ID": "bench", "SITE_FILE": str(folder / "site.yaml"), "DATA_DIR": str(folder / "data"),
-        "CYCLE_TIME": str(CYCLE), "OTEL_SDK_DISABLED": "true", "HTTP_PORT": "0", "LOG_LEVEL": "ERROR", "CHARGE_POWER_MAX": "10",
+        "CYCLE_TIME": str(CYCLE), "OTEL_SDK_DISABLED": "true",
+        "HTTP_PORT": "0", "LOG_LEVEL": "ERROR", "CHARGE_POWER_MAX": "10",
         "DISCHARGE_POWER_MAX": "10", "HISTORY_MAX_MB": "0",
     }  # fmt: skip
     return subprocess.Popen([sys.executable, "-m", "bessai.core"], env=environment)

@@ -1,8 +1,8 @@
 """One watcher of the control plane, handed on to everybody who looks.
 
 Each cycle is encoded once for each channel, however many look at it. A viewer that reads slowly loses cycles, which it
-is told, and holds nobody up. The connection is kept while the process runs: what everything was last is asked for by the
-other routes too, and one watcher costs the control plane the same with two hundred viewers as with none.
+is told, and holds nobody up. The connection is kept while the process runs: what everything was last is asked for by
+the other routes too, and one watcher costs the control plane the same with two hundred viewers as with none.
 """
 
 from __future__ import annotations
