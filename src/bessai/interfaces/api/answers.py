@@ -78,6 +78,11 @@ def moment(name: str, text: str | None, default_ns: int, *, now_ns: int | None =
     return found
 
 
+def through(wall_ns: int) -> int:
+    """The end of the millisecond: answers tell times in whole ones, and what happened within must be found by them."""
+    return wall_ns // 1_000_000 * 1_000_000 + 999_999
+
+
 def time_text(wall_ns: int) -> str:
     """ISO 8601 UTC with milliseconds."""
     whole, part = divmod(wall_ns, 10**9)

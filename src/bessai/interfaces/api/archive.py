@@ -54,11 +54,11 @@ def backwards(reader: JournalReader, before: int) -> Iterator[tuple[Block, int]]
     while first and before > first:
         low = max(first, before - size)
         blocks = [b for b in reader.blocks(low - 1, before - low) if b.first_sequence < before]
-        for block in reversed(blocks):
-            if max(block.first_sequence, low) < before:
+        for block in reversed(blocks):  # the first may reach below `low`
+            if block.first_sequence < before:
                 yield block, before
-                before = max(block.first_sequence, low)
-        before, size = low, min(2 * size, _MOST)
+                before = block.first_sequence
+        before, size = min(before, low), min(2 * size, _MOST)
 
 
 def row(block: Block, i: int) -> Entry:

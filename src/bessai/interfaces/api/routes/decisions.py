@@ -10,7 +10,7 @@ import numpy as np
 from fastapi import APIRouter, Depends, Query
 from pydantic import ConfigDict
 
-from bessai.interfaces.api.answers import Answer, errors, finite, moment, time_text
+from bessai.interfaces.api.answers import Answer, errors, finite, moment, through, time_text
 from bessai.interfaces.api.archive import NEAR, cycle_after, cycle_before, journal, row, sequence_at
 from bessai.interfaces.api.context import Context, of
 from bessai.interfaces.api.deciding import decision_as_plain, sentences, steps
@@ -26,8 +26,6 @@ _MEASURED = (
     "battery_power", "active_power", "grid_power", "reactive_power", "soc", "frequency", "grid_frequency",
     "charge_power_max", "discharge_power_max",
 )  # fmt: skip
-_MILLISECOND = 999_999
-"""Times of answers are whole milliseconds; the cycle asked for by one lies within it."""
 _PATIENCE = 3.0
 """Seconds that a course may take."""
 
@@ -183,7 +181,7 @@ async def course(
 ) -> Course:
     """Set-point, what was asked, bounds and state over a range, for choosing a cycle."""
     now = time.time_ns()
-    end_ns = moment("end", end, now, now_ns=now)
+    end_ns = through(moment("end", end, now, now_ns=now))
     start_ns = moment("start", start, end_ns - NEAR, now_ns=now)
     if start_ns > end_ns:
         raise field_problem("start", start, "the range ends before it begins: swap start and end")
@@ -208,7 +206,7 @@ async def decision(
     lang: Annotated[Literal["en", "es"], Query(description="Of `words`.")] = "en",
 ) -> Told:
     """The cycle at a time, or the last before it within an hour. `when`: `latest`, ISO 8601, ms since 1970, or -5m."""
-    at = None if when == "latest" else moment("when", when, 0) // 1_000_000 * 1_000_000 + _MILLISECOND
+    at = None if when == "latest" else through(moment("when", when, 0))
 
     def work() -> Told:
         with journal(context.settings.data_dir) as reader:

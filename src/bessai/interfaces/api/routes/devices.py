@@ -85,6 +85,8 @@ class Device(Summary):
 class Devices(Answer):
     """All devices."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"devices": [_EXAMPLE]}]})
+
     devices: list[Device]
 
 

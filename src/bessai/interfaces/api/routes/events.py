@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query
 from pydantic import ConfigDict
 
-from bessai.interfaces.api.answers import Answer, errors, finite, moment, time_text
+from bessai.interfaces.api.answers import Answer, errors, finite, moment, through, time_text
 from bessai.interfaces.api.archive import events_before, journal, sequence_at
 from bessai.interfaces.api.context import Context, of
 from bessai.interfaces.api.roles import Role, needs
@@ -136,7 +136,7 @@ async def look(
     """Events that are wanted, of a range."""
     now = time.time_ns()
     start_ns = moment("start", start, now - _DAYS * 86_400 * 10**9, now_ns=now)
-    end_ns = moment("end", end, now + 3600 * 10**9, now_ns=now)
+    end_ns = through(moment("end", end, now + 3600 * 10**9, now_ns=now))
 
     def work() -> Events:
         with journal(context.settings.data_dir) as reader:

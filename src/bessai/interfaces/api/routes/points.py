@@ -48,6 +48,8 @@ class Point(Answer):
 class Points(Answer):
     """Some of the points, by their place in the plant."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"points": [_EXAMPLE], "total": 1}]})
+
     points: list[Point]
     total: int
     """How many there are that fit."""
