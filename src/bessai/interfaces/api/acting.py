@@ -139,7 +139,7 @@ async def _outcome(
     """It is done, or not: that no longer depends on the log, so the answer stays true."""
     try:
         await context.audit.note(**what, outcome=outcome, detail=detail)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - told in our own log
         log.error("the audit log cannot be written (%s): %s %s", error, outcome, what)
 
 

@@ -1,4 +1,4 @@
-"""The same key within ten minutes gives the same answer: a program that heard nothing asks again and changes nothing."""
+"""The same key within ten minutes gives the same answer: whoever heard nothing asks again and changes nothing."""
 
 from __future__ import annotations
 
