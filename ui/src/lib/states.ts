@@ -8,7 +8,7 @@ const t = texts({
   normal: ["Normal", "Normal"],
   derated: ["Derated", "Potencia reducida"],
   hold: ["Hold", "Retenido"],
-  tripped: ["Tripped", "Disparado (enclavado)"],
+  tripped: ["Tripped", "Disparado"],
   maintenance: ["Maintenance", "Mantenimiento"],
   monitor: ["Monitoring only", "Solo monitoreo"],
   unknown: ["Unknown", "Desconocido"],

@@ -37,6 +37,8 @@ export type Direction = "forward" | "back" | "none" | "unknown";
 
 export const WIDTH = 400;
 export const HEIGHT = 262;
+/** Height of the picture when everything stands in one row. */
+export const ROW = 128;
 /** Node size. */
 export const BOX = { width: 102, height: 86 };
 const LEFT = 54;
@@ -57,7 +59,7 @@ export function directionOf(value: number | null, threshold: number): Direction 
 }
 
 /** Battery and inverter always stand; others only where the plant has them. */
-export function layout(known: Record<Part, Known>, rated: number | null): { nodes: Node[]; wires: Wire[] } {
+export function layout(known: Record<Part, Known>, rated: number | null): { nodes: Node[]; wires: Wire[]; top: number; height: number } {
   const parts = Object.values(known);
   const threshold = still(parts.map((one) => one.value), rated);
   const most = Math.max(threshold, ...parts.map((one) => Math.abs(one.value ?? 0)));
@@ -95,5 +97,6 @@ export function layout(known: Record<Part, Known>, rated: number | null): { node
         ...common, path: `M${BUS} ${CENTRE}V${y}H${to}`, x: BUS, y: (CENTRE + y) / 2 + (y < CENTRE ? -6 : 6), angle: y < CENTRE ? -90 : 90,
       };
     });
-  return { nodes, wires };
+  const flat = nodes.every((node) => node.y === CENTRE);
+  return { nodes, wires, top: flat ? CENTRE - ROW / 2 : 0, height: flat ? ROW : HEIGHT };
 }
