@@ -106,7 +106,7 @@ test("a new password is long, not one's name, and the same twice", () => {
   expect(rules("123456 789012", "x", "ana", 12)).toEqual({ length: true, own: false, same: false });
   expect(rules("AnaanaanaAna", "", "ana", 12).own).toBe(false);
   expect(rules("", "", "", 12).same).toBe(false);
-  expect(rules("ñandúñandúñ\u0301", "", "", 12).length).toBe(false); // a letter and its accent count once they are one
+  expect(rules("nandunandue\u0301", "", "", 12).length).toBe(false); // a letter and its accent count once they are one
 });
 
 test("moments, zones, and lines that others can read", () => {
