@@ -24,8 +24,8 @@ export interface Reading {
 }
 
 const NOTHING: Reading = { value: null, unit: null, quality: null, age: null, stale: true };
-/** Seconds without a sign of life after which the page says so. */
-export const SILENCE = 2.5;
+/** Seconds without a sign of life after which the page says so; with the half second between looks, within 3 s. */
+export const SILENCE = 2.4;
 const PAUSES = [500, 1000, 2000, 4000];
 const EVENTS = 200;
 
@@ -37,6 +37,8 @@ class Live {
   problem = $state<string | null>(null);
   /** Seconds since the last sign of life, told twice a second. */
   silence = $state(0);
+  /** Seconds since the last frame, told twice a second; null: there was none yet. */
+  frameAge = $state<number | null>(null);
   /** Wall clock in ms, twice a second, for ages. */
   now = $state(Date.now());
   decision = $state.raw<Decision | null>(null);
@@ -61,6 +63,10 @@ class Live {
   private abort: AbortController | null = null;
   private channel = "";
   private heard = 0;
+  private framed = 0;
+  /** This connection has said hello, and whether the server hears the gateway. */
+  private greeted = false;
+  private silent = false;
   private clock: ReturnType<typeof setInterval> | null = null;
 
   /** Ask for a channel, "main" or "all"; call what is returned when it is not needed any more. */
@@ -110,6 +116,7 @@ class Live {
   private look(): void {
     this.now = Date.now();
     this.silence = this.heard ? (performance.now() - this.heard) / 1000 : 0;
+    this.frameAge = this.framed ? (performance.now() - this.framed) / 1000 : null;
     if (this.heard && this.silence > SILENCE && (this.state === "open" || this.state === "lost")) this.state = "broken";
     // a connection that is dead without saying so
     if (this.silence > 6 && this.abort && this.channel && this.state === "broken") {
@@ -124,6 +131,7 @@ class Live {
 
   private async follow(channel: string, abort: AbortController): Promise<void> {
     for (let attempt = 0; !abort.signal.aborted; attempt++) {
+      this.greeted = false;
       try {
         const response = await fetch(`${BASE}/stream?channel=${channel}`, {
           signal: abort.signal, headers: { Accept: "text/event-stream" }, cache: "no-store",
@@ -145,7 +153,7 @@ class Live {
             if (done) break;
             this.heard = performance.now();
             for (const message of parser.feed(value)) this.take(message);
-            if (this.state === "broken") this.state = "open";
+            if (this.state === "broken" && this.greeted) this.state = this.silent ? "lost" : "open";
           }
           this.state = "broken";
         }
@@ -163,6 +171,7 @@ class Live {
     else if (message.event === "cycle") this.frame(data);
     else if (message.event === "status") this.status = data as unknown as Status;
     else if (message.event === "lost") {
+      this.greeted = this.silent = true;
       this.state = "lost";
       this.problem = String(data.problem ?? "");
     }
@@ -180,6 +189,8 @@ class Live {
     this.told = new Float64Array(n);
     this.index = new Map(this.names.map((name, i) => [name, i]));
     this.problem = null;
+    this.silent = false;
+    this.state = "connecting"; // its first frame opens it
     this.tick++;
   }
 
@@ -207,6 +218,10 @@ class Live {
     this.decision = data.decision as Decision;
     const events = data.events as LiveEvent[];
     if (events.length) this.events = [...events, ...this.events].slice(0, EVENTS);
+    this.framed = performance.now();
+    this.frameAge = 0;
+    this.greeted = true;
+    this.silent = false;
     this.state = "open";
     this.tick++;
   }

@@ -50,6 +50,17 @@ export interface LiveEvent {
   time: number;
 }
 
+/** One publisher of the service plane. */
+export interface Sink {
+  name: string;
+  state: string;
+  backlog: number;
+  lag: number | null;
+  last_error: string | null;
+  breaker: string;
+  failures: number;
+}
+
 /** The gateway's status without its points. */
 export interface Status {
   site: string;
@@ -65,7 +76,9 @@ export interface Status {
   trips: Trip[];
   conditions: Record<string, unknown>[];
   journal: Record<string, unknown>;
-  service: Record<string, unknown> | null;
+  /** The service plane; older gateways call it `service_plane`. */
+  service?: { running: boolean; sinks?: Sink[] } | null;
+  service_plane?: { running: boolean; sinks?: Sink[] } | null;
   grid: Record<string, unknown> | null;
   [more: string]: unknown;
 }
