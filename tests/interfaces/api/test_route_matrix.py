@@ -105,7 +105,7 @@ def bare(app: Any) -> list[Found]:
 def test_no_route_lacks_a_role(house: Scene, tmp_path: Path) -> None:
     assert bare(house.app) == []
     with scene(tmp_path) as other:  # the crawl would see one
-        other.app.get(f"{API}/forgotten")(lambda: {})
+        other.app.get(f"{API}/forgotten")(dict)
         assert [one.path for one in bare(other.app)] == [f"{API}/forgotten"]
 
 
