@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.responses import PlainTextResponse
@@ -292,8 +293,15 @@ def test_there_are_no_websockets(house: Scene) -> None:
     house.set_up()
     sent = []
 
-    async def send(message: dict[str, object]) -> None:
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
         sent.append(message["type"])
 
-    house.runner.run(house.app({"type": "websocket", "path": "/", "headers": []}, None, send))
+    house.runner.run(_call(house, receive, send))
     assert sent == ["websocket.close"]
+
+
+async def _call(house: Scene, receive: Any, send: Any) -> None:
+    await house.app({"type": "websocket", "path": "/", "headers": []}, receive, send)
