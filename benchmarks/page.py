@@ -1,4 +1,4 @@
-"""What those who look at the page cost the control cycle: its lateness beside nobody, 200 viewers and 1,000 half requests.
+"""What people who look at the page cost the control cycle: lateness with nobody, 200 viewers, 1,000 half requests.
 
     python -m benchmarks.page [SECONDS]
 

@@ -19,7 +19,6 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from support.api_house import House
-from support.api_server import ROLE
 
 CHECKS: list[Callable[..., Any]] = [
     not_a_server_error,
@@ -54,14 +53,18 @@ def test_no_request_breaks_the_contract(house: House, mode: str) -> None:
     tried = 0
     for found in schema.get_all_operations():
         operation = found.ok()  # type: ignore[union-attr]
-        if operation.method != "get":
-            continue
+        if operation.method != "get" or operation.path.endswith(
+            ("/stream", "/users", "/tokens", "/audit", "/verify")
+        ):
+            continue  # a stream has no end; the others need an administrator, see test_route_matrix
         strategy = operation.as_strategy(generation_mode=made)
-        tried += _try(strategy, CHECKS + ([negative_data_rejection] if mode == "negative" else []))
+        tried += _try(
+            strategy, CHECKS + ([negative_data_rejection] if mode == "negative" else []), house.api.headers()
+        )
     assert tried > 20
 
 
-def _try(strategy: st.SearchStrategy[Any], checks: list[Callable[..., Any]]) -> int:
+def _try(strategy: st.SearchStrategy[Any], checks: list[Callable[..., Any]], headers: dict[str, str]) -> int:
     count = 0
 
     @seed(7)
@@ -76,7 +79,7 @@ def _try(strategy: st.SearchStrategy[Any], checks: list[Callable[..., Any]]) -> 
     def one(case: Any) -> None:
         nonlocal count
         count += 1
-        case.call_and_validate(headers={ROLE: "viewer"}, checks=checks)
+        case.call_and_validate(headers=headers, checks=checks)
 
     try:
         one()
