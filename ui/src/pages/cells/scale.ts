@@ -60,4 +60,6 @@ function fromOklab(light: number, a: number, b: number): [number, number, number
   ];
 }
 
-const gamma = (one: number): number => (one <= 0.0031308 ? 12.92 * one : 1.055 * one ** (1 / 2.4) - 0.055);
+function gamma(one: number): number {
+  return one <= 0.0031308 ? 12.92 * one : 1.055 * one ** (1 / 2.4) - 0.055;
+}
