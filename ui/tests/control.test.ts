@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { keep, read, sum, typed, type Wanted } from "../src/pages/control/form";
+import { keep, read, sum, typed, type Sample, type Wanted } from "../src/pages/control/form";
 
 const form: Wanted = {
   mode: "power", direction: "discharge", power: "5", soc: "", low: "", high: "", minutes: "15", reason: "peak",
@@ -43,7 +43,7 @@ test("what is typed: a number, nothing, or no number", () => {
 });
 
 test("samples are of the last span and none twice", () => {
-  const sample = (time: number) => ({ time, asked: null, decided: null, measured: null });
+  const sample = (time: number): Sample => ({ time, asked: null, decided: null, measured: null });
   let kept = [sample(1)];
   for (const time of [50, 100, 100, 120]) kept = keep(kept, sample(time), 100);
   expect(kept.map((one) => one.time)).toEqual([50, 100, 120]);
