@@ -19,7 +19,7 @@ export function colour(share: number): [number, number, number] {
     // a colour that no screen shows is made paler, never lighter or darker
     if (chroma < 0.01 || linear.every((one) => one >= 0 && one <= 1))
       return linear.map((one) => Math.round(255 * gamma(Math.min(1, Math.max(0, one))))) as [number, number, number];
-    chroma -= 0.005;
+    chroma -= 0.0005;
   }
 }
 
