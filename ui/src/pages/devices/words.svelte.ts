@@ -1,0 +1,52 @@
+/** Names of the API that people read, in words. */
+import { texts } from "../../lib/i18n.svelte";
+
+const quality = {
+  good: ["good", "bueno"],
+  missing: ["not read", "sin lectura"],
+  stale: ["too old", "añejo"],
+  not_available: ["device has none", "el equipo no lo entrega"],
+  invalid: ["not a number", "no es un número"],
+  out_of_range: ["impossible value", "valor imposible"],
+  absent: ["not in this model", "no existe en este modelo"],
+  implausible: ["implausible jump", "salto inverosímil"],
+  frozen: ["device frozen", "equipo congelado"],
+} as const;
+const said = texts<keyof typeof quality>(quality);
+
+export function qualityWord(name: string): string {
+  return name in quality ? said(name as keyof typeof quality) : name.replaceAll("_", " ");
+}
+
+const roles = {
+  inverter: ["Inverter", "Inversor"],
+  pcs: ["Power converter (PCS)", "Convertidor (PCS)"],
+  battery: ["Battery", "Batería"],
+  bms: ["Battery management (BMS)", "Gestión de batería (BMS)"],
+  meter: ["Meter", "Medidor"],
+  plant: ["Plant controller", "Control de planta"],
+  weather: ["Weather station", "Estación meteorológica"],
+} as const;
+const role = texts<keyof typeof roles>(roles);
+
+export function roleWord(name: string): string {
+  return name in roles ? role(name as keyof typeof roles) : name.replaceAll("_", " ");
+}
+
+const fields = {
+  model_name: ["Model", "Modelo"],
+  serial_number: ["Serial number", "Número de serie"],
+  part_number: ["Part number", "Número de parte"],
+  software_version: ["Software", "Software"],
+  hardware_version: ["Hardware", "Hardware"],
+  firmware_version: ["Firmware", "Firmware"],
+  battery_software_version: ["Battery software", "Software de la batería"],
+  battery_bms_version: ["BMS version", "Versión del BMS"],
+  battery_serial_number: ["Battery serial number", "Número de serie de la batería"],
+  manufacturer: ["Manufacturer", "Fabricante"],
+} as const;
+const field = texts<keyof typeof fields>(fields);
+
+export function textWord(name: string): string {
+  return name in fields ? field(name as keyof typeof fields) : name.replaceAll("_", " ");
+}
