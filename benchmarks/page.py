@@ -1,4 +1,4 @@
-"""What those who look at the page cost the control cycle: its lateness beside nobody, 200 viewers and 1,000 half requests.
+"""What those who look at the page cost the control cycle: its lateness beside nobody, viewers, and half requests.
 
     python -m benchmarks.page [SECONDS]
 

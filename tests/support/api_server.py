@@ -1,4 +1,4 @@
-"""The API on a port of this machine, for tests: a real server, and callers whose role a header says."""
+"""The API on a port of this machine, for tests: a real server, real users, and a token for each role."""
 
 from __future__ import annotations
 
@@ -8,24 +8,22 @@ import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import uvicorn
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 
 from bessai.interfaces.api.app import create_app
+from bessai.interfaces.api.audit import Audit
 from bessai.interfaces.api.context import Context
 from bessai.interfaces.api.gateway import Gateway
-from bessai.interfaces.api.roles import Principal, Role
+from bessai.interfaces.api.identity import Hasher, Identity
+from bessai.interfaces.api.roles import Role
 from bessai.interfaces.api.settings import ApiSettings
-
-ROLE = "x-test-role"
-"""Header: the label of a role. Without it nobody is signed in."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,12 @@ class Api:
 
     url: str
     app: FastAPI
+    tokens: dict[str, str]
+    """The secret of a token for each role."""
+
+    def headers(self, role: str = "viewer") -> dict[str, str]:
+        """What a caller in a role sends."""
+        return {"Authorization": f"Bearer {self.tokens[role]}"}
 
     def get(self, path: str, role: str | None = "viewer", accept: str = "*/*", **query: object) -> Answered:
         """GET a path below `/api/v1`."""
@@ -53,7 +57,7 @@ class Api:
         request = urllib.request.Request(f"{self.url}/api/v1{path}{'?' + text if text else ''}")
         request.add_header("Accept", accept)
         if role is not None:
-            request.add_header(ROLE, role)
+            request.add_header("Authorization", self.headers(role)["Authorization"])
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 return Answered(answer.status, answer.read(), _lower(answer.headers))
@@ -62,32 +66,30 @@ class Api:
 
 
 def plain_context(data: Path, gateway_socket: Path) -> Context:
-    """A context whose identity, audit log and live feed are doubles: reading routes use none of them."""
-    nothing = cast("Any", SimpleNamespace())
+    """A context without a live feed, with one user for each role."""
     return Context(
         settings=ApiSettings(site="site-1", data_dir=data, socket=gateway_socket),
         gateway=Gateway(gateway_socket),
-        identity=nothing,
-        audit=nothing,
-        live=nothing,
+        identity=Identity(data / "identity.db", Hasher((1, 8))),
+        audit=Audit(data / "audit"),
+        live=cast("Any", None),
     )
+
+
+async def _tokens(identity: Identity) -> dict[str, str]:
+    made = {}
+    for role in Role:
+        await identity.add_user(role.label, role, "correct battery staple")
+        scopes = ["read", "control", "admin"] if role is Role.ADMINISTRATOR else ["read", "control"]
+        made[role.label] = (await identity.make_token(role.label, "test-" + role.label, role, scopes, 1))[1]
+    return made
 
 
 @contextmanager
 def served(context: Context) -> Iterator[Api]:
     """Serve an application until the end of the block."""
     app = create_app(context)
-
-    @app.middleware("http")
-    async def who(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-        label = request.headers.get(ROLE)
-        request.state.principal = (
-            None
-            if label is None
-            else Principal(name=label, role=Role.named(label), kind="session", user=label)
-        )
-        return await go_on(request)
-
+    tokens = asyncio.run(_tokens(context.identity))
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off"))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
     thread.start()
@@ -96,10 +98,12 @@ def served(context: Context) -> Iterator[Api]:
             thread.join(0.02)
             assert thread.is_alive()
         port = server.servers[0].sockets[0].getsockname()[1]
-        yield Api(f"http://127.0.0.1:{port}", app)
+        yield Api(f"http://127.0.0.1:{port}", app, tokens)
     finally:
         server.should_exit = True
         thread.join()
+        context.audit.close()
+        context.identity.close()
 
 
 def _lower(headers: Any) -> dict[str, str]:

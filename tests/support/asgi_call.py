@@ -20,12 +20,10 @@ class Answer:
         return json.loads(self.body) if self.body else None
 
 
-async def call(
-    app: ASGIApp, method: str, path: str, body: Any = None, *, raw: bytes | None = None, **headers: str
-) -> Answer:
+async def call(app: ASGIApp, method: str, path: str, body: Any = None, **headers: str) -> Answer:
     """One request; `body` goes as JSON."""
     path, _, query = path.partition("?")
-    sent = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
+    sent = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
     told = {"host": "127.0.0.1", "content-type": "application/json", **headers}
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",

@@ -112,7 +112,7 @@ def test_events_come_newest_first_and_page_by_page(house: House) -> None:
     assert sequences == sorted(sequences, reverse=True)
     pages, before = [], None
     for _ in range(20):
-        more: dict[str, int] = {} if before is None else {"before": before}
+        more: dict[str, Any] = {} if before is None else {"before": before}
         page = house.api.get("/events", limit=1, end=whole["events"][0]["time"], **more).json()
         pages += page["events"]
         before = page["next"]

@@ -10,9 +10,17 @@ const DIGITS: Record<string, number> = {
 export function number(value: number | null | undefined, digits = 1): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return UNKNOWN;
   const shown = Math.abs(value) < 0.5 * 10 ** -digits ? 0 : value; // no "−0.0"
-  return new Intl.NumberFormat(locale.tag, {
-    minimumFractionDigits: digits, maximumFractionDigits: digits,
-  }).format(shown).replace("-", "−");
+  return writer(locale.tag, digits).format(shown).replace("-", "−");
+}
+
+const writers = new Map<string, Intl.NumberFormat>();
+
+/** Kept: to make one costs a hundred times more than to use it, and pages write hundreds of numbers a cycle. */
+function writer(tag: string, digits: number): Intl.NumberFormat {
+  const key = `${tag}${digits}`;
+  let made = writers.get(key);
+  if (!made) writers.set(key, (made = new Intl.NumberFormat(tag, { minimumFractionDigits: digits, maximumFractionDigits: digits })));
+  return made;
 }
 
 /** A value with its unit: "2,5 kW". A cell's volts need `digits` 3. */
@@ -53,6 +61,6 @@ export function moment(time: number | string | null | undefined, withDate = true
   const date = new Date(time);
   if (Number.isNaN(date.getTime())) return UNKNOWN;
   return new Intl.DateTimeFormat(locale.tag, {
-    ...(withDate ? { dateStyle: "medium" as const } : {}), timeStyle: "medium",
+    ...(withDate ? { dateStyle: "medium" as const } : {}), timeStyle: "medium", hourCycle: "h23",
   }).format(date);
 }

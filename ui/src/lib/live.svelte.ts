@@ -7,6 +7,7 @@
  * Values lie in typed arrays beside the reactive state: only `tick` changes, once a frame.
  */
 import { BASE } from "./api";
+import { late } from "./banner";
 import { bytes, doubles, floats } from "./columns";
 import { session } from "./session.svelte";
 import { Parser, type Message } from "./sse";
@@ -80,6 +81,11 @@ class Live {
     };
   }
 
+  /** Frames come: what is shown is the plant as it is now. */
+  get current(): boolean {
+    return this.state === "open" && this.frameAge !== null && this.frameAge <= late(this.period);
+  }
+
   value(name: string): Reading {
     void this.tick;
     const i = this.index.get(name);
@@ -91,7 +97,7 @@ class Live {
       unit: this.units[i] ?? null,
       quality: this.quality[i]!,
       age: Number.isFinite(age) ? age : null,
-      stale: this.state !== "open" || this.quality[i] !== 0,
+      stale: !this.current || this.quality[i] !== 0,
     };
   }
 

@@ -22,6 +22,7 @@ _WHEN = {
     404: "There is no such thing.",
     409: "The gateway refuses, in its own words.",
     422: "Something in the request cannot be used; each field is named.",
+    429: "Too many requests; Retry-After tells when to come again.",
     503: "The control plane, the journal or the history cannot be read now.",
 }
 

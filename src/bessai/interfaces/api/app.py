@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI
 
 import bessai
 from bessai.interfaces.api import problems, routes
+from bessai.interfaces.api.answers import errors
 from bessai.interfaces.api.context import Context
 from bessai.interfaces.api.guarding import install_guards
 
@@ -29,7 +30,7 @@ def create_app(context: Context) -> FastAPI:
     problems.install(app)
     for found in pkgutil.iter_modules(routes.__path__):
         module = importlib.import_module(f"{routes.__name__}.{found.name}")
-        app.include_router(module.router, prefix=PREFIX)
+        app.include_router(module.router, prefix=PREFIX, responses=errors(429))
         root: APIRouter | None = getattr(module, "root", None)
         if root is not None:
             app.include_router(root)

@@ -19,7 +19,7 @@ export function colour(share: number): [number, number, number] {
     // a colour that no screen shows is made paler, never lighter or darker
     if (chroma < 0.01 || linear.every((one) => one >= 0 && one <= 1))
       return linear.map((one) => Math.round(255 * gamma(Math.min(1, Math.max(0, one))))) as [number, number, number];
-    chroma -= 0.005;
+    chroma -= 0.0005;
   }
 }
 
@@ -60,4 +60,6 @@ function fromOklab(light: number, a: number, b: number): [number, number, number
   ];
 }
 
-const gamma = (one: number): number => (one <= 0.0031308 ? 12.92 * one : 1.055 * one ** (1 / 2.4) - 0.055);
+function gamma(one: number): number {
+  return one <= 0.0031308 ? 12.92 * one : 1.055 * one ** (1 / 2.4) - 0.055;
+}

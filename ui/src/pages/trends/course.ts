@@ -28,8 +28,8 @@ export function width(series: Series): number {
 
 /** All series on one time axis. A line never crosses a time without data. */
 export function table(all: readonly Series[]): Table {
-  const gaps = all.map(gapTimes);
-  const times = [...new Set(all.flatMap((series, k) => [...series.times, ...gaps[k]!]))].sort((a, b) => a - b);
+  const gaps = all.map(gapsOf);
+  const times = [...new Set(all.flatMap((series, k) => [...series.times, ...gaps[k]!.map((gap) => gap.start)]))].sort((a, b) => a - b);
   const place = new Map(times.map((time, i) => [time, i]));
   return {
     times: times.map((time) => time / 1000),
@@ -37,7 +37,9 @@ export function table(all: readonly Series[]): Table {
       const min: Column = new Array<undefined>(times.length).fill(undefined);
       const max: Column = [...min];
       const mean: Column = [...min];
-      for (const time of gaps[k]!) min[place.get(time)!] = max[place.get(time)!] = mean[place.get(time)!] = null;
+      // each time of a gap, or the drawing joins its ends where other points have samples in between
+      for (const gap of gaps[k]!)
+        for (let at = place.get(gap.start)!; times[at]! < gap.end; at++) min[at] = max[at] = mean[at] = null;
       series.times.forEach((time, i) => {
         const at = place.get(time)!;
         min[at] = series.min[i] ?? null;
@@ -49,11 +51,12 @@ export function table(all: readonly Series[]): Table {
   };
 }
 
-function gapTimes(series: Series): number[] {
+function gapsOf(series: Series): { start: number; end: number }[] {
   const most = patience(series);
-  const found: number[] = [];
+  const found: { start: number; end: number }[] = [];
   for (let i = 1; i < series.times.length; i++)
-    if (series.times[i]! - series.times[i - 1]! > most) found.push(series.times[i - 1]! + Math.round(width(series)));
+    if (series.times[i]! - series.times[i - 1]! > most)
+      found.push({ start: series.times[i - 1]! + Math.round(width(series)), end: series.times[i]! });
   return found;
 }
 

@@ -64,12 +64,21 @@ def begin(connection: apsw.Connection, name: str, address: str, now: int) -> boo
 
 def succeeded(connection: apsw.Connection, name: str, address: str) -> None:
     """The password was right: the name begins anew, the address gets this attempt back."""
-    (_, user), (_, place) = _keys(name, address)
-    connection.execute("DELETE FROM failure WHERE kind = 'user' AND key = ?", (user,))
+    unlock(connection, name)
+    _give_back(connection, "address", _digest(_network(address)))
+
+
+def not_tried(connection: apsw.Connection, name: str, address: str) -> None:
+    """The password was not looked at after all: the attempt does not count."""
+    for kind, key in _keys(name, address):
+        _give_back(connection, kind, key)
+
+
+def _give_back(connection: apsw.Connection, kind: str, key: str) -> None:
     connection.execute(
         "UPDATE failure SET count = max(count - 1, 0), locked_until = CASE WHEN count <= ? THEN 0 "
-        "ELSE locked_until END WHERE kind = 'address' AND key = ?",
-        (FREE["address"], place),
+        "ELSE locked_until END WHERE kind = ? AND key = ?",
+        (FREE[kind], kind, key),
     )
 
 

@@ -122,7 +122,7 @@ class Identity:
         name = name.strip().lower()
         locks = await self._write(lambda db: lockout.begin(db, name, address, self.now()))
         kept = await self._read(lambda db: users.password_of(db, name))
-        if not await self.hasher.verify(kept, password) or kept is None:
+        if not await self._fits(name, address, kept, password) or kept is None:
             raise Refused(known=await self._read(lambda db: _exists(db, name)), locks=locks)
         fresh = await self.hasher.hash(password) if self.hasher.outdated(kept) else None
 
@@ -221,7 +221,7 @@ class Identity:
         check_password(name, new, "new")
         locks = await self._write(lambda db: lockout.begin(db, name, address, self.now()))
         kept = await self._read(lambda db: users.password_of(db, name))
-        if not await self.hasher.verify(kept, old):
+        if not await self._fits(name, address, kept, old):
             raise Refused(known=True, locks=locks)
         fresh = await self.hasher.hash(new)
 
@@ -251,6 +251,13 @@ class Identity:
     async def remove_token(self, token_id: str) -> Token:
         """Raises Problem 404."""
         return await self._write(lambda db: tokens.remove(db, token_id))
+
+    async def _fits(self, name: str, address: str, kept: str | None, password: str) -> bool:
+        try:
+            return await self.hasher.verify(kept, password)
+        except Problem:  # too many are being checked
+            await self._write(lambda db: lockout.not_tried(db, name, address))
+            raise
 
     def _check_setup(self, db: apsw.Connection, token: str) -> None:
         if users.any_user(db):

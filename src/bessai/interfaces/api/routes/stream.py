@@ -67,7 +67,9 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-@router.get("/stream", response_class=Stream, responses={200: {"content": {"text/event-stream": {}}}})
+@router.get(
+    "/stream", status_code=200, response_class=Stream, responses={200: {"content": {"text/event-stream": {}}}}
+)
 async def stream(
     context: Annotated[Context, Depends(of)],
     principal: Annotated[Principal, Depends(needs(Role.VIEWER))],
