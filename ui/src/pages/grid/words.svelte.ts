@@ -54,7 +54,7 @@ const values = {
   ieee1547_watt_var: ["IEEE 1547 watt-var", "IEEE 1547 watt-var"],
 } as const;
 const word = texts<keyof typeof values>(values);
-const t = texts({ on: ["on", "activado"], off: ["off", "desactivado"], to: ["{low} to {high}", "{low} a {high}"], or: ["{range} or {choice}", "{range} o {choice}"] });
+const t = texts({ on: ["on", "activado"], off: ["off", "desactivado"], to: ["{low} to {high}", "{low} a {high}"], or: ["{range} or {choice}", "{range} o {choice}"], least: ["{range}, magnitude at least {least}", "{range}, magnitud de al menos {least}"] });
 
 /** As few decimals as tell the value. */
 export function plainNumber(value: number): string {
@@ -77,7 +77,9 @@ export function rangeText(one: Parameter): string {
   if (one.type === "switch") return `${t("on")}, ${t("off")}`;
   if (one.type === "choice") return one.choices.map(choiceText).join(", ");
   if (one.low === null || one.high === null) return one.range;
-  const range = `${t("to", { low: plainNumber(one.low), high: plainNumber(one.high) })}${one.unit ? ` ${one.unit}` : ""}`;
+  const least = /magnitude at least ([\d.]+)/.exec(one.range)?.[1]; // the API tells it in its sentence only
+  const numbers = `${t("to", { low: plainNumber(one.low), high: plainNumber(one.high) })}${one.unit ? ` ${one.unit}` : ""}`;
+  const range = least ? t("least", { range: numbers, least: plainNumber(Number(least)) }) : numbers;
   return one.choices.length ? t("or", { range, choice: one.choices.map(choiceText).join(", ") }) : range;
 }
 
