@@ -34,7 +34,7 @@ export function roleWord(name: string): string {
 }
 
 const fields = {
-  model_name: ["Model", "Modelo"],
+  model_name: ["Calls itself", "Se identifica como"],
   serial_number: ["Serial number", "Número de serie"],
   part_number: ["Part number", "Número de parte"],
   software_version: ["Software", "Software"],
