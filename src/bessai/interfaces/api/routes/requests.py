@@ -117,6 +117,26 @@ class Made(BaseModel):
 class RequestList(BaseModel):
     """The live requests, highest priority first."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "requests": [
+                        {
+                            "source": "operator:ana",
+                            "priority": "operator",
+                            "power": -5.0,
+                            "bounds": [None, None],
+                            "seconds_left": 812.4,
+                            "role": "won",
+                            "reason": "charge for the evening",
+                            "mine": True,
+                        }
+                    ]
+                }
+            ]
+        }
+    )
     requests: list[dict[str, Any]] = Field(description="As in the decision, with `mine`.")
 
 
