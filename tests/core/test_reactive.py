@@ -249,7 +249,7 @@ def test_a_first_look_gone_wrong_ends_in_no_kvar_and_leaves_the_power(
     plant = Plant(pcs=_profile(tmp_path))
     plant.ask(power, 5.0)
     plant.cycle()
-    monkeypatch.setattr("bessai.core.granting.share", lambda _, bounds: dict.fromkeys(bounds, kvar))
+    monkeypatch.setattr("bessai.core.reactive.share", lambda _, bounds: dict.fromkeys(bounds, kvar))
     plant.cycle()
     assert ("reactive_setpoint", 0.0) in plant.written["pcs"]
     memory = plant.units[0].memory
@@ -270,7 +270,7 @@ def test_a_first_look_gone_wrong_ends_in_no_kvar_and_leaves_the_power(
 def test_kvar_beyond_the_apparent_power_are_objected_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bessai.core.granting.beside", lambda _unit, bounds, _power: bounds)
+    monkeypatch.setattr("bessai.core.reactive.beside", lambda _unit, bounds, _power: bounds)
     plant = Plant(pcs=_profile(tmp_path))
     plant.ask(48.0, 20.0)
     plant.cycle()

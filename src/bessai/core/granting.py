@@ -8,15 +8,17 @@ only wishes are slowed.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from bessai.core.approach import ApproachMemory, SocApproach
 from bessai.core.dynamics import Dynamics, DynamicsMemory
-from bessai.core.reactive import beside, reactive_bounds, share, supported
+from bessai.core.reactive import reactive_bounds, supported, with_reactive
 from bessai.core.requests import Resolution, resolve
 from bessai.core.sharing import Sharing, SharingMemory
 from bessai.core.split import Offer
+from bessai.core.summing import total
 from bessai.core.unit import Look, Unit, kind_of
 from bessai.core.unit_memory import GRANTING
 from bessai.model import Bounds, Decision, GuardState, ProcessImage, Request, Trip, UnitDecision
@@ -69,6 +71,7 @@ class Granting:
         self._dynamics = dynamics
         self._approach = SocApproach()
         self._sharing = Sharing()
+        self._reactive = partial(with_reactive, units)
         self._offset = 0.0
 
     @property
@@ -353,42 +356,6 @@ class Granting:
             limited_by=tuple(dict.fromkeys(limited)),
         )
 
-    def _reactive(
-        self,
-        units: Sequence[UnitDecision],
-        resolution: Resolution,
-        caps: Mapping[str, Bounds],
-        state: GuardState,
-    ) -> tuple[list[UnitDecision], list[str]]:
-        """The units with their kvar (0 when nobody asks, None when a device cannot be told), and what limits it."""
-        rooms = {
-            unit.unit: beside(self._units[unit.unit], caps[unit.unit], unit.setpoint or 0.0)
-            for unit in units
-            if unit.unit in caps
-        }
-        wanted = resolution.reactive or 0.0
-        shares = share(wanted, rooms)
-        done = []
-        for unit in units:
-            device = self._units[unit.unit]
-            reactive = shares.get(unit.unit, 0.0) if supported(device) and unit.setpoint is not None else None
-            if device.withheld and device.standing is not None:
-                reactive = device.memory.reactive
-            done.append(replace(unit, reactive=reactive))
-        asked = resolution.reactive_asked
-        if asked is None:
-            return done, []
-        if not any(supported(device) for device in self._units.values()):
-            return done, ["reactive_not_supported"]
-        if not caps:
-            return done, [state.value]
-        limited = []
-        if total(caps.values()).clip(asked) != asked:
-            limited.append("reactive_power_max")
-        if total(rooms.values()).clip(wanted) != wanted:
-            limited.append("apparent_power_max")
-        return done, limited
-
 
 def _with_offset(power: float, resolution: Resolution) -> float:
     """The power and what answers the grid, in whole watts towards zero."""
@@ -422,11 +389,3 @@ def _most(ramps: tuple[float, float], move: float, preferred: float, offset: flo
 def _cut(offset: float, offered: float | None) -> bool:
     """True when the plant gives less than was offered, by more than rounding."""
     return offered is not None and abs(offered - offset) > 0.0015
-
-
-def total(bounds: Iterable[Bounds]) -> Bounds:
-    """What several units may do together."""
-    low, high = 0.0, 0.0
-    for one in bounds:
-        low, high = low + one.low, high + one.high
-    return Bounds(low + 0.0, high + 0.0)

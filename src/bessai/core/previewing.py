@@ -14,11 +14,12 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bessai.core.granting import Rehearsal, total
+from bessai.core.granting import Rehearsal
 from bessai.core.guard import SafetyGuard, plant_state
 from bessai.core.reactive import reactive_bounds, supported
 from bessai.core.request_messages import request_from
 from bessai.core.requests import RequestBook, Resolution, resolve
+from bessai.core.summing import total
 from bessai.core.unit import Look
 from bessai.core.unit_memory import GRANTING
 from bessai.model import Bounds, Clock, GuardState, Request

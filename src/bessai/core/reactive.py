@@ -7,10 +7,13 @@ that is there and not known allows none.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from bessai.core.requests import Resolution
+from bessai.core.summing import total
 from bessai.core.unit import Unit
-from bessai.model import Bounds
+from bessai.model import Bounds, GuardState, UnitDecision
 
 NONE = Bounds(0.0, 0.0)
 
@@ -55,3 +58,48 @@ def share(wanted: float, bounds: Mapping[str, Bounds]) -> dict[str, float]:
         name: math.copysign(math.trunc(round(one * part * 1000, 6)) / 1000, wanted) + 0.0
         for name, one in most.items()
     }
+
+
+def with_reactive(
+    devices: Mapping[str, Unit],
+    units: Sequence[UnitDecision],
+    resolution: Resolution,
+    caps: Mapping[str, Bounds],
+    state: GuardState,
+) -> tuple[list[UnitDecision], list[str]]:
+    """The units with their kvar (0 when nobody asks, None when a device cannot be told), and what limits it.
+
+    Args:
+        devices: by name.
+        units: what each is told of active power.
+        resolution: of the requests.
+        caps: kvar that each may be told, of those that are granted power.
+        state: the plant's.
+    """
+    rooms = {
+        unit.unit: beside(devices[unit.unit], caps[unit.unit], unit.setpoint or 0.0)
+        for unit in units
+        if unit.unit in caps
+    }
+    wanted = resolution.reactive or 0.0
+    shares = share(wanted, rooms)
+    done = []
+    for unit in units:
+        device = devices[unit.unit]
+        reactive = shares.get(unit.unit, 0.0) if supported(device) and unit.setpoint is not None else None
+        if device.withheld and device.standing is not None:
+            reactive = device.memory.reactive
+        done.append(replace(unit, reactive=reactive))
+    asked = resolution.reactive_asked
+    if asked is None:
+        return done, []
+    if not any(supported(device) for device in devices.values()):
+        return done, ["reactive_not_supported"]
+    if not caps:
+        return done, [state.value]
+    limited = []
+    if total(caps.values()).clip(asked) != asked:
+        limited.append("reactive_power_max")
+    if total(rooms.values()).clip(wanted) != wanted:
+        limited.append("apparent_power_max")
+    return done, limited

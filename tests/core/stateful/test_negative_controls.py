@@ -247,7 +247,7 @@ class LooseReactive(PresentGuard):
                 for unit in done
             ], limited
 
-        granting._reactive = loose  # type: ignore[assignment, method-assign]
+        granting._reactive = loose  # type: ignore[assignment]
         return guard
 
 

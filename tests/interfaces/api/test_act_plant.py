@@ -180,6 +180,9 @@ async def without_a_log(plant: Plant, gateway: GatewayProcess) -> None:
     answer = await plant.do("eva", "POST", "/operations/maintenance", {"on": False, **WHY})
     assert answer.status == 503
     assert gateway.status()["control"]["asked"] != 2
+    other = {"power": 0, "for": 60, "source": "operator:token:ana", **WHY}  # may take somebody's bounds away
+    assert (await plant.do("eva", "POST", "/requests", other)).status == 503
+    assert (await plant.do("eva", "DELETE", "/requests/operator:token:ana")).status == 503
     assert (await plant.do("ana", "POST", "/requests", {"power": 0, "for": 60, **WHY})).status == 201
     assert (await plant.do("ana", "DELETE", "/requests/operator:token:ana")).status == 204
     assert (await plant.do("ana", "POST", "/operations/maintenance", {"on": True, **WHY})).status == 204

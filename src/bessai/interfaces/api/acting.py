@@ -1,22 +1,17 @@
-"""What all routes share that do something to the plant: who, why, the audit log around it, refusals in form."""
+"""What all routes share that do something to the plant: who, why, refusals in form."""
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from bessai.interfaces.api.context import Context, of
 from bessai.interfaces.api.problems import FieldProblem, Problem, ProblemBody
-from bessai.interfaces.api.recording import address_of
 from bessai.interfaces.api.roles import Principal, Role, needs
-
-log = logging.getLogger(__name__)
 
 LONGEST_LEASE = 3600.0
 """Seconds; the control plane's own: nobody's wish outlives an hour of silence."""
@@ -79,68 +74,6 @@ def label_of(caller: Principal) -> str:
 def who(caller: Principal, reason: str) -> dict[str, str]:
     """Who asks, for a message to the control plane, which records it."""
     return {"user": caller.name, "role": label_of(caller), "reason": reason}
-
-
-@asynccontextmanager
-async def acting(
-    context: Context,
-    request: Request,
-    caller: Principal,
-    action: str,
-    *,
-    reason: str,
-    target: str = "",
-    detail: Mapping[str, Any] | None = None,
-    safe: bool = False,
-) -> AsyncIterator[None]:
-    """The audit log says that something is asked, it is done inside, the log says what came of it.
-
-    Args:
-        context: of the server.
-        request: for the address.
-        caller: who.
-        action: what.
-        reason: why.
-        target: of what.
-        detail: more.
-        safe: True: it is done even where it cannot be recorded, and the gateway's own log says so. Only for what
-            takes power away.
-
-    Raises:
-        Problem: of what is done; 503 when nothing may be done because it cannot be recorded.
-    """
-    what: dict[str, Any] = {
-        "user": caller.name, "role": caller.role.label, "address": address_of(request), "action": action,
-        "target": target, "reason": reason,
-    }  # fmt: skip
-    try:
-        await context.audit.note(**what, outcome="asked", detail=dict(detail or {}))
-    except Exception as error:
-        log.error("the audit log cannot be written (%s): %s", error, what)
-        if not safe:
-            raise Problem(
-                503, "audit_unavailable", f"nothing was done: the audit log cannot be written: {error}"
-            ) from error
-    try:
-        yield
-    except Problem as problem:
-        found = {"code": problem.code, "why": problem.detail}
-        await _outcome(context, what, "refused" if problem.status < 500 else "failed", found)
-        raise
-    except BaseException as error:
-        await _outcome(context, what, "failed", {"error": type(error).__name__})
-        raise
-    await _outcome(context, what, "done", {})
-
-
-async def _outcome(
-    context: Context, what: Mapping[str, Any], outcome: str, detail: Mapping[str, Any]
-) -> None:
-    """It is done, or not: that no longer depends on the log, so the answer stays true."""
-    try:
-        await context.audit.note(**what, outcome=outcome, detail=detail)
-    except Exception as error:  # noqa: BLE001 - told in our own log
-        log.error("the audit log cannot be written (%s): %s %s", error, outcome, what)
 
 
 async def ask(context: Context, message: dict[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -46,7 +46,7 @@ _HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), "
-    "magnetometer=(), microphone=(), midi=(), payment=(), usb=(), serial=(), bluetooth=(), hid=()",
+    "magnetometer=(), microphone=(), midi=(), payment=(), usb=(), serial=(), hid=()",
 }
 _HSTS = f"max-age={365 * 86400}"
 

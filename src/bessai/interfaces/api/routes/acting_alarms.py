@@ -15,10 +15,10 @@ from bessai.interfaces.api.acting import (
     Parts,
     Reason,
     Text,
-    acting,
     ask,
 )
 from bessai.interfaces.api.context import Context
+from bessai.interfaces.api.recording import recorded
 from bessai.interfaces.api.roles import Principal
 
 router = APIRouter(tags=["alarms"], responses=RESPONSES)
@@ -66,5 +66,5 @@ async def _do(
 ) -> None:  # fmt: skip
     fields = {"code": code, "point": body.point, **(more or {})}
     target = code if body.point is None else f"{code} {body.point}"
-    async with acting(context, request, caller, op, reason=body.reason, target=target, detail=more):
+    async with recorded(context, request, caller, op, reason=body.reason, target=target, detail=more):
         await ask(context, {"op": op, "user": caller.name, "reason": body.reason, **fields}, fields)

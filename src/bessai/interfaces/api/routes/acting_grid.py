@@ -15,12 +15,12 @@ from bessai.interfaces.api.acting import (
     Parts,
     Reason,
     Text,
-    acting,
     ask,
     who,
 )
 from bessai.interfaces.api.context import Context
 from bessai.interfaces.api.problems import Problem, field_problem
+from bessai.interfaces.api.recording import recorded
 
 router = APIRouter(prefix="/grid", tags=["grid"], responses=RESPONSES)
 
@@ -88,7 +88,7 @@ async def change(body: Changes, request: Request, context: Parts, caller: Engine
     else:
         message |= {"op": "grid_set", "authorisation": body.authorisation or ""}
     detail = {"name": name, "value": value, "authorisation": body.authorisation}
-    async with acting(
+    async with recorded(
         context, request, caller, message["op"], reason=body.reason, target=name, detail=detail
     ):
         fields = {name: value, "authorisation": body.authorisation}
@@ -102,7 +102,7 @@ async def begin(body: Signal, request: Request, context: Parts, caller: Engineer
     await _parameters(context)
     signal = body.model_dump(exclude={"reason", "authorisation"})
     message = signal | ({"authorisation": body.authorisation} if body.authorisation else {})
-    async with acting(
+    async with recorded(
         context, request, caller, "grid_test", reason=body.reason, target=body.signal, detail=signal
     ):
         done = await ask(context, {"op": "grid_test", **message, **who(caller, body.reason)}, signal)
@@ -115,7 +115,7 @@ async def end(
 ) -> Ended:
     """End the test signal that runs."""
     await _parameters(context)
-    async with acting(context, request, caller, "grid_test_end", reason=reason, safe=True):
+    async with recorded(context, request, caller, "grid_test_end", reason=reason, safe=True):
         done = await ask(context, {"op": "grid_test_end", **who(caller, reason)}, {})
     return Ended(was_running=done["was_running"], revision=done["revision"])
 

@@ -13,10 +13,10 @@ from bessai.interfaces.api.acting import (
     Parts,
     Reason,
     Text,
-    acting,
     ask,
     who,
 )
+from bessai.interfaces.api.recording import recorded
 
 router = APIRouter(prefix="/operations", tags=["operations"], responses=RESPONSES)
 
@@ -47,7 +47,7 @@ class DeadManTest(Body):
 async def maintenance(body: Maintenance, request: Request, context: Parts, caller: Operator) -> None:
     """Begin or end maintenance."""
     on = {"on": body.on}
-    async with acting(
+    async with recorded(
         context, request, caller, "maintenance", reason=body.reason, target="on" if body.on else "off",
         safe=body.on,
     ):  # fmt: skip
@@ -58,7 +58,7 @@ async def maintenance(body: Maintenance, request: Request, context: Parts, calle
 async def reset(body: Reset, request: Request, context: Parts, caller: Engineer) -> None:
     """Reset a trip whose cause is gone."""
     fields = {"code": body.code, "unit": body.unit or ""}
-    async with acting(
+    async with recorded(
         context, request, caller, "reset", reason=body.reason, target=f"{body.code} {body.unit or ''}".strip()
     ):
         await ask(context, {"op": "reset", **fields, **who(caller, body.reason)}, fields)
@@ -68,5 +68,5 @@ async def reset(body: Reset, request: Request, context: Parts, caller: Engineer)
 async def deadman_test(body: DeadManTest, request: Request, context: Parts, caller: Engineer) -> None:
     """Stop feeding a device that runs at power: it has to fall back by itself. Ends by itself."""
     fields = {"unit": body.unit or ""}
-    async with acting(context, request, caller, "deadman_test", reason=body.reason, target=body.unit or ""):
+    async with recorded(context, request, caller, "deadman_test", reason=body.reason, target=body.unit or ""):
         await ask(context, {"op": "deadman_test", **fields, **who(caller, body.reason)}, fields)

@@ -20,12 +20,12 @@ from bessai.interfaces.api.acting import (
     Reason,
     Text,
     Viewer,
-    acting,
     ask,
 )
 from bessai.interfaces.api.context import Context
 from bessai.interfaces.api.idempotency import answers_of
 from bessai.interfaces.api.problems import Problem, field_problem
+from bessai.interfaces.api.recording import recorded
 from bessai.interfaces.api.roles import Principal, Role
 from bessai.model.wording import in_words
 
@@ -175,13 +175,15 @@ async def make(
     """Ask for power. The guard decides in each cycle what becomes of it; a newer request replaces one's own."""
     _may(caller, body)
     message = body.message(caller)
+    # somebody else's bounds must not go unrecorded
+    safe = body.lowers and body.priority == "operator" and is_own(caller, message["source"])
 
     async def work() -> Made:
-        async with acting(
+        async with recorded(
             context, request, caller, "request", reason=body.reason, target=message["source"],
-            detail=message, safe=body.lowers,
+            detail=message, safe=safe,
         ):  # fmt: skip
-            foretold = await _foretold(context, message, needed=not body.lowers)
+            foretold = await _foretold(context, message, needed=not safe)
             await ask(context, {"op": "request", **message}, message)
         return Made(
             source=message["source"], expires=_in(body.lease), request=message, preview=foretold
@@ -215,7 +217,9 @@ async def renew(source: str, body: Renewal, request: Request, context: Parts, ca
     """Let a request stand for some seconds from now."""
     _owns(caller, source)
     detail, reason = {"for": body.lease}, body.reason or "renewed"
-    async with acting(context, request, caller, "request_renew", reason=reason, target=source, detail=detail):
+    async with recorded(
+        context, request, caller, "request_renew", reason=reason, target=source, detail=detail
+    ):
         done = await ask(context, {"op": "renew", "source": source, "for": body.lease}, detail)
         if not done["renewed"]:
             raise Problem(404, "no_such_request", f"{source} has no live request: ask anew")
@@ -234,7 +238,9 @@ async def cancel(
     _owns(caller, source)
     if not reason.isprintable():
         raise field_problem("reason", None, "only printable characters, in one line")
-    async with acting(context, request, caller, "request_cancel", reason=reason, target=source, safe=True):
+    async with recorded(
+        context, request, caller, "request_cancel", reason=reason, target=source, safe=is_own(caller, source)
+    ):
         done = await ask(context, {"op": "cancel", "source": source}, {"source": source})
         if not done["cancelled"]:
             raise Problem(404, "no_such_request", f"{source} has no live request: it may be over already")
