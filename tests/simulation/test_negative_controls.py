@@ -98,7 +98,7 @@ SECOND_LOOK = ("bessai.core.guard.objection", lambda *_: None)
 CURVES = ("bessai.core.limits.Curve.__call__", lambda *_: 1.0)
 
 
-KVAR = ("bessai.core.granting.beside", lambda _unit, bounds, _power: bounds)
+KVAR = ("bessai.core.reactive.beside", lambda _unit, bounds, _power: bounds)
 """A first look that forgets the apparent power."""
 
 
