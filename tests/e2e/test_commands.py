@@ -216,7 +216,7 @@ def test_request_and_status(tmp_path: Path) -> None:
 
 
 def test_the_demo_shows_a_plant(tmp_path: Path) -> None:
-    done = bessai("demo", "--plain", "--for", "20", "--data-dir", str(tmp_path / "demo"))
+    done = bessai("demo", "--plain", "--for", "30", "--data-dir", str(tmp_path / "demo"))
     assert done.returncode == 0, done.stderr
     assert "serving huawei_sun2000 on 127.0.0.1:" in done.stdout
     assert "/#/setup?token=" in done.stdout, "the link of the page"

@@ -20,8 +20,6 @@ from bessai.orphan import VARIABLE
 
 _PROGRAMME = ((12, 2.5, "peak"), (4, 0.0, "rest"), (12, -2.5, "valley"), (4, 0.0, "rest"))
 """Seconds, kW, reason: what the demo's schedule asks for, again and again."""
-_PAGE_WITHIN = 5.0
-"""Seconds that the page has to say its link."""
 
 
 def register(app: typer.Typer) -> None:
@@ -70,16 +68,15 @@ def demo(
         typer.echo(
             (twin.stdout.readline() if twin.stdout else "").strip() or "the simulated plant did not start"
         )
-        typer.echo(_page_link(page, log_path, log_start))
-        code = _show(gateway, twin, data_dir, end, plain=plain or not sys.stdout.isatty())
+        code = _show(
+            gateway, twin, data_dir, end, _Log(log_path, log_start), plain=plain or not sys.stdout.isatty()
+        )
     except KeyboardInterrupt:
         code = 0
     finally:
         _end(children)
     if code:
-        with log_path.open("rb") as log:
-            log.seek(log_start)
-            lines = log.read().decode(errors="replace").splitlines()
+        lines = _Log(log_path, log_start).text().splitlines()
         said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
         fail(*(said or [f"the gateway ended with code {code}; see {log_path}"]), code=1)
     typer.echo(f"ended; the journal stays: bessai journal tail --data-dir {data_dir}")
@@ -106,19 +103,24 @@ def _page_port() -> str:
     return _free_port()
 
 
-def _page_link(port: str, log_path: Path, log_start: int) -> str:
-    """Where the page is; with the one-time link as long as nobody has set it up, as the log says it."""
-    deadline = time.monotonic() + _PAGE_WITHIN
-    while time.monotonic() < deadline:
-        with log_path.open("rb") as log:
-            log.seek(log_start)
-            said = log.read().decode(errors="replace")
-        if (link := re.search(r"http://\S+/#/setup\?token=\S+", said)) is not None:
+class _Log:
+    """What this run's gateway writes to its log."""
+
+    def __init__(self, path: Path, start: int) -> None:
+        self._path, self._start = path, start
+
+    def text(self) -> str:
+        with self._path.open("rb") as log:
+            log.seek(self._start)
+            return log.read().decode(errors="replace")
+
+    def page(self) -> str | None:
+        """Where the page is, with the one-time link as long as nobody has set it up; None before it serves."""
+        said = self.text()
+        if (link := re.search(r"http\S+/#/setup\?token=\S+", said)) is not None:
             return f"the page, which you set up with this link: {link[0]}"
-        if "bessai.page the page: http" in said:
-            break
-        time.sleep(0.05)
-    return f"the page: http://127.0.0.1:{port}"
+        address = re.search(r"bessai\.page the page: (http\S+)", said)
+        return None if address is None else f"the page: {address[1]}"
 
 
 def _start_gateway(
@@ -162,10 +164,11 @@ def _show(
     twin: subprocess.Popen[Any],
     data_dir: Path,
     end: float | None,
+    log: _Log,
     *,
     plain: bool,
 ) -> int:
-    """Show the status until the end; returns an exit code when gateway or plant ended by itself, else 0."""
+    """Show the page's link and the status; returns an exit code when gateway or plant ended by itself, else 0."""
     from rich.console import Console, Group
     from rich.live import Live
     from rich.text import Text
@@ -177,6 +180,7 @@ def _show(
     live = None if plain else Live(console=console, screen=False, refresh_per_second=4, transient=True)
     began = time.monotonic()
     seen = -1
+    page: str | None = None
     try:
         if live is not None:
             live.start()
@@ -185,6 +189,8 @@ def _show(
                 return gateway.returncode
             if twin.poll() is not None:
                 return twin.returncode or 1
+            if page is None and (page := log.page()) is not None:
+                console.print(page, highlight=False, soft_wrap=True)
             state = _status(gateway.pid, data_dir)
             if state:
                 _ask_for_power(data_dir, time.monotonic() - began)
