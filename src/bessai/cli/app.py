@@ -7,6 +7,7 @@ import typer
 from bessai import __version__
 from bessai.cli import (
     alarms,
+    api,
     audit,
     blackbox,
     commission,
@@ -34,6 +35,7 @@ from bessai.cli import (
     schema,
     simulate,
     status,
+    token,
     trips,
     user,
 )
@@ -96,6 +98,8 @@ for module in (
     performance,
     schema,
     user,
+    token,
     audit,
+    api,
 ):
     module.register(app)

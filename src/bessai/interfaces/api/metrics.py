@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bessai.interfaces.api.processes import rss
+from bessai.model import GuardState
 
-_STATES = ("normal", "derated", "held", "tripped", "maintenance", "monitor", "starting", "standby")
+_STATES = tuple(state.value for state in GuardState)
 
 
 def page(status: Mapping[str, Any] | None, *, viewers: int, frames: int, cpu: float) -> str:
