@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bessai.model import GuardState
 from bessai.registry import find_profile, load_profile
 from bessai.twin import TwinServer
 from support.gateway import GatewayProcess
@@ -109,6 +110,10 @@ def _look(gateway: GatewayProcess, port: int) -> None:
     assert status == 200
     assert b"bessai_up 1\n" in text
     assert b"bessai_devices_delivering 1\n" in text
+    assert b'bessai_conditions{severity="alarm"} ' in text
+    assert b'bessai_journal_dropped_total{why="queue"} 0\n' in text
+    states = set(re.findall(rb'bessai_guard_state{state="(\w+)"}', text))
+    assert states == {state.value.encode() for state in GuardState}
     assert client.ask("/readyz")[0] == 200
     held = []
     for _ in range(300):  # half a header each
