@@ -75,7 +75,12 @@ def _metrics(
     yield "bessai_journal_committed_total", "counter", "Records on disk.", one(journal.get("committed"))
     dropped: _Samples = [({"why": why}, journal.get(f"dropped_{why}")) for why in ("queue", "space")]
     yield "bessai_journal_dropped_total", "counter", "Records that were never written, or made room.", dropped
-    yield "bessai_journal_lost_total", "counter", "Records damaged or missing on disk.", one(journal.get("lost"))
+    yield (
+        "bessai_journal_lost_total",
+        "counter",
+        "Records damaged or missing on disk.",
+        one(journal.get("lost")),
+    )
     for name in ("service_plane", "page"):
         said = status.get(name) or {}
         yield f"bessai_{name}_restarts_total", "counter", "Times it was started again.", one(
