@@ -84,6 +84,8 @@ def test_the_page_of_a_running_gateway(tmp_path: Path) -> None:
                 )
                 assert healed["page"]["restarts"] == 1
                 assert healed["service_plane"]["restarts"] == 0
+                assert healed["pid"] == first["pid"]
+                assert healed["cycle"]["cycles"] > first["cycle"]["cycles"]  # control went on meanwhile
                 assert gateway.end() == 0
 
     asyncio.run(run())
