@@ -74,7 +74,7 @@ class House:
                 self._twin.stdout.close()
             self._twin = None
 
-    def until_ready(self, seconds: float = 60.0) -> None:
+    def until_ready(self, seconds: float = 120.0) -> None:
         """Until the page answers."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
