@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from bessai.cli.app import app
+from bessai.cli.app import make_app
 
 PASSWORD = "correct battery staple\n"
 
 
 def run(data: Path, *arguments: str, typed: str | None = None) -> Any:
-    return CliRunner().invoke(app, [*arguments, "--data-dir", str(data)], input=typed)
+    return CliRunner().invoke(make_app(), [*arguments, "--data-dir", str(data)], input=typed)
 
 
 def add(data: Path, name: str, role: str) -> Any:
