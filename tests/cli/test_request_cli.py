@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from bessai.cli import request as request_cli
 from bessai.cli import schedule as schedule_cli
-from bessai.core.local_socket import socket_path
+from bessai.core.socket_file import socket_path
 from support.answering_socket import AnsweringSocket
 
 app = typer.Typer()

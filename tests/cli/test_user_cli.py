@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from bessai.cli.app import app
+from bessai.cli.app import make_app
 from bessai.interfaces.api.audit import Audit
 from bessai.interfaces.api.identity import Identity
 
@@ -19,7 +19,7 @@ PASSWORD = "correct battery staple\n"
 
 
 def run(data: Path, *arguments: str, typed: str | None = None) -> Any:
-    return CliRunner().invoke(app, [*arguments, "--data-dir", str(data)], input=typed)
+    return CliRunner().invoke(make_app(arguments[0]), [*arguments, "--data-dir", str(data)], input=typed)
 
 
 def add(data: Path, name: str, role: str) -> Any:

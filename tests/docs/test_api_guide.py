@@ -22,8 +22,8 @@ import yaml
 from typer.testing import CliRunner
 
 import bessai
-from bessai.cli.app import app as commands
-from bessai.core.local_socket import socket_path
+from bessai.cli.app import make_app
+from bessai.core.socket_file import socket_path
 from bessai.interfaces.api import acting, connections, idempotency, limits, live
 from bessai.interfaces.api.document import all_routes, routes_markdown, with_routes
 from bessai.interfaces.api.identity import Hasher, Identity, lockout, tokens, users
@@ -267,14 +267,14 @@ def test_the_examples_are_there() -> None:
 
 def test_the_table_of_routes_is_the_generated_one() -> None:
     assert with_routes(PAGE) == PAGE, "run `bessai api document docs/api.md`"
-    result = CliRunner().invoke(commands, ["api", "document"])
+    result = CliRunner().invoke(make_app("api"), ["api", "document"])
     assert (result.exit_code, result.output) == (0, routes_markdown())
 
 
 def test_a_page_without_a_place_for_the_table_stays_as_it_is(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# Nothing\n")
-    result = CliRunner().invoke(commands, ["api", "document", str(page)])
+    result = CliRunner().invoke(make_app("api"), ["api", "document", str(page)])
     assert (result.exit_code, "there is no part between" in result.output) == (2, True)
     assert page.read_text() == "# Nothing\n"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from bessai.cli.app import app
+from bessai.cli.app import make_app
 from bessai.core.settings import Settings
 from bessai.interfaces.api.audit import FILE_BYTES, FILES
 from bessai.interfaces.api.identity import ABSOLUTE, IDLE, lockout, passwords, sessions, setup
@@ -51,7 +51,7 @@ def test_every_role_stands_in_the_table_in_its_order() -> None:
 
 @pytest.mark.parametrize("name", ["security.md", "api.md", "install-systemd.md", "control.md"])
 def test_the_commands_that_it_names_are_there(name: str) -> None:
-    root = typer.main.get_command(app)
+    root = typer.main.get_command(make_app())
     found = re.findall(r"(?<!-u )\bbessai ([a-z]+)(?: ([a-z-]+))?", (DOCS / name).read_text(encoding="utf-8"))
     assert found
     for first, second in found:
