@@ -46,7 +46,11 @@ class House:
     def __enter__(self) -> Self:
         self.start_plant()
         self.gateway.__enter__()
-        self.until_ready()
+        try:
+            self.until_ready()
+        except BaseException:  # else what was started would stay
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
