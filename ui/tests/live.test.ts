@@ -123,7 +123,7 @@ test("the journal is asked until it must have written the gap, and asked again w
 /** A server: a stream to write into, and a journal. */
 function server(journal: LiveEvent[]): { say: (event: string, data: object) => void; connections: number; asked: string[] } {
   const encoder = new TextEncoder();
-  const held = { say: (_event: string, _data: object): void => {}, connections: 0, asked: [] as string[] };
+  const held = { say: (() => {}) as (event: string, data: object) => void, connections: 0, asked: [] as string[] };
   vi.stubGlobal("fetch", (path: string, { signal }: RequestInit) => {
     held.asked.push(path);
     if (path.includes("/stream")) {

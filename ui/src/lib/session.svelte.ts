@@ -1,6 +1,6 @@
 /** Who is signed in, and what they may do. */
 import { get, onDoubt, onSignedOut, post, remove, useToken } from "./api";
-import { locale, read, type Language } from "./i18n.svelte";
+import { locale, type Language } from "./i18n.svelte";
 
 export type Role = "viewer" | "operator" | "engineer" | "administrator";
 const RANK: Record<Role, number> = { viewer: 1, operator: 2, engineer: 3, administrator: 4 };
@@ -69,7 +69,7 @@ class Session {
     if (now || answer.user) this.ended = now;
     this.answer = answer;
     useToken(answer.csrf);
-    if (answer.user?.language && read("bessai.language") === null) locale.choose(answer.user.language);
+    if (answer.user?.language) locale.adopt(answer.user.language);
   }
 }
 
