@@ -75,7 +75,10 @@ def test_the_first_start(house: House, visit: Visitors) -> None:
 
     page.goto(re.sub(r"token=.*", "token=falso", house.setup_link()))
     user, new = page.get_by_label("Usuario"), page.get_by_label("Contraseña nueva", exact=True)
-    again, create = page.get_by_label("Repetir la contraseña"), page.get_by_role("button", name="Crear e ingresar")
+    again, create = (
+        page.get_by_label("Repetir la contraseña"),
+        page.get_by_role("button", name="Crear e ingresar"),
+    )
     expect(user).to_be_focused()
     user.fill("Ana María")
     new.fill("corta")
@@ -183,7 +186,9 @@ def test_what_happens_elsewhere_is_seen_here(house: House, visit: Visitors) -> N
     machine(house, "role", ERNA[0], "viewer")
     expect(pages.filter(has_text="Control")).to_have_count(0)
     machine(house, "password", ERNA[0], "--password-stdin", password=NEW)
-    ended = page.get_by_role("alert").filter(has_text="Your session of erna was ended: the password or the user")
+    ended = page.get_by_role("alert").filter(
+        has_text="Your session of erna was ended: the password or the user"
+    )
     expect(ended).to_be_visible()
     expect(page.get_by_label("Password", exact=True)).to_be_focused()
     sign_in(page, ERNA[0], NEW)
@@ -198,7 +203,9 @@ def test_what_happens_elsewhere_is_seen_here(house: House, visit: Visitors) -> N
 @pytest.mark.parametrize(
     ("who", "sees"), [(VERA, FOR_ALL), (OTTO, [*FOR_ALL, "control"])], ids=["viewer", "operator"]
 )
-def test_a_role_sees_what_it_may_do(house: House, visit: Visitors, who: tuple[str, str], sees: list[str]) -> None:
+def test_a_role_sees_what_it_may_do(
+    house: House, visit: Visitors, who: tuple[str, str], sees: list[str]
+) -> None:
     page = visit(who=(who[0], PASSWORD))
     page.goto(house.url)
     links = page.get_by_role("navigation").first.get_by_role("link")
@@ -215,7 +222,9 @@ def test_a_role_sees_what_it_may_do(house: House, visit: Visitors, who: tuple[st
         expect(page.locator("main h1")).to_be_focused()
         expect(page.locator("main .loading")).to_have_count(0)
         if who is VERA:  # whatever can be pressed asks for nothing that a viewer may not have
-            page.evaluate("document.querySelectorAll('main button:not(:disabled)').forEach((one) => one.click())")
+            page.evaluate(
+                "document.querySelectorAll('main button:not(:disabled)').forEach((one) => one.click())"
+            )
             expect(page.locator("dialog[open] textarea, dialog[open] input")).to_have_count(0)
             page.keyboard.press("Escape")
     assert {method for method, _ in visit.requests} == {"GET"}

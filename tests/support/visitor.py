@@ -15,7 +15,9 @@ from bessai.cli.app import app
 from bessai.cli.machine import with_people
 from support.page import House
 
-REFUSAL = re.compile(r"Failed to load resource: the server responded with a status of (401|403|409|422|423)\b")
+REFUSAL = re.compile(
+    r"Failed to load resource: the server responded with a status of (401|403|409|422|423)\b"
+)
 """What Chromium itself writes of an answer that a form shows."""
 BROKEN = re.compile(r"Failed to load resource: net::ERR_|responded with a status of 503\b")
 """The same while a part of the gateway is dead."""
@@ -34,7 +36,13 @@ def session_of(house: House, name: str, password: str) -> dict[str, Any]:
     secret = _beside(
         with_people, house.gateway.data, lambda people, _: people.sign_in(name, password, "127.0.0.1")
     )
-    return {"name": "bessai_session", "value": secret, "url": house.url, "httpOnly": True, "sameSite": "Strict"}
+    return {
+        "name": "bessai_session",
+        "value": secret,
+        "url": house.url,
+        "httpOnly": True,
+        "sameSite": "Strict",
+    }
 
 
 def _beside(call: Callable[..., Any], *arguments: Any) -> Any:
@@ -100,4 +108,3 @@ def visitors(chromium: Any, house: House, forgiven: re.Pattern[str] = REFUSAL) -
         made.check()
     finally:
         made.close()
-
