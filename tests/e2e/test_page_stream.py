@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -23,6 +22,9 @@ expect.set_options(timeout=60_000)
 ANA, PASSWORD = ADMINISTRATOR
 STREAM = re.compile(r"/api/v1/stream\b")
 EVENTS = re.compile(r"/api/v1/events\?limit=\d+&start=")
+ASKED = (
+    "() => performance.getEntriesByType('resource').some(({name}) => /events\\?limit=\\d+&start/.test(name))"
+)
 FORGIVEN = re.compile(f"{REFUSAL.pattern}|{BROKEN.pattern}")
 
 
@@ -66,13 +68,19 @@ def healed(page: Any) -> None:
     assert page.evaluate("window.same") is True
 
 
+OLD = """([notice, words]) => {
+    const all = (selector) => [...document.querySelectorAll(selector)];
+    return new RegExp(words).test(document.querySelector(`[data-notice=${notice}]`)?.textContent ?? "")
+        && all("header [data-fresh=false]").length === 1
+        && all(".power .line").length === 3 && all(".power .line:not(.stale)").length === 0
+        && all(".charge [data-stale=true]").length === 1
+        && all(".flow .node").length > 1 && all(".flow .node:not(.stale)").length === 0;
+}"""
+
+
 def said_old(page: Any, notice: str, words: str) -> None:
-    """The banner is there, and nothing below it passes for current."""
-    expect(page.locator(f"[data-notice={notice}]")).to_contain_text(re.compile(words))
-    expect(page.locator("header [data-fresh]")).to_have_attribute("data-fresh", "false")
-    expect(page.locator(".power .line.measured")).to_have_class(re.compile(r"\bstale\b"))
-    expect(page.locator(".charge [data-stale]")).to_have_attribute("data-stale", "true")
-    expect(page.locator(".flow .node:not(.stale)")).to_have_count(0)
+    """The banner is there, and at that moment nothing below it passes for current: a server may come back soon."""
+    page.wait_for_function(OLD, arg=[notice, words], timeout=60_000)
 
 
 def well(house: House) -> int:
@@ -81,8 +89,8 @@ def well(house: House) -> int:
         with urllib.request.urlopen(f"{house.url}/healthz", timeout=15) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as refusal:
-        assert json.load(refusal)["ok"] is False
-        return refusal.code
+        with refusal:
+            return refusal.code
 
 
 def becomes(house: House, status: int) -> None:
@@ -122,10 +130,7 @@ def test_numbers_move_and_the_page_outlives_its_server(house: House, visit: Visi
     assert house.page_pid() != before
     ask_power(house, page, 2.5)
     # what happened while nobody served the page is in the journal, and asked for
-    page.wait_for_function(
-        "() => performance.getEntriesByType('resource').some(({name}) => /events\\?limit=\\d+&start/.test(name))"
-    )
-    assert asked(visit, EVENTS)
+    page.wait_for_function(ASKED)
 
 
 def test_a_silent_control_plane_is_said_in_words(house: House, visit: Visitors) -> None:
