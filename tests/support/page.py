@@ -44,11 +44,11 @@ class House:
         self._twin: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
-        self.start_plant()
-        self.gateway.__enter__()
         try:
+            self.start_plant()
+            self.gateway.__enter__()
             self.until_ready()
-        except BaseException:  # else what was started would stay
+        except BaseException:  # nobody calls `__exit__` then
             self.__exit__(None, None, None)
             raise
         return self
@@ -78,7 +78,7 @@ class House:
                 self._twin.stdout.close()
             self._twin = None
 
-    def until_ready(self, seconds: float = 120.0) -> None:
+    def until_ready(self, seconds: float = 150.0) -> None:
         """Until the page answers."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

@@ -25,6 +25,7 @@ export class Problem extends Error {
 export const BASE = "/api/v1";
 let csrf: string | null = null;
 let signedOut: () => void = () => {};
+let doubted: () => void = () => {};
 
 export function useToken(token: string | null): void {
   csrf = token;
@@ -33,6 +34,11 @@ export function useToken(token: string | null): void {
 /** Called when the server says that nobody is signed in any more. */
 export function onSignedOut(call: () => void): void {
   signedOut = call;
+}
+
+/** Called when the server knows another user, or another role, than this page. */
+export function onDoubt(call: () => void): void {
+  doubted = call;
 }
 
 export const get = <T>(path: string, signal?: AbortSignal): Promise<T> => send<T>("GET", path, undefined, signal);
@@ -68,5 +74,6 @@ async function send<T>(
     Number(response.headers.get("Retry-After")) || null,
   );
   if (problem.status === 401 && problem.code === "not_signed_in") signedOut();
+  if (problem.status === 403 && (problem.code === "csrf" || problem.code === "role_too_low")) doubted();
   throw problem;
 }

@@ -25,10 +25,20 @@ class Locale {
   /** For `Intl`: Chile's way of writing numbers in Spanish. */
   tag = $derived(this.language === "es" ? "es-CL" : "en-GB");
 
+  /** Somebody chose it: the browser keeps it. */
   choose(language: Language): void {
+    this.show(language);
+    write(KEY, language);
+  }
+
+  /** The language of who signed in, unless somebody chose one; the next one to sign in has another. */
+  adopt(language: Language): void {
+    if (read(KEY) === null) this.show(language);
+  }
+
+  private show(language: Language): void {
     this.language = language;
     document.documentElement.lang = language;
-    write(KEY, language);
   }
 }
 

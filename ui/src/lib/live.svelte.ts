@@ -6,9 +6,13 @@
  *
  * Values lie in typed arrays beside the reactive state: only `tick` changes, once a frame.
  */
+import { untrack } from "svelte";
+
 import { BASE } from "./api";
 import { late } from "./banner";
+import { CatchUp, follows, merged } from "./catchup";
 import { bytes, doubles, floats } from "./columns";
+import { Freshness, type Mark } from "./freshness";
 import { session } from "./session.svelte";
 import { Parser, type Message } from "./sse";
 import type { Decision, LiveEvent, Status } from "./types";
@@ -27,8 +31,11 @@ export interface Reading {
 const NOTHING: Reading = { value: null, unit: null, quality: null, age: null, stale: true };
 /** Seconds without a sign of life after which the page says so; with the half second between looks, within 3 s. */
 export const SILENCE = 2.4;
+/** The same after which a connection is given up: it is dead, or what it brings waited in buffers while we slept. */
+const DEAD = 6;
+/** Seconds between two connections that are given up because their frames come late: the link may be that slow. */
+const PATIENCE = 30;
 const PAUSES = [500, 1000, 2000, 4000];
-const EVENTS = 200;
 
 class Live {
   /** Grows with each frame: what depends on values reads it. */
@@ -36,26 +43,26 @@ class Live {
   /** "open": frames come. "lost": the page hears the server, the server not the gateway. "broken": no sign of life. */
   state = $state<"connecting" | "open" | "lost" | "broken" | "refused">("connecting");
   problem = $state<string | null>(null);
-  /** Seconds since the last sign of life, told twice a second. */
-  silence = $state(0);
-  /** Seconds since the last frame, told twice a second; null: there was none yet. */
+  /** Code of the refusal. */
+  code = $state<string | null>(null);
+  /** Seconds since the newest frame was said, told twice a second; null: there was none yet. */
   frameAge = $state<number | null>(null);
   /** Wall clock in ms, twice a second, for ages. */
   now = $state(Date.now());
   decision = $state.raw<Decision | null>(null);
   status = $state.raw<Status | null>(null);
-  events = $state.raw<LiveEvent[]>([]);
+  /** Newest first; those of cycles that were missed come from the journal. */
+  events = $state.raw<readonly LiveEvent[]>([]);
   cycle = $state<number | null>(null);
   /** UTC ms of the newest cycle. */
   time = $state<number | null>(null);
-  missed = $state(0);
   period = $state(1);
   names: readonly string[] = [];
   units: readonly (string | null)[] = [];
   values = new Float64Array();
   quality = new Uint8Array();
   ages = new Float32Array();
-  /** When (performance.now) each value of `ages` was told. */
+  /** When (Date.now) each value of `ages` was true. */
   told = new Float64Array();
   index = new Map<string, number>();
 
@@ -63,18 +70,39 @@ class Live {
   private users = new Map<symbol, string>();
   private abort: AbortController | null = null;
   private channel = "";
-  private heard = 0;
-  private framed = 0;
+  private fresh = new Freshness();
+  /** The last sign of life, the newest frame, the newest attempt to connect, and the last one because of late frames. */
+  private heard: Mark = this.fresh.mark();
+  private framed: Mark | null = null;
+  private tried: Mark = this.heard;
+  private hasty: Mark | null = null;
+  private behind = 0;
   /** This connection has said hello, and whether the server hears the gateway. */
   private greeted = false;
   private silent = false;
+  /** The next frame is the first after a hello. */
+  private first = true;
+  private missed = 0;
+  private catchUp = new CatchUp((events) => (this.events = merged(this.events, events)));
   private clock: ReturnType<typeof setInterval> | null = null;
+  private hurry: () => void = () => {};
+
+  constructor() {
+    // timers of a page that nobody sees are slowed down, and stand still while the computer sleeps
+    const seen = (): void => {
+      if (document.hidden || !this.channel) return;
+      this.look();
+      this.hurry();
+    };
+    document.addEventListener("visibilitychange", seen);
+    for (const name of ["pageshow", "online", "focus"]) addEventListener(name, seen);
+  }
 
   /** Ask for a channel, "main" or "all"; call what is returned when it is not needed any more. */
   open(channel: "main" | "all" = "main"): () => void {
     const user = Symbol(channel);
     this.users.set(user, channel);
-    this.adapt();
+    untrack(() => this.adapt());
     return () => {
       this.users.delete(user);
       queueMicrotask(() => this.adapt()); // the next page may want the same
@@ -110,64 +138,96 @@ class Live {
   private adapt(): void {
     const wanted = [...this.users.values()].includes("all") ? "all" : this.users.size ? "main" : "";
     if (wanted === this.channel && (this.abort !== null || wanted === "")) return;
+    if (!this.channel || !wanted) this.forget();
     this.channel = wanted;
     this.abort?.abort();
     this.abort = null;
     if (!wanted) return;
     this.clock ??= setInterval(() => this.look(), 500);
+    this.connect();
+  }
+
+  /** What was seen before is nobody's any more: perhaps another person signs in next. */
+  private forget(): void {
+    this.catchUp.stop();
+    this.state = "connecting";
+    this.heard = this.fresh.mark();
+    this.framed = this.frameAge = this.decision = this.status = this.cycle = this.time = this.problem = null;
+    this.events = [];
+    this.index.clear();
+    this.tick++;
+  }
+
+  /** A new connection instead of the one there is. */
+  private connect(): void {
+    this.abort?.abort();
+    this.hurry();
     const abort = (this.abort = new AbortController());
-    void this.follow(wanted, abort);
+    void this.follow(this.channel, abort);
   }
 
   private look(): void {
     this.now = Date.now();
-    this.silence = this.heard ? (performance.now() - this.heard) / 1000 : 0;
-    this.frameAge = this.framed ? (performance.now() - this.framed) / 1000 : null;
-    if (this.heard && this.silence > SILENCE && (this.state === "open" || this.state === "lost")) this.state = "broken";
-    // a connection that is dead without saying so
-    if (this.silence > 6 && this.abort && this.channel && this.state === "broken") {
-      this.heard = performance.now();
-      this.state = "broken";
-      const channel = this.channel;
-      this.abort.abort();
-      const abort = (this.abort = new AbortController());
-      void this.follow(channel, abort);
-    }
+    const jumped = this.fresh.jumped();
+    if (!this.channel) return;
+    const silence = this.fresh.since(this.heard);
+    this.frameAge = this.framed && this.behind + this.fresh.since(this.framed);
+    if (silence > SILENCE && this.state !== "refused") this.state = "broken";
+    const dead = silence > DEAD && this.fresh.since(this.tried) > DEAD;
+    if (jumped || dead) this.connect();
   }
 
   private async follow(channel: string, abort: AbortController): Promise<void> {
     for (let attempt = 0; !abort.signal.aborted; attempt++) {
       this.greeted = false;
+      this.tried = this.fresh.mark();
       try {
         const response = await fetch(`${BASE}/stream?channel=${channel}`, {
           signal: abort.signal, headers: { Accept: "text/event-stream" }, cache: "no-store",
         });
         if (!response.ok || !response.body) {
-          const said = (await response.json().catch(() => ({}))) as { detail?: string };
-          this.problem = said.detail ?? response.statusText;
-          this.state = "refused";
+          const said = (await response.json().catch(() => ({}))) as { code?: string; detail?: string };
           if (response.status === 401) {
-            await session.load();
-            return;
+            await session.load(); // ends this when nobody is signed in any more
+          } else {
+            this.problem = said.detail ?? response.statusText;
+            this.code = said.code ?? null;
+            this.state = "refused";
           }
         } else {
-          attempt = 0;
-          const parser = new Parser();
-          const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-          for (;;) {
-            const { value, done } = await reader.read();
-            if (done) break;
-            this.heard = performance.now();
-            for (const message of parser.feed(value)) this.take(message);
-            if (this.state === "broken" && this.greeted) this.state = this.silent ? "lost" : "open";
-          }
+          this.heard = this.fresh.mark();
+          this.fresh.begin();
+          if (await this.read(response.body.pipeThrough(new TextDecoderStream()).getReader(), abort.signal)) attempt = 0;
+          if (abort.signal.aborted) return;
           this.state = "broken";
+          void session.load().catch(() => undefined); // the server ends it when the role has changed
         }
       } catch {
         if (abort.signal.aborted) return;
         this.state = "broken";
       }
-      await new Promise((resolve) => setTimeout(resolve, PAUSES[Math.min(attempt, PAUSES.length - 1)]));
+      await new Promise<void>((resolve) => {
+        this.hurry = resolve;
+        setTimeout(resolve, PAUSES[Math.min(attempt, PAUSES.length - 1)]);
+      });
+    }
+  }
+
+  /** Takes what comes, to its end. Returns whether anything did. */
+  private async read(reader: ReadableStreamDefaultReader<string>, signal: AbortSignal): Promise<boolean> {
+    const parser = new Parser();
+    for (let any = false; ; any = true) {
+      const { value, done } = await reader.read();
+      if (done) return any;
+      if (this.fresh.jumped() || this.fresh.since(this.heard) > DEAD) this.connect();
+      if (signal.aborted) return any;
+      this.heard = this.fresh.mark();
+      for (const message of parser.feed(value)) this.take(message);
+      if (this.state === "broken" && this.greeted) this.state = this.silent ? "lost" : "open";
+      if (this.behind > DEAD && (!this.hasty || this.fresh.since(this.hasty) > PATIENCE)) {
+        this.hasty = this.fresh.mark();
+        this.connect();
+      }
     }
   }
 
@@ -196,6 +256,7 @@ class Live {
     this.index = new Map(this.names.map((name, i) => [name, i]));
     this.problem = null;
     this.silent = false;
+    this.first = true;
     this.state = "connecting"; // its first frame opens it
     this.tick++;
   }
@@ -204,7 +265,9 @@ class Live {
     const values = doubles(data.values as string);
     const quality = bytes(data.quality as string);
     const ages = floats(data.ages as string);
-    const now = Date.now();
+    const time = data.time as number;
+    const behind = (this.behind = this.fresh.late(time));
+    const now = Date.now() - behind * 1000;
     if (data.whole) {
       this.values = values;
       this.quality = quality;
@@ -218,14 +281,18 @@ class Live {
         this.told[at] = now;
       });
     }
-    this.cycle = data.cycle as number;
-    this.time = data.time as number;
-    this.missed = data.missed as number;
+    const cycle = data.cycle as number;
+    const missed = data.missed as number;
+    const gap = !follows(this.cycle, cycle, this.first) || (!this.first && missed > this.missed);
+    if (gap && this.time !== null) this.catchUp.gap(this.time);
+    this.first = false;
+    this.missed = missed;
+    this.cycle = cycle;
+    this.time = time;
     this.decision = data.decision as Decision;
-    const events = data.events as LiveEvent[];
-    if (events.length) this.events = [...events, ...this.events].slice(0, EVENTS);
-    this.framed = performance.now();
-    this.frameAge = 0;
+    this.events = merged(this.events, data.events as LiveEvent[]);
+    this.framed = this.fresh.mark();
+    this.frameAge = behind;
     this.greeted = true;
     this.silent = false;
     this.state = "open";

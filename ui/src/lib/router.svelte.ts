@@ -18,6 +18,12 @@ class Router {
     location.hash = link(path, query);
   }
 
+  /** Goes on from an address that shall not be gone back to. */
+  replace(path: string): void {
+    history.replaceState(null, "", link(path));
+    this.read();
+  }
+
   /** Changes the query of the page that is open, without a step in the browser's history. */
   keep(query: Record<string, string>): void {
     history.replaceState(null, "", link(this.path, query));
