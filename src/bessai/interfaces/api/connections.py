@@ -1,8 +1,8 @@
-"""Connections: how many, and how slowly they may speak.
+"""Connections: how many, and how slowly they may speak and read.
 
 uvicorn's own protocol waits for ever for the end of a header. Here a header has 5 s, a body 10 s, a connection that
-says nothing between requests 15 s. When there are too many connections, those that have asked nothing yet make room,
-the oldest first: who only opens connections cannot keep out who asks.
+says nothing between requests 15 s, and one that takes nothing of its answer 15 s. When there are too many connections,
+those that have asked nothing yet make room, the oldest first: who only opens connections cannot keep out who asks.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any, cast
 
@@ -28,13 +29,31 @@ from uvicorn.server import ServerState
 _log = logging.getLogger(__name__)
 
 HEADER_BYTES = 16 << 10
-HEADER, BODY, IDLE = 5.0, 10.0, 15.0
-"""Seconds."""
+UNSENT = 16 << 10
+"""Bytes of an answer that wait in the system and again as many in the process: whoever reads slowly is noticed soon,
+costs little memory, and is not shown what was long ago."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """Seconds."""
+
+    header: float = 5.0
+    """For the whole header of a request, and before it for TLS."""
+    body: float = 10.0
+    """For the whole body."""
+    idle: int = 15
+    """Between two requests."""
+    reading: float = 15.0
+    """Without progress in taking an answer that is complete on our side."""
+
+
 MOST = 1024
 """Connections in all."""
 MOST_OF_ONE = 128
 """Connections of one address; this machine's may be a reverse proxy with everybody behind it, and is not limited."""
 _DESCRIPTORS = MOST + 512
+_NOTSENT_LOWAT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)  # not every system has it
 
 TlsFor = Callable[[str], "ssl.SSLContext | None"]
 """The TLS of connections to an address of ours; None: none."""
@@ -49,6 +68,7 @@ class Guarded(H11Protocol):
         self.address = address
         self._timer: asyncio.TimerHandle | None = None
         self._phase: str | None = None
+        self._unread = 0
         self._asked = False
         self.made = False
         """TLS, if any, has been agreed on."""
@@ -67,6 +87,7 @@ class Guarded(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin; the header's time runs."""
+        transport.set_write_buffer_limits(UNSENT)
         super().connection_made(transport)
         self.made = True
         self.app_state = {"connection": self}
@@ -91,23 +112,34 @@ class Guarded(H11Protocol):
     def _look(self) -> None:
         state = self.conn.their_state
         phase: str | None = None
-        if state is h11.IDLE:
+        if self.idle and self.transport.get_write_buffer_size():
+            phase = "reading"
+        elif state is h11.IDLE:
             # between requests uvicorn's own timer runs, until the first byte
             phase = "header" if not self._asked or self.conn.trailing_data[0] else None
         elif state is h11.SEND_BODY:
             phase = "body"
         if state is not h11.IDLE:
             self._asked = True
-        if self.transport.is_closing():
+        if self.transport.is_closing() and phase != "reading":
             phase = None
         if phase == self._phase:
             return
         self._disarm()
         self._phase = phase
         if phase is not None:
-            self._timer = self.loop.call_later(HEADER if phase == "header" else BODY, self._late)
+            self._unread = self.transport.get_write_buffer_size()
+            self._timer = self.loop.call_later(getattr(self._door.patience, phase), self._late)
 
     def _late(self) -> None:
+        if self._phase == "reading":
+            self._phase = None
+            if self.transport.get_write_buffer_size() < self._unread:  # slowly, but it reads
+                self._look()
+                return
+            self._door.late += 1
+            self.abort()
+            return
         self._door.late += 1
         if self.idle and not self.transport.is_closing():
             self.transport.write(
@@ -145,12 +177,16 @@ class Door:
         app: answers them.
         most: connections in all.
         of_one: connections of one address.
+        patience: with the slow.
     """
 
-    def __init__(self, app: ASGIApp, most: int = MOST, of_one: int = MOST_OF_ONE) -> None:
+    def __init__(
+        self, app: ASGIApp, most: int = MOST, of_one: int = MOST_OF_ONE, patience: Patience | None = None
+    ) -> None:
+        self.patience = patience or Patience()
         self.config = Config(
             cast("Any", app), loop="none", http=Guarded, ws="none", lifespan="off", log_config=None,
-            access_log=False, proxy_headers=False, server_header=False, timeout_keep_alive=int(IDLE),
+            access_log=False, proxy_headers=False, server_header=False, timeout_keep_alive=self.patience.idle,
             h11_max_incomplete_event_size=HEADER_BYTES,
         )  # fmt: skip
         self.config.load()
@@ -168,6 +204,11 @@ class Door:
     def open(self) -> int:
         """Connections."""
         return len(self._guests)
+
+    @property
+    def listening(self) -> bool:
+        """Somebody can come."""
+        return bool(self._listening)
 
     def listen(self, host: str, port: int, tls: TlsFor) -> int:
         """Listen; the port.
@@ -249,8 +290,12 @@ class Door:
         sock, loop = guest.sock, asyncio.get_running_loop()
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if _NOTSENT_LOWAT is not None:
+                sock.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, UNSENT)
             wanted = tls(plain_address(sock.getsockname()[0]))
-            limits: dict[str, Any] = {"ssl_handshake_timeout": HEADER, "ssl_shutdown_timeout": 1.0}
+            limits: dict[str, Any] = {
+                "ssl_handshake_timeout": self.patience.header, "ssl_shutdown_timeout": 1.0
+            }  # fmt: skip
             await loop.connect_accepted_socket(
                 lambda: guest.protocol, sock, ssl=wanted, **(limits if wanted else {})
             )
