@@ -130,6 +130,16 @@ async def until(check: Callable[[], object], within: float = 60.0) -> None:
             await asyncio.sleep(0.02)
 
 
+def posted(path: str, body: Any = None, host: str = "127.0.0.1", **headers: str) -> bytes:
+    """A request: POST when it has a body."""
+    data = b"" if body is None else json.dumps(body).encode()
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    if data:
+        head += f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n"
+    line = f"{'POST' if data else 'GET'} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{head}\r\n"
+    return line.encode() + data
+
+
 async def raw(port: int, data: bytes, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> bytes:
     """Send bytes; what comes until the other side ends."""
     reader, writer = await asyncio.open_connection(host, port, ssl=tls)
@@ -158,6 +168,6 @@ def parsed(said: bytes) -> Said:
     return Said(int(text.split()[1]) if text else 0, text.lower(), body)
 
 
-def descriptors() -> int:
-    """Files and sockets that this process holds."""
-    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208  a count
+def descriptors(pid: int | None = None) -> int:
+    """Files and sockets that a process holds, by default this one."""
+    return len(os.listdir(f"/proc/{pid or 'self'}/fd"))  # noqa: PTH208  a count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -14,9 +15,16 @@ import pytest
 
 from bessai.core.local_socket import socket_path
 from bessai.interfaces.api.live import VIEWERS
+from bessai.interfaces.api.processes import rss
 from support.gateway import GatewayProcess
-from support.page_server import page_server, until
+from support.page_process import PageProcess, page_process
+from support.page_server import PASSWORD, descriptors, page_server, parsed, posted, raw, until
+from support.processes import free_port
 from support.twin_process import TwinProcess
+
+
+COMERS = int(os.environ.get("COMERS", "10000"))
+"""Who come and go in the long run."""
 
 
 @dataclass(frozen=True)
@@ -145,3 +153,56 @@ def test_the_control_plane_goes_on_without_its_page(plant: Plant) -> None:
     assert status["cycle"]["cycles"] >= before > 0
     assert status["page"]["running"]
     assert status["page"]["restarts"] == 0
+
+
+async def _tokens(port: int, word: str, count: int) -> list[str]:
+    """Set the page up, and make tokens."""
+    said = await raw(port, posted("/api/v1/setup", {"token": word, "user": "ana", "password": PASSWORD}))
+    head = parsed(said)
+    cookie = said.decode().partition("et-cookie: ")[2].partition(";")[0]
+    found = []
+    for n in range(count):
+        body = {"name": f"t{n}", "role": "viewer", "scopes": ["read"], "days": 1}
+        headers = {"Cookie": cookie, "X-CSRF-Token": head.json()["csrf"]}
+        found.append(parsed(await raw(port, posted("/api/v1/tokens", body, **headers))).json()["secret"])
+    return found
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+def test_ten_thousand_who_come_and_go_leave_nothing_behind(plant: Plant, tmp_path: Path) -> None:
+    """From twenty addresses, as one alone may not ask so often."""
+
+    async def come(port: int, number: int, tokens: list[str]) -> None:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", port, limit=1 << 20, local_addr=(f"127.0.1.{number % 20 + 1}", 0)
+        )
+        token = tokens[number % len(tokens)]
+        head = f"GET /api/v1/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n\r\n"
+        writer.write(head.encode())
+        await _until(reader, "cycle")
+        writer.transport.abort() if number % 2 else writer.close()
+
+    async def rounds(page: PageProcess, port: int, tokens: list[str], count: int) -> tuple[float, int]:
+        for first in range(0, count, 20):
+            await asyncio.gather(*(come(port, first + n, tokens) for n in range(20)))
+        await until(lambda: descriptors(page.process.pid) <= fewest[0])
+        return rss(page.process.pid) or 0.0, descriptors(page.process.pid)
+
+    fewest = [0]
+
+    async def run(page: PageProcess, port: int) -> None:
+        tokens = await _tokens(port, page.until(r"setup\?token=(\S+)")[1], 20)
+        await asyncio.sleep(20)  # the connections of the setting up have ended
+        fewest[0] = descriptors(page.process.pid)
+        early, _ = await rounds(page, port, tokens, COMERS // 10)
+        late, held = await rounds(page, port, tokens, COMERS * 9 // 10)
+        print(f"a tenth: {early / 1e6:.1f} MB; all {COMERS}: {late / 1e6:.1f} MB, {held} descriptors")
+        assert held <= fewest[0]
+        assert late - early < 3e6
+
+    data = tmp_path / "data"
+    data.mkdir()
+    port = free_port()
+    with page_process(data, plant.socket, port) as page:
+        asyncio.run(run(page, port))

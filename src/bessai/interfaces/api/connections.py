@@ -2,7 +2,8 @@
 
 uvicorn's own protocol waits for ever for the end of a header. Here a header has 5 s, a body 10 s, a connection that
 says nothing between requests 15 s, and one that takes nothing of its answer 15 s. When there are too many connections,
-those that have asked nothing yet make room, the oldest first: who only opens connections cannot keep out who asks.
+those that ask nothing, have not asked to the end or do not read make room, the oldest first: none of these can keep out
+who asks.
 """
 
 from __future__ import annotations
@@ -78,6 +79,11 @@ class Guarded(H11Protocol):
         """Nothing is being answered."""
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is None or cycle.response_complete
+
+    @property
+    def spare(self) -> bool:
+        """It makes room for others: what it asks is not known to the end, or it does not read what it asked for."""
+        return self.idle or self._phase == "body" or self.flow.write_paused
 
     def abort(self) -> None:
         """End it at once."""
@@ -273,8 +279,8 @@ class Door:
                 self._make_room(None)
                 await asyncio.sleep(0.05)
                 continue
-            address = plain_address(peer[0])
-            local = is_loopback(address)
+            address = neighbourhood(peer[0])
+            local = is_loopback(peer[0])
             full = not local and self._by_address[address] >= self._of_one
             if (full and not self._make_room(address)) or (
                 len(self._guests) >= self._most and not self._make_room(None)
@@ -305,9 +311,9 @@ class Door:
                 sock.close()
 
     def _make_room(self, address: str | None) -> bool:
-        """End the oldest connection that asks nothing, of one address or of all."""
+        """End the oldest connection that is spare, of one address or of all."""
         for protocol, guest in self._guests.items():
-            if protocol.idle and address in {None, protocol.address}:
+            if protocol.spare and address in {None, protocol.address}:
                 self.shed += 1
                 self.forget(protocol)
                 guest.end()
@@ -323,6 +329,16 @@ def plain_address(address: str) -> str:
         return address
     mapped = getattr(found, "ipv4_mapped", None)
     return str(mapped or found)
+
+
+def neighbourhood(address: str) -> str:
+    """Whom a limit is for: an address, in IPv6 the network of 64 bits in which a machine takes as many as it likes."""
+    plain = plain_address(address)
+    if ":" not in plain or is_loopback(plain):
+        return plain
+    with contextlib.suppress(ValueError):
+        return str(ipaddress.ip_network(f"{plain.partition('%')[0]}/64", strict=False))
+    return plain
 
 
 def is_loopback(address: str) -> bool:

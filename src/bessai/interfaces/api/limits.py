@@ -15,6 +15,7 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bessai.interfaces.api import problems
+from bessai.interfaces.api.connections import neighbourhood
 from bessai.interfaces.api.problems import Problem
 
 BODY = 64 << 10
@@ -117,7 +118,7 @@ class Limits:
     def _check(self, scope: Scope) -> None:
         _check_form(scope)
         headers = dict(scope["headers"])
-        address = (scope.get("client") or ("",))[0]
+        address = neighbourhood((scope.get("client") or ("",))[0])
         wait = self._address.take(address)
         credential = headers.get(b"authorization") or headers.get(b"cookie")
         if not wait and credential:
