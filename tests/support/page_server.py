@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bessai.interfaces.api.audit import Audit
-from bessai.interfaces.api.connections import Patience
+from bessai.interfaces.api.connection import Patience
 from bessai.interfaces.api.context import Context
 from bessai.interfaces.api.gateway import Gateway
 from bessai.interfaces.api.identity import Hasher, Identity

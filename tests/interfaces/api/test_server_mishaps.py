@@ -351,12 +351,7 @@ def test_it_ends_though_everybody_still_wants_something(tmp_path: Path, how: str
 
 
 def test_an_unusable_file_of_users_is_one_clear_error(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    data.mkdir()
-    (data / "identity.db").write_bytes(b"no database" * 999)
-    with page_process(data, tmp_path / "nobody", free_port()) as page:
-        assert page.process.wait(60) == 1
-    (said,) = page.log.read_text().splitlines()
-    assert "the page cannot be served" in said
-    assert str(data / "identity.db") in said
-    assert "restore it from a backup" in said
+    (tmp_path / "identity.db").write_bytes(b"no database" * 999)
+    with pytest.raises(OSError, match="restore it from a backup") as refused:
+        build(ApiSettings(site="s", data_dir=tmp_path, socket=tmp_path / "s"))
+    assert str(tmp_path / "identity.db") in str(refused.value)

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from bessai.interfaces.api.connections import Door, neighbourhood
+from bessai.interfaces.api.addresses import neighbourhood
+from bessai.interfaces.api.connections import Door
 from bessai.interfaces.api.limits import Limits, Rate
 from bessai.interfaces.api.live import Viewer
 from bessai.interfaces.api.page import Page

@@ -22,7 +22,6 @@ from support.page_server import PASSWORD, descriptors, page_server, parsed, post
 from support.processes import free_port
 from support.twin_process import TwinProcess
 
-
 COMERS = int(os.environ.get("COMERS", "10000"))
 """Who come and go in the long run."""
 
@@ -169,7 +168,7 @@ async def _tokens(port: int, word: str, count: int) -> list[str]:
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(3600)
 def test_ten_thousand_who_come_and_go_leave_nothing_behind(plant: Plant, tmp_path: Path) -> None:
     """From twenty addresses, as one alone may not ask so often."""
 

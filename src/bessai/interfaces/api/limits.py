@@ -15,7 +15,7 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bessai.interfaces.api import problems
-from bessai.interfaces.api.connections import neighbourhood
+from bessai.interfaces.api.addresses import neighbourhood
 from bessai.interfaces.api.problems import Problem
 
 BODY = 64 << 10

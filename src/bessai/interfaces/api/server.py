@@ -16,8 +16,10 @@ from contextlib import closing
 import uvloop
 from starlette.types import ASGIApp
 
+from bessai.interfaces.api.addresses import is_loopback
 from bessai.interfaces.api.app import create_app
-from bessai.interfaces.api.connections import Door, Patience, is_loopback
+from bessai.interfaces.api.connection import Patience
+from bessai.interfaces.api.connections import Door
 from bessai.interfaces.api.context import Context
 from bessai.interfaces.api.gateway import Gateway
 from bessai.interfaces.api.limits import Limits

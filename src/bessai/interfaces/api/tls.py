@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from bessai.interfaces.api.connections import is_loopback
+from bessai.interfaces.api.addresses import is_loopback
 from bessai.interfaces.api.settings import ApiSettings
 
 _log = logging.getLogger(__name__)
