@@ -6,10 +6,12 @@ python -m benchmarks.page_peer PORT DATA_DIR SOCKET
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from pathlib import Path
 
 import uvicorn
+import uvloop
 
 from bessai.interfaces.api.app import create_app
 from bessai.interfaces.api.server import build
@@ -26,4 +28,5 @@ async def serve(port: int, data: Path, gateway_socket: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])))
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)  # a line for each connection it cannot take
+    uvloop.run(serve(int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])))
