@@ -170,16 +170,19 @@ def _cpu(pid: int) -> float:
 
 def _row(name: str, seconds: float, client: Client, pid: int, tokens: list[str], note: Any) -> Row:
     _, kind, count = next(row for row in ROWS if row[0] == name)
-    row = Row(name)
+    row, held = Row(name), Path(f"/proc/{pid}/fd")
     with _load(kind, count, client.port, tokens, row):
-        time.sleep(3.0)  # for the load to begin, and what was before to end
+        latest = time.monotonic() + 60.0
+        while len(list(held.iterdir())) < 0.95 * min(count, 1000) and time.monotonic() < latest:
+            time.sleep(0.1)  # until the load is there
+        time.sleep(3.0)  # and what was before has ended
         begun, before, wall = time.monotonic(), _cpu(pid), time.time_ns()
         while time.monotonic() < begun + seconds:
             row.asked.append(client.answer())
             time.sleep(0.5)
         row.cpu = (_cpu(pid) - before) / (time.monotonic() - begun)
         row.memory = rss(pid) or 0.0
-        row.held = len(list(Path(f"/proc/{pid}/fd").iterdir()))
+        row.held = len(list(held.iterdir()))
         note(row, wall, time.time_ns())
     row.back = client.until_back()
     print(f"  {name}: done", file=sys.stderr)
@@ -301,7 +304,9 @@ def _line(row: dict[str, Any], base: float | None) -> str:
             f"late p50 {row['late_p50_ms']} p99 {row['late_p99_ms']}{times} max {row['late_max_ms']} ms "
             f"of {row['cycles']}"
         )
-    more = {name: row[name] for name in ("came", "frames_least", "frames_median") if name in row}
+    more = {
+        name: row[name] for name in ("came", "frames_least", "frames_median", "frames_missed") if name in row
+    }
     return (
         f"{row['row']:<23} {late}; answered {row['answered']}/{row['asked']} p50 {row['answer_p50_ms']} "
         f"max {row['answer_max_ms']} ms; back {row['back_s']} s; page {100 * row['page_cpu']:.0f} % "

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import socket
 import statistics
 import sys
@@ -34,6 +35,8 @@ class Load:
         self.port = port
         self.tokens = tokens
         self.frames: Counter[int] = Counter()
+        self.missed: dict[int, int] = {}
+        """Cycles that each viewer was told it lost."""
         self.came: Counter[str] = Counter()
 
     async def viewer(self, number: int) -> None:
@@ -47,6 +50,8 @@ class Load:
             self.came[status[9:12].decode()] += 1
             while data := await reader.read(65536):
                 self.frames[number] += data.count(b"event: cycle\n")
+                if told := re.findall(rb'"missed":(\d+)}', data):
+                    self.missed[number] = int(told[-1])
 
     async def slow_header(self, _number: int) -> None:
         """A header, a byte a second."""
@@ -114,6 +119,7 @@ async def run(kind: str, port: int, count: int, tokens: list[str]) -> dict[str, 
     if kind == "viewer":
         seen = [load.frames[n] for n in range(count)]
         found |= {"frames_least": min(seen), "frames_median": statistics.median(seen)}
+        found["frames_missed"] = sum(load.missed.values())
     return found
 
 
