@@ -32,7 +32,7 @@ import numpy as np
 from benchmarks import harness
 from benchmarks.jitter import plant, quick_profile, running
 from bessai.cli.common import GatewayError, ask_gateway
-from bessai.core.local_socket import socket_path
+from bessai.core.socket_file import socket_path
 from bessai.interfaces.api.processes import rss
 from bessai.journal import JournalReader
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from bessai.cli import alarms as alarms_cli
 from bessai.core.alarm_messages import handle_alarm
 from bessai.core.alarms import AlarmBook
-from bessai.core.local_socket import socket_path
+from bessai.core.socket_file import socket_path
 from bessai.model import Condition, Severity
 from bessai.model.catalogue import catalogue
 from support.answering_socket import AnsweringSocket

@@ -16,8 +16,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bessai.cli import commission_setup
-from bessai.cli.app import app
-from bessai.core.local_socket import socket_path
+from bessai.cli.app import make_app
+from bessai.core.socket_file import socket_path
 from support.answering_socket import AnsweringSocket
 from support.fake_gateway import FakeGateway, FakePace, Misbehaviour
 from support.gateway import BESSAI, bessai
@@ -40,7 +40,7 @@ def run(data: Path, gateway: FakeGateway, *arguments: str, answers: str = "") ->
     patch.setattr(commission_setup, "pace", lambda: FakePace(gateway))
     try:
         with AnsweringSocket(socket_path(data), gateway.answer):
-            return CliRunner().invoke(app, [*arguments, "--data-dir", str(data)], input=answers)
+            return CliRunner().invoke(make_app(), [*arguments, "--data-dir", str(data)], input=answers)
     finally:
         patch.undo()
 
@@ -154,14 +154,14 @@ def test_an_earlier_report_is_rendered_again(data: Path) -> None:
     html, document = files(data)
     first = html.read_text()
     html.unlink()
-    done = CliRunner().invoke(app, ["commission", "report", str(document)])
+    done = CliRunner().invoke(make_app(), ["commission", "report", str(document)])
     assert done.exit_code == 0, done.output
     assert html.read_text() == first
     document.write_text(json.dumps({**json.loads(document.read_text()), "verdict": "fine"}))
-    done = CliRunner().invoke(app, ["commission", "report", str(document)])
+    done = CliRunner().invoke(make_app(), ["commission", "report", str(document)])
     assert done.exit_code == 2
     assert f"{document}: verdict: " in done.stderr
-    assert CliRunner().invoke(app, ["commission", "report", str(data / "none.json")]).exit_code == 2
+    assert CliRunner().invoke(make_app(), ["commission", "report", str(data / "none.json")]).exit_code == 2
 
 
 class _RealTime:

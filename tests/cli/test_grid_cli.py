@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from bessai.cli.app import app
-from bessai.core.local_socket import LocalSocket, socket_path
+from bessai.cli.app import make_app
+from bessai.core.local_socket import LocalSocket
 from bessai.core.requests import RequestBook
+from bessai.core.socket_file import socket_path
 from bessai.core.state_file import DiskState
 from bessai.grid import GridConfig, GridFunctions
 from bessai.grid.change import ChangeDesk
@@ -53,7 +54,7 @@ class Running:
         self.state.close(10.0)
 
     def run(self, *arguments: str) -> Any:
-        return CliRunner().invoke(app, ["grid", *arguments, "--data-dir", str(self.data)])
+        return CliRunner().invoke(make_app(), ["grid", *arguments, "--data-dir", str(self.data)])
 
     def device_has(self, droop: float, quality: Quality = Quality.GOOD) -> None:
         """A cycle in which the device says its droop."""
@@ -191,7 +192,7 @@ def test_a_change_that_does_not_reach_the_disk_is_no_success(
 
 
 def test_without_a_gateway(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["grid", "status", "--data-dir", str(tmp_path)])
+    result = CliRunner().invoke(make_app(), ["grid", "status", "--data-dir", str(tmp_path)])
     assert (result.exit_code, "no gateway is running" in result.output) == (3, True)
 
 
@@ -200,5 +201,5 @@ def test_a_gateway_without_grid_functions(tmp_path: Path) -> None:
 
     plain = LocalSocket(tmp_path / "unused", RequestBook(), dict, SystemClock())
     with AnsweringSocket(socket_path(tmp_path), lambda message: plain.answer(json.dumps(message).encode())):
-        result = CliRunner().invoke(app, ["grid", "status", "--data-dir", str(tmp_path)])
+        result = CliRunner().invoke(make_app(), ["grid", "status", "--data-dir", str(tmp_path)])
     assert (result.exit_code, "set GRID_FILE" in result.output) == (1, True)

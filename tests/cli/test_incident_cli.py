@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from bessai.cli.app import app
+from bessai.cli.app import make_app
 
 
 def run(data: Path, *arguments: str) -> Any:
-    return CliRunner().invoke(app, ["incident", *arguments, "--data-dir", str(data)])
+    return CliRunner().invoke(make_app(), ["incident", *arguments, "--data-dir", str(data)])
 
 
 def opened(data: Path, *more: str) -> str:

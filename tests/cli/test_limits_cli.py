@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from bessai.cli.app import app
+from bessai.cli.app import make_app
 
 RUNNER = CliRunner()
 EXAMPLE = Path(__file__).parents[2] / "config" / "limits.example.yaml"
@@ -23,7 +23,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _run(*arguments: str, code: int = 0) -> str:
-    result = RUNNER.invoke(app, ["limits", *arguments])
+    result = RUNNER.invoke(make_app(), ["limits", *arguments])
     assert result.exit_code == code, result.output
     return result.output
 

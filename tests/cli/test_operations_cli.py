@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from bessai.cli.app import app
+from bessai.cli.app import make_app
 from bessai.core.latch import trip_status
-from bessai.core.local_socket import socket_path
 from bessai.core.operations import operation_from
+from bessai.core.socket_file import socket_path
 from bessai.model import Trip
 from support.answering_socket import AnsweringSocket
 
@@ -33,7 +33,7 @@ class FakeGateway:
         return self.answer
 
     def run(self, *arguments: str) -> Any:
-        return CliRunner().invoke(app, [*arguments, "--data-dir", str(self.data)])
+        return CliRunner().invoke(make_app(), [*arguments, "--data-dir", str(self.data)])
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_a_refusal_is_passed_on(gateway: FakeGateway) -> None:
 
 @pytest.mark.parametrize("arguments", [("trips",), ("reset", "--all", *WHO), ("maintenance", "on", *WHO)])
 def test_without_a_gateway(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    result = CliRunner().invoke(app, [*arguments, "--data-dir", str(tmp_path)])
+    result = CliRunner().invoke(make_app(), [*arguments, "--data-dir", str(tmp_path)])
     assert result.exit_code == 3
     assert "no gateway is running" in result.output
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import pytest
 from typer.testing import CliRunner
 
-from bessai.cli.app import app
+from bessai.cli.app import make_app
 from bessai.registry import load_profile
 from bessai.twin import Plant, TwinDevice, TwinSerial, TwinServer
 from support.modbus_device import ScriptedDevice
@@ -50,7 +50,7 @@ def serving(make: Callable[[], AbstractAsyncContextManager[Device]]) -> Iterator
 
 
 def run(*arguments: str) -> tuple[int, str, str]:
-    result = CliRunner().invoke(app, ["probe", *arguments])
+    result = CliRunner().invoke(make_app(), ["probe", *arguments])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, result.stdout, result.stderr
 
@@ -80,7 +80,7 @@ def test_the_next_command_works_and_a_near_miss_is_told() -> None:
         document = json.loads(out)
         command = document["units"][0]["next"][0].split()
         assert command[:2] == ["bessai", "read"]
-        assert CliRunner().invoke(app, command[1:]).exit_code in {0, 3}
+        assert CliRunner().invoke(make_app(), command[1:]).exit_code in {0, 3}
         twin.device.force("soc", 101.0)
         missed, text, _ = run(twin.endpoint, "--unit", "3", "-p", "sma_tripower_smart_energy", *QUICK)
     assert (code, missed) == (0, 3)
@@ -191,7 +191,7 @@ def test_a_draft_of_an_unknown_device_is_a_valid_profile(tmp_path: Path) -> None
         assert len(device.requests) <= 2 * 220  # two probes, each with a scan of at most 200
         assert {pdu[0] for pdu in device.requests} <= {3, 4, 43}
         port = device.port
-    assert CliRunner().invoke(app, ["profile", "check", str(file)]).exit_code == 0
+    assert CliRunner().invoke(make_app(), ["profile", "check", str(file)]).exit_code == 0
     profile = load_profile(file)
     assert (profile.id, profile.manufacturer, profile.model) == ("my_device", "unknown", "unknown")
     assert (profile.connection.port, profile.connection.unit) == (port, 4)
@@ -241,7 +241,7 @@ def test_a_sunspec_device_writes_its_own_profile(tmp_path: Path) -> None:
         )
         document = json.loads(out)
         following = document["units"][0]["next"]
-        assert CliRunner().invoke(app, following[0].split()[1:]).exit_code in {0, 3}
+        assert CliRunner().invoke(make_app(), following[0].split()[1:]).exit_code in {0, 3}
     assert code == 0
     assert document["draft"] == str(file)
     assert "--draft" in following[-1]

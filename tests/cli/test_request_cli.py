@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from bessai.cli import request as request_cli
 from bessai.cli import schedule as schedule_cli
-from bessai.core.local_socket import socket_path
+from bessai.core.socket_file import socket_path
 from support.answering_socket import AnsweringSocket
 
 app = typer.Typer()
@@ -151,6 +151,7 @@ def test_wait_follows_the_ramp(tmp_path: Path, gateway: Gateway) -> None:
     [
         (["--power", "1", "--for", "soon"], "give a number with s, m or h"),
         (["--power", "1", "--reason", " "], "--reason is empty"),
+        (["--power", "1", "--reason", ""], "--reason is empty"),
         ([], "nothing is asked for"),
     ],
 )
@@ -179,6 +180,60 @@ def test_cancel(tmp_path: Path, gateway: Gateway) -> None:
 @pytest.mark.parametrize("arguments", [(*ASK, "--power", "1"), ("cancel",)])
 def test_nobody_is_there(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     assert run(tmp_path, *arguments).exit_code == 3
+
+
+PREVIEW = {
+    "state": "normal", "setpoint": -8.0, "target": -8.0, "asked": -40.0, "reactive": None, "bounds": [-8.0, None],
+    "clipped": True, "winner": "operator", "role": "won", "cycle": 7,
+    "words": ["the plant would be told -8 kW", "limited by plant, request:market"],
+    "limited_by": [
+        {"name": "plant", "low": -8.0, "high": 8.0}, {"name": "request:market", "low": None, "high": None},
+    ],
+}  # fmt: skip
+
+
+def test_a_preview_asks_for_nothing_and_needs_no_reason(tmp_path: Path, gateway: Gateway) -> None:
+    gateway.answer = {"ok": True, "preview": PREVIEW}
+    result = run(tmp_path, "request", "--preview", "--power", "-40", "--for", "10m")
+    assert [one["op"] for one in gateway.heard] == ["preview"]
+    assert gateway.heard[0] | {"op": ""} == {
+        "op": "", "source": "operator", "priority": "operator", "power": -40.0, "for": 600.0, "reason": "",
+    }  # fmt: skip
+    assert result.exit_code == 1
+    assert result.output.splitlines() == [
+        "the plant would be told -8 kW",
+        "limited by plant, request:market",
+        "  plant: more than the plant's rated power (-8 kW … 8 kW)",
+        "  request:market: market asked for narrower bounds and outranks the winner",
+        "allowed now: -8 kW … open",
+        "clipped",
+    ]
+
+
+def test_a_preview_of_what_would_be_granted(tmp_path: Path, gateway: Gateway) -> None:
+    whole = PREVIEW | {
+        "clipped": False,
+        "limited_by": [],
+        "words": ["the plant would be told -8 kW"],
+        "reactive": 2.5,
+    }
+    gateway.answer = {"ok": True, "preview": whole}
+    result = run(tmp_path, "request", "--preview", "--power", "-8", "--reactive", "2.5")
+    assert result.exit_code == 0
+    assert result.output.splitlines()[1:] == [
+        "reactive power: 2.5 kvar", "allowed now: -8 kW … open", "not clipped",
+    ]  # fmt: skip
+    result = run(tmp_path, "request", "--preview", "--power", "-8", "--json")
+    assert (json.loads(result.output), result.exit_code) == (whole, 0)
+
+
+def test_a_preview_that_is_refused(tmp_path: Path, gateway: Gateway) -> None:
+    gateway.answer = {"ok": False, "error": "for=7200: a lease lasts more than 0 and at most 3600 s"}
+    result = run(tmp_path, "request", "--preview", "--power", "1", "--for", "2h")
+    assert (result.exit_code, "at most 3600 s" in result.output) == (2, True)
+    result = run(tmp_path, "request", "--preview", "--power", "1", "--wait")
+    assert (result.exit_code, "exclude each other" in result.output) == (2, True)
+    assert len(gateway.heard) == 1
 
 
 def test_schedule_check(tmp_path: Path) -> None:

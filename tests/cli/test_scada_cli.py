@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from typer.testing import CliRunner
 
-from bessai.cli.app import app
+from bessai.cli.app import make_app
 from bessai.site import load_site
 from bessai.site.scada import digest
 from support.scada_site import PLANT, write_site
@@ -37,7 +37,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _run(*arguments: object, code: int = 0) -> str:
-    result = RUNNER.invoke(app, ["scada", *(str(argument) for argument in arguments)])
+    result = RUNNER.invoke(make_app(), ["scada", *(str(argument) for argument in arguments)])
     assert result.exit_code == code, result.output
     return result.output
 

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from bessai.cli.common import ask_gateway
-from bessai.core.local_socket import LocalSocket, socket_path
+from bessai.core.local_socket import LocalSocket
 from bessai.core.requests import RequestBook
+from bessai.core.socket_file import socket_path
 from bessai.model import Bounds
 
 

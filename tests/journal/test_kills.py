@@ -63,7 +63,7 @@ def nothing_lost(place: Path, count: int, part: int) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("part", range(4))
 def test_nothing_acknowledged_is_lost_and_at_most_a_batch_comes_twice(place: Path, part: int) -> None:
-    nothing_lost(place, 250, part * 10**6)  # a writer and a consumer die in each: 2,000 kills in all
+    nothing_lost(place, 150, part * 10**6)  # a writer and a consumer die in each: 1,200 kills in all
 
 
 @pytest.mark.soak

@@ -138,8 +138,8 @@ def simulate(base: int, states: int, *, honest: bool = True) -> Counter[str]:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("part", range(4))
 def test_nothing_acknowledged_or_seen_is_lost(part: int) -> None:
-    counts = simulate(base_seed() + part * 10**6, 2_500)
-    assert counts["cuts"] >= 2_500
+    counts = simulate(base_seed() + part * 10**6, 1_500)
+    assert counts["cuts"] >= 1_500
     assert counts["records"] > 500
 
 

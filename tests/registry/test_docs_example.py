@@ -8,7 +8,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from bessai.cli.app import app
+from bessai.cli.app import make_app
 from bessai.drivers import Pace, UniversalDriver
 from bessai.model import Quality
 from bessai.registry import compile_profile, golden_path, load_profile
@@ -19,7 +19,7 @@ EXAMPLE = DOCS / "examples" / "acme_powerbox_50.json"
 
 
 def test_the_example_and_its_golden_vectors_pass_the_check() -> None:
-    result = CliRunner().invoke(app, ["profile", "check", str(EXAMPLE)])
+    result = CliRunner().invoke(make_app(), ["profile", "check", str(EXAMPLE)])
     assert result.exit_code == 0, result.output
     assert "valid, 20 points in 5 reads, 6 golden vectors hold" in result.output
 
@@ -31,7 +31,7 @@ def test_a_forgotten_minus_is_told_as_the_page_says(tmp_path: Path) -> None:
     profile.write_text(json.dumps(document), encoding="utf-8")
     golden_path(profile).parent.mkdir()
     golden_path(profile).write_text(golden_path(EXAMPLE).read_text(encoding="utf-8"), encoding="utf-8")
-    result = CliRunner().invoke(app, ["profile", "check", str(profile)])
+    result = CliRunner().invoke(make_app(), ["profile", "check", str(profile)])
     assert result.exit_code == 2
     told = "reads.1 (discharging 8 kW; no SOC, and a frost): active_power: is -8 (good), expected 8.0"
     assert told in result.output

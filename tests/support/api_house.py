@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bessai.core.local_socket import socket_path
+from bessai.core.socket_file import socket_path
 from support.api_server import Api, plain_context, served
 from support.gateway import GatewayProcess
 from support.twin_process import TwinProcess

@@ -14,7 +14,7 @@ from typing import Any
 
 from typer.testing import CliRunner
 
-from bessai.cli.app import app
+from bessai.cli.app import make_app
 from bessai.cli.common import ask_gateway
 
 BESSAI = (sys.executable, "-m", "bessai.cli")
@@ -32,7 +32,7 @@ def bessai(
 
 def typed(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """The same in this process, which has an interpreter and its imports already."""
-    done = CliRunner().invoke(app, arguments, env=environment)
+    done = CliRunner().invoke(make_app(arguments[0] if arguments else None), arguments, env=environment)
     if not isinstance(done.exception, SystemExit | None):
         raise done.exception
     return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)

@@ -46,7 +46,11 @@ class House:
     def __enter__(self) -> Self:
         self.start_plant()
         self.gateway.__enter__()
-        self.until_ready()
+        try:
+            self.until_ready()
+        except BaseException:  # else what was started would stay
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
@@ -74,7 +78,7 @@ class House:
                 self._twin.stdout.close()
             self._twin = None
 
-    def until_ready(self, seconds: float = 60.0) -> None:
+    def until_ready(self, seconds: float = 120.0) -> None:
         """Until the page answers."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

@@ -14,7 +14,9 @@ def main() -> None:
     from bessai.orphan import end_with_parent
 
     end_with_parent()
-    from bessai.cli.app import app
+    from bessai.cli.app import make_app
+
+    app = make_app(sys.argv[1] if len(sys.argv) > 1 else None)
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):  # a terminal that lacks ° or é gets a ?, not an error

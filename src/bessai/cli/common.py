@@ -104,7 +104,7 @@ def ask_gateway(data_dir: Path, message: dict[str, Any], timeout: float = 3.0) -
     Raises:
         GatewayError: it does not answer, or belongs to another user.
     """
-    from bessai.core.local_socket import socket_path
+    from bessai.core.socket_file import socket_path
 
     try:
         with socket.socket(socket.AF_UNIX) as connection:

@@ -35,7 +35,7 @@ def run_on_plant(
 
     Exits with 2 when something is missing, 3 when no gateway runs, 1 when the run is aborted.
     """
-    from bessai.core.local_socket import socket_path
+    from bessai.core.socket_file import socket_path
     from bessai.gridcode.feed import Feed, FeedError
     from bessai.gridcode.plant import AbortedError, PlantRun
     from bessai.gridcode.plant_plan import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
@@ -36,7 +36,10 @@ def request(
         "operator", help="optimiser, schedule, power_plant, grid_support, operator or grid_operator."
     ),
     source: str = typer.Option("operator", help="Who asks; a newer request of the same source replaces it."),
-    reason: str = typer.Option(..., help="Why; it is recorded."),
+    reason: str = typer.Option("", help="Why; it is recorded. Needed unless --preview."),
+    preview: bool = typer.Option(
+        False, "--preview", help="Only tell what the guard would make of it now; nothing is asked for."
+    ),
     wait: bool = typer.Option(
         False, "--wait", help="Wait until ramps are done, at most as long as the lease."
     ),
@@ -45,10 +48,13 @@ def request(
 ) -> None:
     """Ask the running gateway for power, as a lease that ends by itself. Prints what was granted.
 
-    Exit codes: 0 granted as asked, 1 clipped or refused by the guard, 2 wrong arguments, 3 not running.
+    Exit codes: 0 granted as asked, 1 clipped or refused by the guard, 2 wrong arguments, 3 not running. With --preview
+    the same of what would be granted.
     """
     seconds = _seconds(lease)
-    if not reason.strip():
+    if preview and wait:
+        fail("--preview and --wait exclude each other: a preview asks for nothing")
+    if not preview and not reason.strip():
         fail("--reason is empty: say why, it is recorded")
     if {power, reactive, soc, low, high} == {None}:
         fail("nothing is asked for: give --power, --reactive, --soc, --low or --high")
@@ -57,6 +63,8 @@ def request(
     }  # fmt: skip
     message = {"op": "request", "source": source, "for": seconds, "reason": reason}
     message |= {name: value for name, value in asked.items() if value is not None}
+    if preview:
+        _preview(data_dir, message, as_json=as_json)
     answer = _ask(data_dir, message)
     if not answer["ok"]:
         fail(answer["error"])
@@ -138,6 +146,21 @@ def describe(message: dict[str, Any], control: dict[str, Any]) -> list[str]:
     if not granted(message, control) or control.get("trips"):
         lines += _why(control)
     return lines
+
+
+def _preview(data_dir: Path, message: dict[str, Any], *, as_json: bool) -> NoReturn:
+    """What the guard would make of a request, as the page shows it before it is sent."""
+    from bessai.cli.foretelling import foretold
+
+    answer = _ask(data_dir, message | {"op": "preview"})
+    if not answer["ok"]:
+        fail(answer["error"])
+    found = answer["preview"]
+    if as_json:
+        print_json(found)
+    else:
+        typer.echo("\n".join(foretold(found)))
+    raise typer.Exit(NOT_HEALTHY if found["clipped"] else 0)
 
 
 def _why(control: dict[str, Any]) -> list[str]:

@@ -25,10 +25,11 @@ from bessai.core.keeping import take_up
 from bessai.core.latch import trip_status
 from bessai.core.limits import Limits
 from bessai.core.live import LiveFeed
-from bessai.core.local_socket import LocalSocket, socket_path
+from bessai.core.local_socket import LocalSocket
 from bessai.core.previewing import Previews
 from bessai.core.pulse import Pulse
 from bessai.core.settings import Settings
+from bessai.core.socket_file import socket_path
 from bessai.core.state_file import DiskState
 from bessai.core.status import control_status, maintenance_status, unit_status
 from bessai.core.supervisor import Supervisor

@@ -20,11 +20,9 @@ that only the gateway's own user may open.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import logging
 import os
-import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -41,20 +39,6 @@ _LINE_LIMIT = 1 << 20
 """Bytes: a list of 10,000 points to watch fits."""
 _CONNECTIONS = 32
 _SOURCES = 64
-_PATH_LIMIT = 100  # sockaddr_un holds 108 bytes
-
-
-def socket_path(data_dir: Path) -> Path:
-    """Where the gateway of a data directory listens.
-
-    Inside the directory, or, where that path is too long for a socket, in a directory of the user's under the
-    system's temporary directory.
-    """
-    path = data_dir.resolve() / "gateway.sock"
-    if len(os.fsencode(path)) <= _PATH_LIMIT:
-        return path
-    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"bessai-{os.getuid()}-{digest}" / "gateway.sock"
 
 
 class LocalSocket:

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from bessai.core.local_socket import socket_path
+from bessai.core.socket_file import socket_path
 from bessai.interfaces.api.app import create_app
 from bessai.interfaces.api.audit import Audit
 from bessai.interfaces.api.context import Context

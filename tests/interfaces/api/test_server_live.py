@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bessai.journal import JournalReader
+from bessai.model import GuardState
 from bessai.registry import find_profile, load_profile
 from bessai.twin import TwinServer
 from support.gateway import GatewayProcess
@@ -84,6 +85,8 @@ def test_the_page_of_a_running_gateway(tmp_path: Path) -> None:
                 )
                 assert healed["page"]["restarts"] == 1
                 assert healed["service_plane"]["restarts"] == 0
+                assert healed["pid"] == first["pid"]
+                assert healed["cycle"]["cycles"] > first["cycle"]["cycles"]  # control went on meanwhile
                 assert gateway.end() == 0, gateway.log.read_text()
                 reader = JournalReader(gateway.data)
                 told = [event for entry in reader.read(0, 10_000) for event in entry.events]
@@ -115,6 +118,10 @@ def _look(gateway: GatewayProcess, port: int) -> None:
     assert status == 200
     assert b"bessai_up 1\n" in text
     assert b"bessai_devices_delivering 1\n" in text
+    assert b'bessai_conditions{severity="alarm"} ' in text
+    assert b'bessai_journal_dropped_total{why="queue"} 0\n' in text
+    states = set(re.findall(rb'bessai_guard_state{state="(\w+)"}', text))
+    assert states == {state.value.encode() for state in GuardState}
     assert client.ask("/readyz")[0] == 200
     held = []
     for _ in range(300):  # half a header each

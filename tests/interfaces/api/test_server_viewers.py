@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bessai.core.local_socket import socket_path
+from bessai.core.socket_file import socket_path
 from bessai.interfaces.api.live import VIEWERS
 from bessai.interfaces.api.processes import rss
 from support.gateway import GatewayProcess

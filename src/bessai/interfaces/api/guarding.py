@@ -26,12 +26,12 @@ from bessai.interfaces.api.problems import Problem
 API = "/api/v1"
 COOKIE = "bessai_session"
 CSRF = "x-csrf-token"
-_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _OPEN = frozenset({f"{API}/session", f"{API}/setup", "/healthz", "/readyz"})
 """Answered before the page is set up."""
 _SIGN_IN = frozenset({("POST", f"{API}/session"), ("POST", f"{API}/setup")})
 """Changes that a page without a session's word may ask for: Origin guards them."""
-_ADMIN = (f"{API}/users", f"{API}/tokens", f"{API}/audit")
+ADMIN = (f"{API}/users", f"{API}/tokens", f"{API}/audit")
 """What a token needs the scope `admin` for."""
 
 CSP = (
@@ -145,7 +145,7 @@ class Guard:
         headers, method, path = Headers(scope=scope), scope["method"], scope["path"]
         state = scope.setdefault("state", {})
         state["principal"] = state["caller"] = None
-        changing = method not in _READING
+        changing = method not in READING
         self._check_host(headers)
         if changing:
             _check_origin(headers)
@@ -219,7 +219,7 @@ def _check_origin(headers: Headers) -> None:
 
 
 def _check_scopes(scopes: Iterable[str], path: str, *, changing: bool) -> None:
-    if any(path == place or path.startswith(f"{place}/") for place in _ADMIN):
+    if any(path == place or path.startswith(f"{place}/") for place in ADMIN):
         needed = "admin"
     else:
         needed = "control" if changing else "read"

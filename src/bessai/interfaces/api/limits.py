@@ -26,6 +26,8 @@ ANSWER = 15.0
 """Seconds until an answer begins, and between its parts."""
 STREAM = "/api/v1/stream"
 SIGN_IN = frozenset({"/api/v1/session", "/api/v1/setup", "/api/v1/session/password"})
+ADDRESS, CALLER, SIGN_INS = (200, 600), (40, 120), (0.5, 10)
+"""Requests a second, and at once: of an address, of a session or token, and sign-ins of an address."""
 _KEPT = 4096
 """Callers that are remembered."""
 
@@ -65,9 +67,9 @@ class Limits:
     def __init__(self, app: ASGIApp, answer: float = ANSWER) -> None:
         self._app = app
         self._answer = answer
-        self._address = Rate(200, 600)
-        self._caller = Rate(40, 120)
-        self._sign_in = Rate(0.5, 10)
+        self._address = Rate(*ADDRESS)
+        self._caller = Rate(*CALLER)
+        self._sign_in = Rate(*SIGN_INS)
         self.refused = 0
         """Requests that came too fast."""
 

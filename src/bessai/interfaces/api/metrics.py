@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bessai.interfaces.api.processes import rss
+from bessai.model import GuardState, Severity
 
-_STATES = ("normal", "derated", "held", "tripped", "maintenance", "monitor", "starting", "standby")
+_STATES = tuple(state.value for state in GuardState)
 
 
 def page(status: Mapping[str, Any] | None, *, viewers: int, frames: int, missed: int, cpu: float) -> str:
@@ -48,7 +49,7 @@ def _metrics(
     yield "bessai_cycles_total", "counter", "Control cycles.", one(cycle.get("cycles"))
     yield "bessai_cycles_missed_total", "counter", "Control cycles left out.", one(cycle.get("missed"))
     late: _Samples = [
-        ({"quantile": share}, cycle.get(name)) for share, name in (("0.5", "late_p50"), ("0.99", "late_p99"))
+        ({"percentile": share}, cycle.get(name)) for share, name in (("50", "late_p50"), ("99", "late_p99"))
     ]
     yield "bessai_cycle_lateness_seconds", "gauge", "How late recent cycles began.", late
     yield "bessai_cycle_lateness_max_seconds", "gauge", "The latest of all.", one(cycle.get("late_max"))
@@ -64,7 +65,7 @@ def _metrics(
     yield "bessai_guard_state", "gauge", "1 for the state that the guard is in.", [
         ({"state": name}, float(name == state)) for name in dict.fromkeys((*_STATES, state))
     ]  # fmt: skip
-    counts: dict[str, int] = {}
+    counts = {severity.label: 0 for severity in Severity}
     for condition in status["conditions"]:
         counts[str(condition["severity"])] = counts.get(str(condition["severity"]), 0) + 1
     yield "bessai_conditions", "gauge", "Conditions that stand, by severity.", [
@@ -72,8 +73,15 @@ def _metrics(
     ]  # fmt: skip
     yield "bessai_trips", "gauge", "Trips that stand.", one(len(status["trips"]))
     journal = status["journal"]
-    for name, text in (("committed", "on disk"), ("dropped", "lost")):
-        yield f"bessai_journal_{name}_total", "counter", f"Records {text}.", one(journal.get(name))
+    yield "bessai_journal_committed_total", "counter", "Records on disk.", one(journal.get("committed"))
+    dropped: _Samples = [({"why": why}, journal.get(f"dropped_{why}")) for why in ("queue", "space")]
+    yield "bessai_journal_dropped_total", "counter", "Records that were never written, or made room.", dropped
+    yield (
+        "bessai_journal_lost_total",
+        "counter",
+        "Records damaged or missing on disk.",
+        one(journal.get("lost")),
+    )
     for name in ("service_plane", "page"):
         said = status.get(name) or {}
         yield f"bessai_{name}_restarts_total", "counter", "Times it was started again.", one(

@@ -84,7 +84,7 @@ class Overview(Answer):
 
 @router.get("/overview", responses=errors())
 async def overview(context: Annotated[Context, Depends(of)]) -> Overview:
-    """Computed of good values only.
+    """The plant at a glance, of good values only.
 
     The window is what the limits in force say (`SOC_MIN`, `SOC_MAX` or the limits file). The time to its ends is the
     energy up to them, `capacity * (soc_high - soc) / 100`, divided by the battery's power now; losses are not in it.
