@@ -56,14 +56,14 @@ def measure(schedule: str, seconds: float, *, busy: bool = True) -> dict[str, An
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         pubsub = stack.enter_context(FakePubSub([_TOPIC]))
-        profile = _quick_profile(directory / "bench_inverter.json")
-        port = stack.enter_context(_plant(profile))
+        profile = quick_profile(directory / "bench_inverter.json")
+        port = stack.enter_context(plant(profile))
         data = directory / "data"
         process = stack.enter_context(_gateway(schedule, data, profile, port, pubsub.host))
         _until_commanding(process, data)
         dashboard = _Dashboard(data)
         if busy:
-            stack.enter_context(_process(sys.executable, "-c", _BURN))
+            stack.enter_context(running(sys.executable, "-c", _BURN))
             stack.enter_context(dashboard)
         before, published = _status(data), len(pubsub.messages)
         time.sleep(seconds)
@@ -127,7 +127,8 @@ class _Dashboard:
 
 
 @contextlib.contextmanager
-def _process(*command: str, **options: Any) -> Iterator[subprocess.Popen[Any]]:
+def running(*command: str, **options: Any) -> Iterator[subprocess.Popen[Any]]:
+    """A process that is ended with the block."""
     process = subprocess.Popen(command, **options)
     try:
         yield process
@@ -140,7 +141,8 @@ def _process(*command: str, **options: Any) -> Iterator[subprocess.Popen[Any]]:
             process.wait()
 
 
-def _quick_profile(path: Path) -> Path:
+def quick_profile(path: Path) -> Path:
+    """Write the profile of a device that wants no pauses between requests."""
     document = json.loads(find_profile("huawei_sun2000").read_text(encoding="utf-8"))
     document["id"] = path.stem
     document["connection"] |= {"pause": 0, "settle": 0}
@@ -149,10 +151,10 @@ def _quick_profile(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _plant(profile: Path) -> Iterator[str]:
+def plant(profile: Path) -> Iterator[str]:
     """The simulated plant; yields its port."""
     command = ("-m", "bessai.cli", "simulate", "--profile", str(profile), "--port", "0")
-    with _process(sys.executable, *command, stdout=subprocess.PIPE, text=True) as process:
+    with running(sys.executable, *command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield process.stdout.readline().split()[3].rpartition(":")[2]
 
@@ -169,7 +171,7 @@ def _gateway(
         "GCP_PROJECT_ID": "bench", "GCP_PUBSUB_TOPIC": "bench", "PUBSUB_EMULATOR_HOST": pubsub,
     }  # fmt: skip
     command = (sys.executable, "-m", "bessai.cli", "run")
-    with _process(*command, env=environment, preexec_fn=partial(take, schedule)) as process:
+    with running(*command, env=environment, preexec_fn=partial(take, schedule)) as process:
         yield process
 
 

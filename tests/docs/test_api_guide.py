@@ -25,10 +25,11 @@ import bessai
 from bessai.cli.app import make_app
 from bessai.core.socket_file import socket_path
 from bessai.interfaces.api import acting, connections, idempotency, limits, live
+from bessai.interfaces.api.connection import Patience
 from bessai.interfaces.api.document import all_routes, routes_markdown, with_routes
 from bessai.interfaces.api.identity import Hasher, Identity, lockout, tokens, users
 from bessai.interfaces.api.roles import Role
-from bessai.interfaces.api.routes import history, stream
+from bessai.interfaces.api.routes import history
 from support.api_scene import scene
 from support.page import House
 from support.processes import free_port
@@ -320,15 +321,19 @@ def codes() -> set[str]:
     return found
 
 
+PATIENCE = Patience()
+
+
 @pytest.mark.parametrize(
     ("what", "numbers"),
     [
         ("body of a call", (limits.BODY >> 10,)),
-        ("header of a call", (connections.HEADER_BYTES >> 10, connections.HEADER, connections.BODY)),
+        ("header of a call", (connections.HEADER_BYTES >> 10, PATIENCE.header, PATIENCE.body)),
         ("an answer begins, and goes on, within", (limits.ANSWER,)),
-        ("connection that asks nothing", (connections.IDLE,)),
+        ("connection that does not read its answer", (PATIENCE.reading,)),
+        ("connection that asks nothing", (PATIENCE.idle,)),
         ("connections", (connections.MOST, connections.MOST_OF_ONE)),
-        ("live streams", (live.VIEWERS, stream.CUT)),
+        ("live streams", (live.VIEWERS, live.CUT)),
         ("points of a stream", (live.MOST_POINTS,)),
         ("points of `/history`", (history.MOST_POINTS, 20_000)),
         ("lease of a request", (acting.LONGEST_LEASE,)),

@@ -38,3 +38,8 @@ def occupy(path: Path) -> None:
                     pass
             except OSError:
                 continue
+
+
+def remount(disk: Path, how: str) -> None:
+    """Make it read-only (`ro`, while nothing is being written) or writable again (`rw`)."""
+    subprocess.run(["mount", "-o", f"remount,{how}", str(disk)], check=True)

@@ -23,7 +23,8 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._on_event = on_event
         self._transport: asyncio.Transport | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_due = 0.0
         self._over = False
         self.link = Link(settings, now=self._loop.time(), controlling=controlling)
         """The link."""
@@ -108,11 +109,12 @@ class Connection(asyncio.Protocol):
         deadline = self.link.next_deadline()
         if deadline is None or self._over:
             return
-        if self._timer is None:
-            self._timer = self._loop.call_at(deadline, self._due)
-        elif deadline < self._timer.when():
+        if self._timer is not None:
+            if self._timer_due <= deadline:
+                return
             self._timer.cancel()
-            self._timer = self._loop.call_at(deadline, self._due)
+        self._timer_due = deadline  # uvloop's handle for a time that has come does not tell it
+        self._timer = self._loop.call_at(deadline, self._due)
 
     def _due(self) -> None:
         # a timer that is early finds nothing to do and is set again: cheaper than setting it for every frame

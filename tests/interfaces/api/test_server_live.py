@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bessai.journal import JournalReader
 from bessai.model import GuardState
 from bessai.registry import find_profile, load_profile
 from bessai.twin import TwinServer
@@ -86,7 +87,12 @@ def test_the_page_of_a_running_gateway(tmp_path: Path) -> None:
                 assert healed["service_plane"]["restarts"] == 0
                 assert healed["pid"] == first["pid"]
                 assert healed["cycle"]["cycles"] > first["cycle"]["cycles"]  # control went on meanwhile
-                assert gateway.end() == 0
+                assert gateway.end() == 0, gateway.log.read_text()
+                reader = JournalReader(gateway.data)
+                told = [event for entry in reader.read(0, 10_000) for event in entry.events]
+                reader.close()
+                (died,) = (event for event in told if event.code == "page_died")
+                assert died.message == "the page's process ended with code -9"
 
     asyncio.run(run())
 

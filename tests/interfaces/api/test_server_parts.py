@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from bessai.interfaces.api.addresses import neighbourhood
 from bessai.interfaces.api.connections import Door
 from bessai.interfaces.api.limits import Limits, Rate
 from bessai.interfaces.api.live import Viewer
@@ -113,11 +114,18 @@ def test_until_it_is_set_up_only_this_machine_is_served(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_who_asks_is_not_kept_out_by_who_only_connects() -> None:
+@pytest.mark.parametrize(
+    "begin", [b"", b"GET / HT", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx"]
+)
+def test_who_asks_is_not_kept_out_by_who_only_connects_or_never_asks_to_the_end(begin: bytes) -> None:
     async def run() -> None:
         door = Door(_hello, most=20)
         port = door.listen("127.0.0.1", 0, lambda _: None)
-        held = [socket.create_connection(("127.0.0.1", port)) for _ in range(60)]
+        held = []
+        for _ in range(60):
+            held.append(socket.create_connection(("127.0.0.1", port)))
+            held[-1].sendall(begin)
+            await asyncio.sleep(0)
         assert (await _ask(port, GET)).endswith(b"http ")
         assert door.shed >= 40
         assert door.open <= 20
@@ -145,6 +153,21 @@ def test_large_bodies_and_fast_callers_are_refused() -> None:
         await door.close()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("address", "whose"),
+    [
+        ("10.0.0.1", "10.0.0.1"),
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+        ("::1", "::1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+    ],
+)
+def test_an_ipv6_network_counts_as_one(address: str, whose: str) -> None:
+    assert neighbourhood(address) == whose
 
 
 def test_tokens_come_back() -> None:

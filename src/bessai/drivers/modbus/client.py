@@ -54,7 +54,8 @@ class ModbusClient:
         self._loop: asyncio.AbstractEventLoop
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
-        self._pump_timer: asyncio.TimerHandle | None = None
+        self._pump_timer: asyncio.Handle | None = None
+        self._pump_due = 0.0
 
     @property
     def connected(self) -> bool:
@@ -252,9 +253,10 @@ class ModbusClient:
 
     def _pump_at(self, when: float) -> None:
         if self._pump_timer is not None:
-            if self._pump_timer.when() <= when:
+            if self._pump_due <= when:
                 return
             self._pump_timer.cancel()
+        self._pump_due = when  # uvloop's handle for a time that has come does not tell it
         self._pump_timer = self._loop.call_at(when, self._pump_later)
 
     def _pump_later(self) -> None:

@@ -1,15 +1,15 @@
-"""Connections: how many, and how slowly they may speak.
+"""Connections: how many, and how slowly they may speak and read.
 
 uvicorn's own protocol waits for ever for the end of a header. Here a header has 5 s, a body 10 s, a connection that
-says nothing between requests 15 s. When there are too many connections, those that have asked nothing yet make room,
-the oldest first: who only opens connections cannot keep out who asks.
+says nothing between requests 15 s, and one that takes nothing of its answer 15 s. When there are too many connections,
+those that ask nothing, have not asked to the end or do not read make room, the oldest first: none of these can keep out
+who asks.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import resource
 import socket
@@ -19,109 +19,25 @@ from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any, cast
 
-import h11
 from starlette.types import ASGIApp
 from uvicorn import Config
-from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
+
+from bessai.interfaces.api.addresses import is_loopback, neighbourhood, plain_address
+from bessai.interfaces.api.connection import UNSENT, Guarded, Patience
 
 _log = logging.getLogger(__name__)
 
 HEADER_BYTES = 16 << 10
-HEADER, BODY, IDLE = 5.0, 10.0, 15.0
-"""Seconds."""
 MOST = 1024
 """Connections in all."""
 MOST_OF_ONE = 128
 """Connections of one address; this machine's may be a reverse proxy with everybody behind it, and is not limited."""
 _DESCRIPTORS = MOST + 512
+_NOTSENT_LOWAT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)  # not every system has it
 
 TlsFor = Callable[[str], "ssl.SSLContext | None"]
 """The TLS of connections to an address of ours; None: none."""
-
-
-class Guarded(H11Protocol):
-    """One connection."""
-
-    def __init__(self, door: Door, address: str) -> None:
-        super().__init__(door.config, door.state, {})
-        self._door = door
-        self.address = address
-        self._timer: asyncio.TimerHandle | None = None
-        self._phase: str | None = None
-        self._asked = False
-        self.made = False
-        """TLS, if any, has been agreed on."""
-
-    @property
-    def idle(self) -> bool:
-        """Nothing is being answered."""
-        cycle: RequestResponseCycle | None = self.cycle
-        return cycle is None or cycle.response_complete
-
-    def abort(self) -> None:
-        """End it at once."""
-        self._disarm()
-        if self.made:
-            self.transport.abort()
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin; the header's time runs."""
-        super().connection_made(transport)
-        self.made = True
-        self.app_state = {"connection": self}
-        self._look()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
-        self._disarm()
-        self._door.forget(self)
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        """Take bytes, and see what is being waited for now."""
-        super().data_received(data)
-        self._look()
-
-    def on_response_complete(self) -> None:
-        """An answer has been given."""
-        super().on_response_complete()
-        self._look()
-
-    def _look(self) -> None:
-        state = self.conn.their_state
-        phase: str | None = None
-        if state is h11.IDLE:
-            # between requests uvicorn's own timer runs, until the first byte
-            phase = "header" if not self._asked or self.conn.trailing_data[0] else None
-        elif state is h11.SEND_BODY:
-            phase = "body"
-        if state is not h11.IDLE:
-            self._asked = True
-        if self.transport.is_closing():
-            phase = None
-        if phase == self._phase:
-            return
-        self._disarm()
-        self._phase = phase
-        if phase is not None:
-            self._timer = self.loop.call_later(HEADER if phase == "header" else BODY, self._late)
-
-    def _late(self) -> None:
-        self._door.late += 1
-        if self.idle and not self.transport.is_closing():
-            self.transport.write(
-                b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-            )
-            self.transport.close()
-        else:
-            self.abort()
-
-    def _disarm(self) -> None:
-        self._phase = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
 
 class _Guest:
@@ -145,12 +61,16 @@ class Door:
         app: answers them.
         most: connections in all.
         of_one: connections of one address.
+        patience: with the slow.
     """
 
-    def __init__(self, app: ASGIApp, most: int = MOST, of_one: int = MOST_OF_ONE) -> None:
+    def __init__(
+        self, app: ASGIApp, most: int = MOST, of_one: int = MOST_OF_ONE, patience: Patience | None = None
+    ) -> None:
+        self.patience = patience or Patience()
         self.config = Config(
             cast("Any", app), loop="none", http=Guarded, ws="none", lifespan="off", log_config=None,
-            access_log=False, proxy_headers=False, server_header=False, timeout_keep_alive=int(IDLE),
+            access_log=False, proxy_headers=False, server_header=False, timeout_keep_alive=self.patience.idle,
             h11_max_incomplete_event_size=HEADER_BYTES,
         )  # fmt: skip
         self.config.load()
@@ -168,6 +88,11 @@ class Door:
     def open(self) -> int:
         """Connections."""
         return len(self._guests)
+
+    @property
+    def listening(self) -> bool:
+        """Somebody can come."""
+        return bool(self._listening)
 
     def listen(self, host: str, port: int, tls: TlsFor) -> int:
         """Listen; the port.
@@ -232,8 +157,8 @@ class Door:
                 self._make_room(None)
                 await asyncio.sleep(0.05)
                 continue
-            address = plain_address(peer[0])
-            local = is_loopback(address)
+            address = neighbourhood(peer[0])
+            local = is_loopback(peer[0])
             full = not local and self._by_address[address] >= self._of_one
             if (full and not self._make_room(address)) or (
                 len(self._guests) >= self._most and not self._make_room(None)
@@ -249,8 +174,12 @@ class Door:
         sock, loop = guest.sock, asyncio.get_running_loop()
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if _NOTSENT_LOWAT is not None:
+                sock.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, UNSENT)
             wanted = tls(plain_address(sock.getsockname()[0]))
-            limits: dict[str, Any] = {"ssl_handshake_timeout": HEADER, "ssl_shutdown_timeout": 1.0}
+            limits: dict[str, Any] = {
+                "ssl_handshake_timeout": self.patience.header, "ssl_shutdown_timeout": 1.0
+            }  # fmt: skip
             await loop.connect_accepted_socket(
                 lambda: guest.protocol, sock, ssl=wanted, **(limits if wanted else {})
             )
@@ -260,32 +189,14 @@ class Door:
                 sock.close()
 
     def _make_room(self, address: str | None) -> bool:
-        """End the oldest connection that asks nothing, of one address or of all."""
+        """End the oldest connection that is spare, of one address or of all."""
         for protocol, guest in self._guests.items():
-            if protocol.idle and address in {None, protocol.address}:
+            if protocol.spare and address in {None, protocol.address}:
                 self.shed += 1
                 self.forget(protocol)
                 guest.end()
                 return True
         return False
-
-
-def plain_address(address: str) -> str:
-    """IPv4 in IPv6 is shown as IPv4."""
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    mapped = getattr(found, "ipv4_mapped", None)
-    return str(mapped or found)
-
-
-def is_loopback(address: str) -> bool:
-    """An address of this machine alone."""
-    try:
-        return ipaddress.ip_address(plain_address(address)).is_loopback
-    except ValueError:
-        return address == "localhost"
 
 
 def raise_descriptors() -> None:

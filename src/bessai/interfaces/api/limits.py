@@ -15,10 +15,13 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bessai.interfaces.api import problems
+from bessai.interfaces.api.addresses import neighbourhood
 from bessai.interfaces.api.problems import Problem
 
 BODY = 64 << 10
 """Bytes of a request's body."""
+HEADERS = 16 << 10
+"""Bytes of its headers, however they come: h11 counts only those that come in pieces."""
 ANSWER = 15.0
 """Seconds until an answer begins, and between its parts."""
 STREAM = "/api/v1/stream"
@@ -78,7 +81,7 @@ class Limits:
         try:
             self._check(scope)
         except Problem as problem:
-            await problems.answer(problem)(scope, receive, send)
+            await self._refuse(problem, scope, receive, send)
             return
         begun = False
         stream = scope["path"] == STREAM
@@ -105,11 +108,19 @@ class Limits:
         if begun:
             abort(scope)
         else:
-            await problems.answer(late)(scope, receive, send)
+            await self._refuse(late, scope, receive, send)
+
+    async def _refuse(self, problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            async with asyncio.timeout(self._answer):
+                await problems.answer(problem)(scope, receive, send)
+        except TimeoutError:  # it has not even read the answer before this one
+            abort(scope)
 
     def _check(self, scope: Scope) -> None:
+        _check_form(scope)
         headers = dict(scope["headers"])
-        address = (scope.get("client") or ("",))[0]
+        address = neighbourhood((scope.get("client") or ("",))[0])
         wait = self._address.take(address)
         credential = headers.get(b"authorization") or headers.get(b"cookie")
         if not wait and credential:
@@ -125,6 +136,20 @@ class Limits:
         size = headers.get(b"content-length", b"0")
         if size.isdigit() and int(size) > BODY:
             raise _too_large()
+
+
+def _check_form(scope: Scope) -> None:
+    """What the parser takes, and we do not. The connection ends: what comes after it may be no request."""
+    end = {"Connection": "close"}
+    if scope["http_version"] not in {"1.0", "1.1"}:
+        raise Problem(505, "http_version", "speak HTTP/1.1", headers=end)
+    names = [name for name, _ in scope["headers"]]
+    if b"content-length" in names and b"transfer-encoding" in names:
+        # A proxy in front may see another end of this request, and the rest as one of somebody else.
+        raise Problem(400, "two_lengths", "send Content-Length or Transfer-Encoding, not both", headers=end)
+    size = len(scope["raw_path"]) + len(scope["query_string"])
+    if size + sum(len(name) + len(value) for name, value in scope["headers"]) > HEADERS:
+        raise Problem(431, "headers_too_large", f"headers have at most {HEADERS >> 10} kB", headers=end)
 
 
 class _TooLarge(Exception):  # noqa: N818  it ends the reading

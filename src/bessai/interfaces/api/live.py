@@ -31,6 +31,8 @@ _log = logging.getLogger(__name__)
 
 VIEWERS = 256
 """At a time."""
+CUT = 30.0
+"""Seconds without progress after which a viewer is cut."""
 MOST_POINTS = 500
 """Points that a viewer may choose."""
 _WAITING = 8
@@ -115,10 +117,12 @@ class Live:
         path: of the control plane's socket.
         site: its name, for viewers.
         gateway: is asked for the status.
+        cut: seconds without progress after which a viewer is cut.
     """
 
-    def __init__(self, path: Path, site: str, gateway: Gateway) -> None:
+    def __init__(self, path: Path, site: str, gateway: Gateway, cut: float = CUT) -> None:
         self._path, self._site, self._gateway = path, site, gateway
+        self.cut = cut
         self.names: tuple[str, ...] = ()
         self.units: tuple[str | None, ...] = ()
         self.index: dict[str, int] = {}
@@ -131,6 +135,7 @@ class Live:
         self.latest: Frame | None = None
         """The newest frame as it came, perhaps of a part of the points."""
         self.frames = self.lost_count = 0
+        self._missed_before = 0
         self._columns: Columns | None = None
         self._channels: dict[str | tuple[str, ...], Channel] = {}
         self._viewers: set[Viewer] = set()
@@ -139,6 +144,11 @@ class Live:
     def viewers(self) -> int:
         """How many look."""
         return len(self._viewers)
+
+    @property
+    def missed(self) -> int:
+        """Cycles that viewers lost because they read slowly."""
+        return self._missed_before + sum(viewer.missed for viewer in self._viewers)
 
     @property
     def ages(self) -> NDArray[np.float64]:
@@ -180,7 +190,9 @@ class Live:
 
     def leave(self, viewer: Viewer) -> None:
         """It has gone."""
-        self._viewers.discard(viewer)
+        if viewer in self._viewers:
+            self._viewers.remove(viewer)
+            self._missed_before += viewer.missed
         if not any(other.key == viewer.key for other in self._viewers):
             self._channels.pop(viewer.key, None)
 

@@ -12,10 +12,10 @@ from bessai.model import GuardState, Severity
 _STATES = tuple(state.value for state in GuardState)
 
 
-def page(status: Mapping[str, Any] | None, *, viewers: int, frames: int, cpu: float) -> str:
+def page(status: Mapping[str, Any] | None, *, viewers: int, frames: int, missed: int, cpu: float) -> str:
     """The whole page; `status` None: the control plane is silent."""
     lines: list[str] = []
-    for name, kind, text, samples in _metrics(status, viewers, frames, cpu):
+    for name, kind, text, samples in _metrics(status, viewers, frames, missed, cpu):
         known = [(labels, value) for labels, value in samples if value is not None and math.isfinite(value)]
         if known:
             lines += [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
@@ -27,7 +27,7 @@ _Samples = list[tuple[Mapping[str, str], float | None]]
 
 
 def _metrics(
-    status: Mapping[str, Any] | None, viewers: int, frames: int, cpu: float
+    status: Mapping[str, Any] | None, viewers: int, frames: int, missed: int, cpu: float
 ) -> Iterator[tuple[str, str, str, _Samples]]:
     def one(value: Any) -> _Samples:
         number = isinstance(value, int | float)
@@ -36,6 +36,7 @@ def _metrics(
     yield "bessai_up", "gauge", "The control plane answers.", one(status is not None)
     yield "bessai_page_viewers", "gauge", "Live streams that are open.", one(viewers)
     yield "bessai_page_cycles_total", "counter", "Cycles that the page has been told of.", one(frames)
+    yield "bessai_page_missed_total", "counter", "Cycles lost by viewers that read slowly.", one(missed)
     yield "bessai_page_cpu_seconds_total", "counter", "CPU time of the page's process.", one(cpu)
     yield "bessai_page_memory_bytes", "gauge", "Resident memory of the page's process.", one(rss())
     if status is None:

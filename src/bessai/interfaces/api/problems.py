@@ -118,6 +118,6 @@ def _field(found: Mapping[str, Any]) -> FieldProblem:
 _TITLES = {
     400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
     409: "Conflict", 413: "Content Too Large", 415: "Unsupported Media Type", 422: "Unprocessable Content",
-    423: "Locked", 429: "Too Many Requests", 500: "Internal Server Error", 503: "Service Unavailable",
-    504: "Gateway Timeout",
+    423: "Locked", 429: "Too Many Requests", 431: "Request Header Fields Too Large", 500: "Internal Server Error",
+    503: "Service Unavailable", 504: "Gateway Timeout", 505: "HTTP Version Not Supported",
 }  # fmt: skip

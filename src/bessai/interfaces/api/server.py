@@ -10,13 +10,16 @@ import socket
 import ssl
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import closing
 
 import uvloop
 from starlette.types import ASGIApp
 
+from bessai.interfaces.api.addresses import is_loopback
 from bessai.interfaces.api.app import create_app
-from bessai.interfaces.api.connections import Door, is_loopback
+from bessai.interfaces.api.connection import Patience
+from bessai.interfaces.api.connections import Door
 from bessai.interfaces.api.context import Context
 from bessai.interfaces.api.gateway import Gateway
 from bessai.interfaces.api.limits import Limits
@@ -33,23 +36,27 @@ _ALL = ("0.0.0.0", "::")  # noqa: S104  only when HTTP_HOST says so
 _SETUP_LOOK = 0.5
 _CERTIFICATE_LOOK = 30.0
 _PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0)
-"""Seconds before the port is tried again."""
 
 
 def build(settings: ApiSettings) -> Context:
     """The parts of the server.
 
     Raises:
-        OSError: the users' file or the audit log cannot be used.
+        OSError: the users' file cannot be used.
     """
     from bessai.interfaces.api.audit import Audit  # noqa: PLC0415  tests serve with parts of their own
     from bessai.interfaces.api.identity import Identity  # noqa: PLC0415  as above
+    from bessai.interfaces.api.identity.database import IdentityError  # noqa: PLC0415  as above
 
     gateway = Gateway(settings.socket)
+    try:
+        identity = Identity(settings.data_dir / "identity.db")
+    except IdentityError as error:
+        raise OSError(str(error)) from error
     return Context(
         settings=settings,
         gateway=gateway,
-        identity=Identity(settings.data_dir / "identity.db"),
+        identity=identity,
         audit=Audit(settings.data_dir / "audit"),
         live=Live(settings.socket, settings.site, gateway),
     )
@@ -67,16 +74,21 @@ class Server:
 
     Args:
         context: its parts.
+        patience: with slow connections.
+        pauses: seconds before the port is tried again.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(
+        self, context: Context, patience: Patience | None = None, pauses: Sequence[float] = _PAUSES
+    ) -> None:
         self.context = context
         self.settings = context.settings
-        self.door = Door(application(context))
+        self.door = Door(application(context), patience=patience)
         self.certificate = Certificate(self.settings)
         self.port = self.settings.port
         """The one that is listened on, once it is."""
         self._said = ""
+        self._pauses = pauses
 
     async def run(self) -> None:
         """Open the door, and open it further when somebody has set the page up."""
@@ -127,7 +139,7 @@ class Server:
                     break
                 except OSError as error:
                     self._say(_why(error, host, self.port))
-                await asyncio.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
+                await asyncio.sleep(self._pauses[min(attempt, len(self._pauses) - 1)])
                 attempt += 1
 
     def _tls(self, address: str) -> ssl.SSLContext | None:
@@ -174,7 +186,6 @@ def main() -> int:
         print(f"bessai.interfaces.api: {error}", file=sys.stderr)
         return 2
     set_up_logging(settings.log_level)
-    ended: list[BaseException] = []
     ready = threading.Event()
     handles: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = []
 
@@ -183,15 +194,19 @@ def main() -> int:
         assert task is not None  # noqa: S101  it runs
         handles.append((asyncio.get_running_loop(), task))
         ready.set()
-        await Server(build(settings)).run()
+        try:
+            context = build(settings)
+        except OSError as error:
+            _log.error("the page cannot be served: %s", error)
+            os._exit(1)
+        await Server(context).run()
 
     def work() -> None:
         try:
             uvloop.run(serve())
         except asyncio.CancelledError:
             pass
-        except BaseException as error:  # noqa: BLE001  the other thread ends the process with it
-            ended.append(error)
+        except BaseException:  # noqa: BLE001  nothing else is left to do
             _log.exception("the page cannot be served")
             os._exit(1)
 

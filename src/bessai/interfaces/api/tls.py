@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from bessai.interfaces.api.connections import is_loopback
+from bessai.interfaces.api.addresses import is_loopback
 from bessai.interfaces.api.settings import ApiSettings
 
 _log = logging.getLogger(__name__)
@@ -43,6 +43,8 @@ class Certificate:
         self.key = settings.key_file if settings.key_file and not self.ours else own / "page.key"
         self._seen: tuple[int, ...] = ()
         self._context: ssl.SSLContext | None = None
+        self._valid = (dt.datetime.min.replace(tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC))
+        self._said = ""
         self.fingerprint = ""
         """SHA-256, as browsers show it."""
 
@@ -68,29 +70,72 @@ class Certificate:
                 self._make()
             seen = tuple(path.stat().st_mtime_ns for path in (self.certificate, self.key))
             if seen == self._seen:
+                self._check_dates()
                 return
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
-            context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-            context.set_alpn_protocols(["http/1.1"])
-            context.load_cert_chain(self.certificate, self.key)
-            found = x509.load_pem_x509_certificates(self.certificate.read_bytes())[0]
+            context, found = self._load()
         except (OSError, ValueError) as error:
+            why = self._why(error)
             if self._context is None:
-                raise OSError(
-                    f"the certificate {self.certificate} and its key {self.key} cannot be used: {error}"
-                ) from error
-            _log.error(
-                "the certificate %s cannot be read again, the old one stays: %s", self.certificate, error
-            )
+                raise OSError(why) from error
+            self._say(f"{why}; the one read before stays in use")
             return
         self._seen, self._context = seen, context
+        self._valid = (found.not_valid_before_utc, found.not_valid_after_utc)
         self.fingerprint = found.fingerprint(hashes.SHA256()).hex(":").upper()
         _log.info(
             "certificate of the page until %s, SHA-256 %s",
             found.not_valid_after_utc.date().isoformat(),
             self.fingerprint,
         )
+        self._check_dates()
+
+    def _load(self) -> tuple[ssl.SSLContext, x509.Certificate]:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+        context.set_alpn_protocols(["http/1.1"])
+        context.load_cert_chain(
+            self.certificate, self.key, password=""
+        )  # none: OpenSSL would ask the terminal
+        return context, x509.load_pem_x509_certificates(self.certificate.read_bytes())[0]
+
+    def _why(self, error: Exception) -> str:
+        """What is wrong with which setting, and how to mend it."""
+        if self.ours:
+            return (
+                f"the page's own certificate {self.certificate} cannot be made or read ({error}): "
+                "let the gateway write DATA_DIR, or set HTTP_CERT_FILE and HTTP_KEY_FILE"
+            )
+        for name, path in (("HTTP_CERT_FILE", self.certificate), ("HTTP_KEY_FILE", self.key)):
+            try:
+                path.read_bytes()
+            except OSError as refused:
+                return f"{name}={path}: cannot be read ({refused.strerror}): let the gateway's user read it"
+        try:
+            x509.load_pem_x509_certificates(self.certificate.read_bytes())
+        except ValueError:
+            return (
+                f"HTTP_CERT_FILE={self.certificate}: holds no certificate: give a PEM file, the site's first"
+            )
+        return (
+            f"HTTP_KEY_FILE={self.key}: is not the key of HTTP_CERT_FILE={self.certificate} ({error}): "
+            "give its private key as PEM without a passphrase"
+        )
+
+    def _check_dates(self) -> None:
+        begins, ends = self._valid
+        now = dt.datetime.now(dt.UTC)
+        if not begins <= now <= ends:
+            when = f"over since {ends:%Y-%m-%d}" if now > ends else f"valid only from {begins:%Y-%m-%d} on"
+            self._say(
+                f"the certificate {self.certificate} is {when}: browsers refuse it; renew it or set the clock"
+            )
+
+    def _say(self, problem: str) -> None:
+        """Once, until it is another one."""
+        if problem != self._said:
+            self._said = problem
+            _log.error("%s", problem)
 
     def names(self) -> list[str]:
         """What our own certificate names."""

@@ -79,7 +79,8 @@ class Session(asyncio.Protocol):
         self._stuck = False
         self._woken = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_due = 0.0
 
     # asyncio -----------------------------------------------------------------------------------------------------
 
@@ -239,12 +240,13 @@ class Session(asyncio.Protocol):
         if data := self._link.outgoing():
             self._transport.write(data)
         deadline = self._link.next_deadline()
-        if deadline is not None and (self._timer is None or deadline < self._timer.when()):
+        if deadline is not None and (self._timer is None or deadline < self._timer_due):
             self._set_timer(deadline)
 
     def _set_timer(self, when: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._timer_due = when  # uvloop's handle for a time that has come does not tell it
         loop = asyncio.get_running_loop()
         self._timer = loop.call_at(loop.time() + max(0.0, when - self._clock.monotonic()), self._on_timer)
 

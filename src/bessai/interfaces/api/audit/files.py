@@ -31,26 +31,37 @@ def first_of(path: Path) -> int:
 
 
 @contextmanager
-def locked(directory: Path) -> Iterator[None]:
+def locked(directory: Path, *, writing: bool = True) -> Iterator[None]:
     """Keep other processes (the command line) from writing meanwhile.
+
+    Args:
+        directory: of the log.
+        writing: False needs no right to write, and no disk that takes anything.
 
     Raises:
         AuditError: another process holds the lock for too long, or the directory cannot be written.
     """
+    lock = directory / "lock"
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if writing:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        elif not lock.exists():  # nobody has written yet, here
+            yield
+            return
+        handle = os.open(lock, (os.O_RDWR | os.O_CREAT if writing else os.O_RDONLY) | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise AuditError(f"{directory} cannot be written ({error.strerror})") from error
+        raise AuditError(
+            f"{directory} cannot be {'written' if writing else 'read'} ({error.strerror})"
+        ) from error
     try:
         end = time.monotonic() + PATIENCE
         while True:
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(handle, (fcntl.LOCK_EX if writing else fcntl.LOCK_SH) | fcntl.LOCK_NB)
                 break
             except OSError as error:
                 if time.monotonic() > end:
-                    raise AuditError(f"{directory / 'lock'} is held by another process") from error
+                    raise AuditError(f"{lock} is held by another process") from error
                 time.sleep(0.005)
         yield
     finally:

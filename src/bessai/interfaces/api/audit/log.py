@@ -132,7 +132,7 @@ class Audit:
         if not self.directory.exists():
             known = self.head.read() if self.head.path.exists() else None
             return check([], known, sound)
-        with files.locked(self.directory):
+        with files.locked(self.directory, writing=False):
             known = self.head.read() if self.head.path.exists() else None
             opened = [Held(path) for path in files.files_of(self.directory)]
         try:

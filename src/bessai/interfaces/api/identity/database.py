@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
+
+from bessai.interfaces.api.problems import Problem
 
 NAME = "identity.db"
 APPLICATION_ID = 0x42455350
@@ -65,6 +69,9 @@ MIGRATIONS: tuple[str, ...] = (
 """Script number n turns format n into n + 1. The format stands in `user_version`."""
 
 
+_DISK = (apsw.FullError, apsw.IOError, apsw.ReadOnlyError, apsw.CantOpenError, apsw.BusyError)
+
+
 class IdentityError(Exception):
     """The file cannot be used; the message names it and the mend."""
 
@@ -94,6 +101,29 @@ def open_database(path: Path) -> apsw.Connection:
             f"{path} cannot be used ({error}): restore it from a backup, or move it away to set the page up anew"
         ) from error
     return connection
+
+
+@contextmanager
+def transaction(connection: apsw.Connection) -> Iterator[None]:
+    """All of it or nothing, and durable afterwards.
+
+    Raises:
+        Problem: 503, the disk did not take it.
+    """
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:  # a full disk has ended it already
+                connection.execute("ROLLBACK")
+            raise
+    except _DISK as error:
+        raise Problem(
+            503, "identity_unwritable", f"nothing was changed: users cannot be written ({error}): make room on "
+            "the disk, and let the gateway's user write it",
+        ) from error  # fmt: skip
 
 
 def _bring_up(connection: apsw.Connection, path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import TypeVar
 import apsw
 
 from bessai.interfaces.api.identity import lockout, sessions, setup, tokens, users
-from bessai.interfaces.api.identity.database import open_database
+from bessai.interfaces.api.identity.database import open_database, transaction
 from bessai.interfaces.api.identity.passwords import Hasher, check_password
 from bessai.interfaces.api.identity.secret import csrf_of
 from bessai.interfaces.api.identity.tokens import Caller, Token
@@ -279,18 +279,11 @@ class Identity:
         return await asyncio.get_running_loop().run_in_executor(self._thread, run)
 
     async def _write(self, work: Callable[[apsw.Connection], T]) -> T:
-        """In the thread of the file, as one transaction, durable before it returns."""
+        """In the thread of the file, as one transaction, durable before it returns. Raises Problem 503."""
 
         def run() -> T:
-            with self._one:
-                self._connection.execute("BEGIN IMMEDIATE")
-                try:
-                    done = work(self._connection)
-                except BaseException:
-                    self._connection.execute("ROLLBACK")
-                    raise
-                self._connection.execute("COMMIT")
-                return done
+            with self._one, transaction(self._connection):
+                return work(self._connection)
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, run)
 

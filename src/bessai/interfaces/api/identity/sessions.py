@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import apsw
@@ -60,9 +61,10 @@ def with_id(connection: apsw.Connection, session_id: str, now: int) -> Session |
 
 
 def touch(connection: apsw.Connection, session: Session, now: int) -> None:
-    """It was used."""
-    connection.execute("UPDATE session SET last_seen = ? WHERE id = ?", (now, session.id))
-    connection.execute("UPDATE user SET last_seen = ? WHERE name = ?", (now, session.user))
+    """It was used. Where the disk refuses, it is noted another time: whoever looks may go on looking."""
+    with suppress(apsw.Error):
+        connection.execute("UPDATE session SET last_seen = ? WHERE id = ?", (now, session.id))
+        connection.execute("UPDATE user SET last_seen = ? WHERE name = ?", (now, session.user))
 
 
 def end(connection: apsw.Connection, session_id: str) -> None:

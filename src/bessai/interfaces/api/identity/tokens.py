@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,7 +131,8 @@ def _live(connection: apsw.Connection, column: str, key: bytes | str, now: int) 
     if row is None or row[0] is None:
         return None
     if row[6] is None or abs(now - row[6]) >= NOTED:
-        connection.execute("UPDATE token SET last_used = ? WHERE id = ?", (now, row[0]))
+        with suppress(apsw.Error):  # where the disk refuses, another time: reading goes on
+            connection.execute("UPDATE token SET last_used = ? WHERE id = ?", (now, row[0]))
     principal = Principal(
         name=f"token:{row[1]}", role=Role(row[2]), kind="token", session=row[0], user=row[4]
     )

@@ -57,8 +57,13 @@ async def metrics_page(
     except Problem:
         status = None
     used = resource.getrusage(resource.RUSAGE_SELF)
+    live = context.live
     text = metrics.page(
-        status, viewers=context.live.viewers, frames=context.live.frames, cpu=used.ru_utime + used.ru_stime
+        status,
+        viewers=live.viewers,
+        frames=live.frames,
+        missed=live.missed,
+        cpu=used.ru_utime + used.ru_stime,
     )
     return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 

@@ -18,8 +18,6 @@ from bessai.interfaces.api.roles import Principal, Role, needs
 
 router = APIRouter(tags=["live"])
 
-CUT = 30.0
-"""Seconds without progress after which a viewer is cut."""
 _ALIVE = 1.0
 _CHECKED = 10.0
 """Seconds between looks whether the viewer may still look."""
@@ -46,7 +44,7 @@ class Stream(Response):
             checked = loop.time()
             while not gone.done():
                 data = await self._viewer.take(_ALIVE) or b": alive\n\n"
-                async with asyncio.timeout(CUT):
+                async with asyncio.timeout(self._context.live.cut):
                     await send({"type": "http.response.body", "body": data, "more_body": True})
                 if loop.time() - checked > _CHECKED:
                     checked = loop.time()
