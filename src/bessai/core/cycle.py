@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bessai.core.black_box import BlackBox, RecordedGuard
 from bessai.core.guard import SafetyGuard
@@ -62,6 +63,13 @@ class Recorder(Protocol):
         ...
 
 
+KEPT = 6000
+"""Cycles whose lateness and duration are kept."""
+
+LATE_EDGES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""Seconds between the classes of lateness."""
+
+
 @dataclass(slots=True)
 class CycleStats:
     """Counters since the start."""
@@ -74,14 +82,40 @@ class CycleStats:
     late_max: float = 0.0
     """Seconds of the latest start."""
     duration_max: float = 0.0
-    late: deque[float] = field(default_factory=lambda: deque(maxlen=6000))
+    late: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
     """Seconds by which the latest cycles started late."""
+    durations: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
+    """Seconds that the latest cycles took."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         late = np.array(self.late or [0.0])
-        counted = {name: getattr(self, name) for name in self.__slots__ if name != "late"}
+        counted = {name: getattr(self, name) for name in self.__slots__ if name not in {"late", "durations"}}
         return counted | {"late_p50": float(np.median(late)), "late_p99": float(np.percentile(late, 99))}
+
+    def recent(self, period: float, seconds: float) -> dict[str, Any]:
+        """How the cycles of the last `seconds` came, as far as they are kept: percentiles, and a histogram of lateness.
+
+        Class n of the histogram holds what is not beyond edge n; the last one what is beyond all edges.
+        """
+        most = max(1, min(KEPT, round(seconds / period)))
+        late, durations = np.array(self.late)[-most:], np.array(self.durations)[-most:]
+        classes = np.searchsorted(LATE_EDGES, late, side="left")
+        return {
+            "cycles": len(late),
+            "seconds": len(late) * period,
+            "late": _percentiles(late),
+            "duration": _percentiles(durations),
+            "edges": list(LATE_EDGES),
+            "counts": np.bincount(classes, minlength=len(LATE_EDGES) + 1).tolist(),
+        }
+
+
+def _percentiles(values: NDArray[np.float64]) -> dict[str, float] | None:
+    if not len(values):
+        return None
+    p50, p99 = np.percentile(values, (50, 99))
+    return {"p50": float(p50), "p99": float(p99), "max": float(values.max())}
 
 
 class ControlCycle:
@@ -120,7 +154,7 @@ class ControlCycle:
         self.watch: Callable[[], Iterable[Condition]] = tuple
         """What else is wrong around the plant, asked once a second."""
         self.heard: Callable[[CycleRecord], None] | None = None
-        """Told of each record, after it was handed to the recorder. Must not block; one that fails is told no more."""
+        """Told of each record, after it was handed to the recorder. Must not block; one that fails is told the next."""
         self._asking = Asking(proposer, book, period)
         self._decided: Decision | None = None
         self._plant = plant
@@ -140,6 +174,7 @@ class ControlCycle:
         self._hands = [Hand(name, driver, guard, clock) for name, driver in plant.units.items()]
         self._failed = ""
         self._cycle_failed = ""
+        self._unheard = ""
         self._act_failed: dict[str, str] = {}
         self._broken: list[Condition] = []
         self._pending: list[Event] = []
@@ -335,9 +370,12 @@ class ControlCycle:
         if self.heard is not None:
             try:
                 self.heard(record)
-            except Exception:
-                log.exception("the live feed failed")
-                self.heard = None
+                self._unheard = ""
+            except Exception as error:
+                message = f"{type(error).__name__}: {error}"
+                if message != self._unheard:  # once, not each cycle
+                    log.exception("the live feed failed")
+                self._unheard = message
 
     def _freeze(self) -> tuple[dict[str, ProcessImage], ProcessImage]:
         """What control looks at, and what is recorded: everything once a second, the plant's part in between."""
@@ -371,6 +409,7 @@ class ControlCycle:
         stats.fed += record.fed
         stats.late_max = max(stats.late_max, record.timing.late)
         stats.late.append(record.timing.late)
+        stats.durations.append(record.timing.total)
         stats.duration_max = max(stats.duration_max, record.timing.total)
 
     def _note(self, code: str, severity: Severity, message: str) -> None:

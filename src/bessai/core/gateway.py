@@ -54,6 +54,9 @@ _WITHOUT_HEARTBEAT = 10
 _PAGE = (sys.executable, "-m", "bessai.interfaces.api")
 """The page and the API: a process of its own, which may die without anybody's records waiting for it."""
 
+_JITTER = 600.0
+"""Seconds of which `jitter` tells."""
+
 _LAST_CYCLE = 0.3
 """Seconds that a running cycle gets at the stop."""
 
@@ -136,10 +139,13 @@ class Gateway:
         self.live = LiveFeed(site.layout, site.part[0], settings.cycle_time)
         self.cycle.heard = self.live.tell
         previews = Previews(self.guard, self.book, self.clock, lambda: self.cycle.stats.cycles)
-        description = Description(settings, site, limits, grid, self.plant.device_status)
+        description = Description(
+            settings, site, limits, grid, self.plant.device_status, self.plant.registers
+        )
         handlers = {**front.handlers, **previews.handlers, **description.handlers}
         handlers |= self.grid.handlers if self.grid else {}
         handlers["summary"] = lambda _: {"status": self.status(points=False)}
+        handlers["jitter"] = lambda _: {"jitter": self.cycle.stats.recent(settings.cycle_time, _JITTER)}
         self.socket = LocalSocket(
             path, self.book, self.status, self.clock, self.plant.device_status, handlers, self.live
         )
