@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from bessai.core.cycle import LATE_EDGES, ControlCycle, CycleStats
+from bessai.core.cycle import ControlCycle
+from bessai.core.cycle_stats import LATE_EDGES, CycleStats
 from bessai.core.deadman import DeadMan
 from bessai.core.guard import SafetyGuard
 from bessai.core.limits import Limits

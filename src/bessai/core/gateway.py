@@ -26,6 +26,7 @@ from bessai.core.latch import trip_status
 from bessai.core.limits import Limits
 from bessai.core.live import LiveFeed
 from bessai.core.local_socket import LocalSocket, socket_path
+from bessai.core.measuring import measures
 from bessai.core.previewing import Previews
 from bessai.core.pulse import Pulse
 from bessai.core.settings import Settings
@@ -53,9 +54,6 @@ _WITHOUT_HEARTBEAT = 10
 
 _PAGE = (sys.executable, "-m", "bessai.interfaces.api")
 """The page and the API: a process of its own, which may die without anybody's records waiting for it."""
-
-_JITTER = 600.0
-"""Seconds of which `jitter` tells."""
 
 _LAST_CYCLE = 0.3
 """Seconds that a running cycle gets at the stop."""
@@ -145,7 +143,9 @@ class Gateway:
         handlers = {**front.handlers, **previews.handlers, **description.handlers}
         handlers |= self.grid.handlers if self.grid else {}
         handlers["summary"] = lambda _: {"status": self.status(points=False)}
-        handlers["jitter"] = lambda _: {"jitter": self.cycle.stats.recent(settings.cycle_time, _JITTER)}
+        handlers["measures"] = lambda _: {
+            "measures": measures(self.cycle.stats, self.journal, settings.cycle_time)
+        }
         self.socket = LocalSocket(
             path, self.book, self.status, self.clock, self.plant.device_status, handlers, self.live
         )
