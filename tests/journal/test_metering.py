@@ -19,7 +19,8 @@ Open = Callable[..., Journal]
 
 def test_bytes_are_counted_from_the_start_on_and_syncs_are_timed(tmp_path: Path) -> None:
     disk = MeteredDisk(RealDisk())
-    assert disk.syncs is None
+    before = disk.syncs
+    assert before is None
     file = disk.open(tmp_path / "a", write=True, create=True)
     file.write(0, bytes(1000))
     disk.begin()

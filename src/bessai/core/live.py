@@ -105,7 +105,7 @@ class LiveFeed:
         self._watchers = [watcher for watcher in self._watchers if watcher.writer is not writer]
 
     def tell(self, record: CycleRecord) -> None:
-        """Send a record to everybody who watches and reads. A watcher that cannot be told is cut off, and may come again."""
+        """Send a record to everybody who watches and reads. Who cannot be told is cut off, and may come again."""
         if not self._watchers:
             return
         decision = control_status(record)

@@ -27,8 +27,8 @@ class SyncTimes:
 class MeteredDisk:
     """A `Disk` around another one; see there. The journal's writer thread uses it, anybody may look.
 
-    Counted is what was handed to the file system, in whole bytes of the files; what the file system and the flash add to
-    it is theirs. A sync that fails is not timed.
+    Counted is what was handed to the file system, in bytes of the files; what the file system and the flash add to it
+    is theirs. A sync that fails is not timed.
     """
 
     def __init__(self, disk: Disk) -> None:
