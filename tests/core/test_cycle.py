@@ -7,7 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bessai.core.cycle import ControlCycle
+from bessai.core.cycle_stats import LATE_EDGES, CycleStats
 from bessai.core.deadman import DeadMan
 from bessai.core.guard import SafetyGuard
 from bessai.core.limits import Limits
@@ -387,3 +390,36 @@ def test_a_maximum_stands_while_the_functions_that_keep_it_fail(tmp_path: Path) 
         await plant.until(lambda r: r.decision.setpoint == 3.0)
 
     _play(tmp_path, body)
+
+
+def test_a_listener_that_fails_once_is_told_the_next_cycle_again(tmp_path: Path, caplog: Any) -> None:
+    async def body(plant: Plant) -> None:
+        told: list[int] = []
+
+        def heard(record: CycleRecord) -> None:
+            told.append(record.image.cycle)
+            if len(told) < 3:
+                raise ZeroDivisionError("by zero")
+
+        plant.cycle.heard = heard
+        records = await plant.cycles(5)
+        assert told == [record.image.cycle for record in records]
+        assert len(plant.records.records) == 5
+        failures = [line for line in caplog.records if line.getMessage() == "the live feed failed"]
+        assert len(failures) == 1  # the same failure is logged once
+
+    _play(tmp_path, body)
+
+
+def test_recent_cycles_are_counted_by_lateness() -> None:
+    stats = CycleStats()
+    assert stats.recent(1.0, 600)["late"] is None
+    for late, took in [(9.0, 9.0), (0.0001, 0.01), (0.001, 0.02), (0.0011, 0.03), (3.0, 0.04)]:
+        stats.late.append(late)
+        stats.durations.append(took)
+    told = stats.recent(0.5, 2.0)  # four cycles: the first is older
+    assert (told["cycles"], told["seconds"]) == (4, 2.0)
+    assert told["late"]["max"] == 3.0
+    assert told["duration"] == {"p50": 0.025, "p99": pytest.approx(0.04, abs=1e-3), "max": 0.04}
+    assert told["edges"] == list(LATE_EDGES)
+    assert told["counts"] == [1, 1, 1, *[0] * (len(LATE_EDGES) - 3), 1]

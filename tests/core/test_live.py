@@ -7,7 +7,7 @@ import base64
 import json
 import math
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -180,3 +180,26 @@ def test_ten_thousand_points_with_long_names_are_watched(tmp_path: Path) -> None
             writer.close()
 
     asyncio.run(scene())
+
+
+def test_a_watcher_that_cannot_be_told_is_cut_off_and_the_others_hear_on(tmp_path: Path) -> None:
+    asyncio.run(_others_hear_on(tmp_path))
+
+
+async def _others_hear_on(folder: Path) -> None:
+    async with served(folder) as (feed, path):
+        broken, broken_writer, _ = await watcher(path, ["soc"])
+        well, well_writer, _ = await watcher(path, ["grid_power"])
+        feed._watchers[0].columns = np.array([99])  # no such column: telling it raises
+        for cycle in (1, 2):
+            feed.tell(record(cycle, WHOLE, 7.0, 50.0, math.nan))
+            assert json.loads(await well.readline())["cycle"] == cycle
+        with suppress(ConnectionResetError):
+            assert await broken.read() == b""
+        again, again_writer, answer = await watcher(path, ["soc"])
+        assert answer["ok"]
+        feed.tell(record(3, WHOLE, 7.0, 50.0, math.nan))
+        assert columns(json.loads(await again.readline()))[0] == [50.0]
+        assert json.loads(await well.readline())["cycle"] == 3
+        for writer in (broken_writer, well_writer, again_writer):
+            writer.close()

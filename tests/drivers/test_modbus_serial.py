@@ -171,6 +171,8 @@ def test_echo_noise_and_a_damaged_reply() -> None:
     async def scene(line: ScriptedLine, client: ModbusClient) -> None:
         assert await client.transact(1, [read("holding", 4, 1)]) == [b"\0\x28"]
         assert client.stats.crc_errors == 1
+        assert client.error is not None
+        assert "CRC" in client.error.message
         assert await client.transact(1, [write("holding", 4, b"\0\1")]) == [b""]
 
     _on_line(scene, script)

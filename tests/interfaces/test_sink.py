@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
 import pytest
 
@@ -61,3 +62,21 @@ def test_a_new_trouble_is_said_again(caplog: pytest.LogCaptureFixture) -> None:
     status = sink.status()
     assert (status.name, status.state, status.failures, status.last_error) == ("breaking", "retrying", 4, "a")
     assert status.as_dict()["last_error"] == "a"
+
+
+def test_the_newest_error_and_the_newest_delivery_are_remembered() -> None:
+    sink = Breaking(0)
+    assert (sink.status().delivered_ns, sink.status().newest_error, sink.status().connected) == (None,) * 3
+    before = time.time_ns()
+    sink.failed("a")
+    sink.recovered()
+    sink.delivered += 0  # nothing was delivered
+    told = sink.status()
+    assert (told.last_error, told.newest_error, told.delivered_ns) == (None, "a", None)
+    assert told.newest_error_ns is not None
+    assert before <= told.newest_error_ns <= time.time_ns()
+    sink.delivered += 2
+    told = sink.status()
+    assert told.delivered == 2
+    assert told.delivered_ns is not None
+    assert before <= told.delivered_ns <= time.time_ns()

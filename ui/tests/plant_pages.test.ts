@@ -4,9 +4,13 @@ import { expect, test } from "vitest";
 
 import { exhausted, day, joined, query, told, within, type Entry } from "../src/pages/audit/entries";
 import { found, ordered, paged, pressed, short, type PointRow } from "../src/pages/devices/points";
+import { byCount, serial, total } from "../src/pages/devices/talk";
 import { health, inPath } from "../src/pages/devices/types";
+import { exceptionWord } from "../src/pages/devices/words.svelte";
 import { at, cut, deadBand, decimals, frame, scales, ticks, voltageCurve, VOLT_VAR, WATT_VAR, type Corner } from "../src/pages/grid/curve";
 import { ambiguous, grouped, read, typedNumber, type Parameter } from "../src/pages/grid/parameters";
+import { ranked, type Tested } from "../src/pages/grid/tests";
+import { bars } from "../src/pages/system/histogram";
 import { ceiling, chosen, followed, line, scaled } from "../src/pages/system/course";
 import { last, left, nameFits, state, useful, type User } from "../src/pages/users/rules";
 
@@ -194,4 +198,38 @@ test("pages of the audit log join without doubles, and stop at the chosen day", 
   expect(day("29.11.2026")).toBeNull();
   expect(query({ user: " ana ", action: "" }, 40, 100)).toBe("/audit?limit=100&before=40&user=ana");
   expect(told({ code: "refused", why: null, change: { a: 1 } })).toBe('code: refused · change: {"a":1}');
+});
+
+test("exceptions are told by how often they came", () => {
+  const kinds = [{ code: 2, name: "illegal data address", count: 3 }, { code: 6, name: "device busy", count: 9 }, { code: 4, name: "device failure", count: 3 }];
+  expect(byCount(kinds).map((kind) => kind.code)).toEqual([6, 2, 4]);
+  expect(total(kinds)).toBe(15);
+  expect(total([])).toBe(0);
+  expect(exceptionWord(6, "device busy")).not.toBe("");
+  expect(exceptionWord(99, "unknown")).toBe("unknown");
+});
+
+test("only lines have checksums", () => {
+  expect(serial("/dev/ttyUSB0 (9600 baud, 8N1)")).toBe(true);
+  expect(serial("rtu+tcp://10.0.0.5:4001")).toBe(true);
+  expect(serial("10.0.0.5:502")).toBe(false);
+  expect(serial("tls://10.0.0.5:802")).toBe(false);
+});
+
+test("cycles are drawn by lateness, without the empty classes at the end", () => {
+  const found = bars([0.001, 0.002, 0.005], [4, 8, 0, 0], 2);
+  expect(found).toEqual([
+    { from: null, to: 0.001, count: 4, height: 0.5 },
+    { from: 0.001, to: 0.002, count: 8, height: 1 },
+  ]);
+  expect(bars([0.001, 0.002, 0.005], [4, 8, 0, 1], 2).at(-1)).toEqual({ from: 0.005, to: null, count: 1, height: 0.125 });
+  expect(bars([0.001], [0, 0]).map((bar) => bar.height)).toEqual([0, 0]);
+});
+
+test("a self-test shows what failed first, and what was not tested before what passed", () => {
+  const made = (name: string, verdict: string): Tested => ({ name, clause: "", verdict, requirement: null, limit: null, found: null, reason: null });
+  const rows = [made("a", "pass"), made("b", "not tested"), made("c", "fail"), made("d", "pass")];
+  expect(ranked(rows, null).map((row) => row.name)).toEqual(["c", "b", "a", "d"]);
+  expect(ranked(rows, "pass").map((row) => row.name)).toEqual(["a", "d"]);
+  expect(rows[0]!.name).toBe("a");
 });

@@ -8,14 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
-import numpy as np
-
 from bessai.core.black_box import BlackBox, RecordedGuard
+from bessai.core.cycle_stats import CycleStats
 from bessai.core.guard import SafetyGuard
 from bessai.core.hand import Done, Hand
 from bessai.core.heartbeat import Notifier
@@ -62,28 +60,6 @@ class Recorder(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class CycleStats:
-    """Counters since the start."""
-
-    cycles: int = 0
-    missed: int = 0
-    """Ticks at which no cycle began, because the one before had not ended."""
-    verified: int = 0
-    fed: int = 0
-    late_max: float = 0.0
-    """Seconds of the latest start."""
-    duration_max: float = 0.0
-    late: deque[float] = field(default_factory=lambda: deque(maxlen=6000))
-    """Seconds by which the latest cycles started late."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        late = np.array(self.late or [0.0])
-        counted = {name: getattr(self, name) for name in self.__slots__ if name != "late"}
-        return counted | {"late_p50": float(np.median(late)), "late_p99": float(np.percentile(late, 99))}
-
-
 class ControlCycle:
     """Runs a site's cycle.
 
@@ -120,7 +96,7 @@ class ControlCycle:
         self.watch: Callable[[], Iterable[Condition]] = tuple
         """What else is wrong around the plant, asked once a second."""
         self.heard: Callable[[CycleRecord], None] | None = None
-        """Told of each record, after it was handed to the recorder. Must not block; one that fails is told no more."""
+        """Told of each record, after it was handed to the recorder. Must not block; one that fails is told the next."""
         self._asking = Asking(proposer, book, period)
         self._decided: Decision | None = None
         self._plant = plant
@@ -140,6 +116,7 @@ class ControlCycle:
         self._hands = [Hand(name, driver, guard, clock) for name, driver in plant.units.items()]
         self._failed = ""
         self._cycle_failed = ""
+        self._unheard = ""
         self._act_failed: dict[str, str] = {}
         self._broken: list[Condition] = []
         self._pending: list[Event] = []
@@ -335,9 +312,12 @@ class ControlCycle:
         if self.heard is not None:
             try:
                 self.heard(record)
-            except Exception:
-                log.exception("the live feed failed")
-                self.heard = None
+                self._unheard = ""
+            except Exception as error:
+                message = f"{type(error).__name__}: {error}"
+                if message != self._unheard:  # once, not each cycle
+                    log.exception("the live feed failed")
+                self._unheard = message
 
     def _freeze(self) -> tuple[dict[str, ProcessImage], ProcessImage]:
         """What control looks at, and what is recorded: everything once a second, the plant's part in between."""
@@ -371,6 +351,7 @@ class ControlCycle:
         stats.fed += record.fed
         stats.late_max = max(stats.late_max, record.timing.late)
         stats.late.append(record.timing.late)
+        stats.durations.append(record.timing.total)
         stats.duration_max = max(stats.duration_max, record.timing.total)
 
     def _note(self, code: str, severity: Severity, message: str) -> None:

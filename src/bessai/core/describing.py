@@ -2,7 +2,8 @@
 
 {"op": "configuration"}                        # settings with secrets masked, the site, the grid functions' plant
 {"op": "devices", "from": 0, "count": 100}     # how the devices are, some at a time
-{"op": "point", "name": "rack_2.soc"}          # where a point comes from
+{"op": "point", "name": "rack_2.soc"}          # where a point comes from, and its registers as they last came
+{"op": "registers", "device": "rack_2", "from": 0, "count": 300}    # the same in short of a device's points
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any
 
 from bessai.core.limits import Limits
 from bessai.core.settings import Settings
-from bessai.drivers import Pace
+from bessai.drivers import Pace, Registers
+from bessai.drivers.modbus import READ_CODES
 from bessai.grid import GridConfig
 from bessai.site import Device, Site
 
@@ -25,6 +27,8 @@ Handler = Callable[[dict[str, Any]], dict[str, Any]]
 MASK = "••••"
 MOST_DEVICES = 200
 """Of one answer: more would hold the cycle up."""
+MOST_POINTS = 300
+"""The same."""
 
 _SECRET = re.compile(r"(PASSWORD|TOKEN|SECRET)$")
 _USER_INFO = re.compile(r"//[^\s,]*@")
@@ -41,6 +45,7 @@ class Description:
         limits: of every battery.
         grid: what the grid functions know of the plant; None: there are none.
         device: gives the state of one device.
+        registers: gives the registers of a point of a device as they last came; None: they never did.
     """
 
     def __init__(
@@ -50,17 +55,24 @@ class Description:
         limits: Limits,
         grid: GridConfig | None,
         device: Callable[[str], dict[str, Any] | None],
+        registers: Callable[[str, str], Registers | None],
     ) -> None:
         self._settings = settings
         self._site = site
         self._limits = limits
         self._grid = grid
         self._device = device
+        self._registers = registers
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
         """By `op`. A handler answers, or raises ValueError with the mend."""
-        return {"configuration": self._configuration, "devices": self._devices, "point": self._point}
+        return {
+            "configuration": self._configuration,
+            "devices": self._devices,
+            "point": self._point,
+            "registers": self._device_registers,
+        }
 
     def _configuration(self, _: dict[str, Any]) -> dict[str, Any]:
         site = self._site
@@ -115,6 +127,38 @@ class Description:
         behind = [device.name for device in self._site.behind(name)]
         return {"point": {"device": None, "computed_from": behind[:200]}}
 
+    def _device_registers(self, message: dict[str, Any]) -> dict[str, Any]:
+        first, count = _whole(message, "from", 0), _whole(message, "count", MOST_POINTS)
+        if not 1 <= count <= MOST_POINTS:
+            raise ValueError(f"count={count}: give 1 to {MOST_POINTS}")
+        name = message.get("device")
+        device = next((device for device in self._site.devices if device.name == name), None)
+        if device is None:
+            raise ValueError(f"there is no device {name!r:.80}")
+        names = device.compiled.layout.names
+        site_names = self._site.layout.names[device.columns]
+        return {
+            "total": len(names),
+            "points": {
+                site_names[i]: self._source(device, names[i])
+                for i in range(first, min(first + count, len(names)))
+            },
+        }
+
+    def _source(self, device: Device, name: str) -> dict[str, Any]:
+        """Where a point is read, and what came."""
+        point = device.compiled.points[name]
+        came = self._registers(device.name, name)
+        return {
+            "address": point.address,
+            "table": point.table,
+            "function": READ_CODES[point.table],
+            "type": point.type,
+            "gain": point.gain,
+            "raw": None if came is None else list(came.words),
+            "raw_age": None if came is None else round(came.age, 3),
+        }
+
     def _of_device(self, device: Device, column: int) -> dict[str, Any]:
         compiled = device.compiled
         name = compiled.layout.names[column - device.columns.start]
@@ -125,11 +169,8 @@ class Description:
         return {
             "device": device.name,
             "profile": compiled.id,
-            "address": point.address,
-            "table": point.table,
+            **self._source(device, name),
             "registers": point.registers,
-            "type": point.type,
-            "gain": point.gain,
             "offset": point.offset,
             "scale": point.scale,
             "access": point.access,

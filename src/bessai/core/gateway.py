@@ -26,6 +26,7 @@ from bessai.core.latch import trip_status
 from bessai.core.limits import Limits
 from bessai.core.live import LiveFeed
 from bessai.core.local_socket import LocalSocket
+from bessai.core.measuring import measures
 from bessai.core.previewing import Previews
 from bessai.core.pulse import Pulse
 from bessai.core.settings import Settings
@@ -137,10 +138,15 @@ class Gateway:
         self.live = LiveFeed(site.layout, site.part[0], settings.cycle_time)
         self.cycle.heard = self.live.tell
         previews = Previews(self.guard, self.book, self.clock, lambda: self.cycle.stats.cycles)
-        description = Description(settings, site, limits, grid, self.plant.device_status)
+        description = Description(
+            settings, site, limits, grid, self.plant.device_status, self.plant.registers
+        )
         handlers = {**front.handlers, **previews.handlers, **description.handlers}
         handlers |= self.grid.handlers if self.grid else {}
         handlers["summary"] = lambda _: {"status": self.status(points=False)}
+        handlers["measures"] = lambda _: {
+            "measures": measures(self.cycle.stats, self.journal, settings.cycle_time)
+        }
         self.socket = LocalSocket(
             path, self.book, self.status, self.clock, self.plant.device_status, handlers, self.live
         )

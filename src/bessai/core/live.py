@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,8 @@ from numpy.typing import NDArray
 
 from bessai.core.status import control_status
 from bessai.model import CycleRecord, Event, Layout
+
+log = logging.getLogger("bessai.live")
 
 WATCHERS = 8
 """Watchers at a time."""
@@ -102,19 +105,27 @@ class LiveFeed:
         self._watchers = [watcher for watcher in self._watchers if watcher.writer is not writer]
 
     def tell(self, record: CycleRecord) -> None:
-        """Send a record to everybody who watches and reads."""
+        """Send a record to everybody who watches and reads. Who cannot be told is cut off, and may come again."""
         if not self._watchers:
             return
         decision = control_status(record)
         for watcher in self._watchers:
-            transport = watcher.writer.transport
-            if transport.is_closing():
-                continue
-            if transport.get_write_buffer_size() > _WAITING:
-                watcher.missed += 1
-                watcher.lost = [*watcher.lost, *record.events][-1000:]
-                continue
-            watcher.writer.write(self._line(watcher, record, decision))
+            try:
+                self._tell(watcher, record, decision)
+            except Exception:
+                log.exception("a watcher could not be told, and is cut off")
+                self.forget(watcher.writer)  # this loop goes on over the list as it was
+                watcher.writer.transport.abort()
+
+    def _tell(self, watcher: _Watcher, record: CycleRecord, decision: dict[str, Any]) -> None:
+        transport = watcher.writer.transport
+        if transport.is_closing():
+            return
+        if transport.get_write_buffer_size() > _WAITING:
+            watcher.missed += 1
+            watcher.lost = [*watcher.lost, *record.events][-1000:]
+            return
+        watcher.writer.write(self._line(watcher, record, decision))
 
     def _line(self, watcher: _Watcher, record: CycleRecord, decision: dict[str, Any]) -> bytes:
         image = record.image

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from bessai.core.images import Images
-from bessai.drivers import Arrays, Link, Pace, UniversalDriver
+from bessai.drivers import Arrays, Link, Pace, Registers, UniversalDriver
 from bessai.drivers.universal import manners_of
 from bessai.model import Clock, Condition, Endpoint, Quality, Severity
 from bessai.site import Device, Site
@@ -143,6 +143,14 @@ class Plant:
             "texts": dict(member.driver.texts),
             **member.driver.status(),
         }
+
+    def registers(self, name: str, point: str) -> Registers | None:
+        """A point's registers as they last came from a device; None when they never did.
+
+        Raises:
+            KeyError: there is no such device or point.
+        """
+        return self._by_name[name].driver.registers(point)
 
     async def close(self) -> None:
         """Stop reading and close every connection."""

@@ -12,6 +12,7 @@ share; it reconnects by itself, and a silent unit rests without costing the othe
 
 from bessai.drivers.columns import Arrays, Pace
 from bessai.drivers.link import Link
+from bessai.drivers.telling import Registers
 from bessai.drivers.universal import UniversalDriver
 
-__all__ = ["Arrays", "Link", "Pace", "UniversalDriver"]
+__all__ = ["Arrays", "Link", "Pace", "Registers", "UniversalDriver"]

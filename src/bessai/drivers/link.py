@@ -110,6 +110,7 @@ class Link:
     def failed(self, why: str) -> None:
         """Note that the connection is of no use, and wait longer before the next one."""
         self.problem = why
+        self.client.note(why)
         self._next_try = asyncio.get_running_loop().time() + self._backoff.pause()
 
     async def _connect(self) -> bool:

@@ -21,7 +21,9 @@ from bessai.drivers.modbus import (
     Urgency,
     read,
 )
+from bessai.drivers.telling import words_of
 from bessai.registry import Block, CompiledProfile, ReadPlan, build_block
+from bessai.registry.schema import Point
 
 _Replies = dict[Block, bytes | ModbusError]
 
@@ -59,6 +61,10 @@ class Poller:
         self._numbers = np.frombuffer(self._raw, np.float64)
         self._doubles = struct.Struct(f"={len(plan.columns)}d")
         self._shunned: dict[Block, tuple[float, float]] = {}
+        self._came: tuple[list[Block], list[bytes], float] = ([], [], -math.inf)
+        """The newest whole reading, as it came, and when it was asked for."""
+        self._came_partly: dict[Block, tuple[bytes, float]] = {}
+        """The same of blocks that were read while others were not."""
         self._prepare(self._blocks)
 
     def _prepare(self, blocks: list[Block]) -> None:
@@ -103,6 +109,7 @@ class Poller:
         data = [reply for reply in replies if isinstance(reply, bytes)]
         if len(data) < len(replies):
             return False
+        self._came = (blocks, data, start)
         if self._whole is not None and blocks is self._blocks:
             self._doubles.pack_into(self._raw, 0, *self._whole.unpack(b"".join(data)))
             self._columns.store(self.plan, self._numbers, start)
@@ -115,6 +122,16 @@ class Poller:
             return False
         self._columns.store(self.plan, np.array(raw, np.float64), start)
         return True
+
+    def registers(self, point: Point) -> tuple[tuple[str, ...], float] | None:
+        """A point's registers as they last came, and when they were asked for (loop time); None: never."""
+        blocks, replies, start = self._came
+        readings = [(start, block, data) for block, data in zip(blocks, replies, strict=True)]
+        readings += [(start, block, data) for block, (data, start) in self._came_partly.items()]
+        for start, block, data in sorted(readings, key=lambda reading: -reading[0]):
+            if (words := words_of(point, block, data)) is not None:
+                return words, start
+        return None
 
     def _shun(self, replies: _Replies) -> None:
         """A block that ends in silence or a lost connection is left alone for a while, longer each time.
@@ -219,6 +236,11 @@ class Poller:
         return halves
 
     def _keep(self, replies: dict[Block, bytes], start: float) -> None:
+        before = self._came_partly
+        kept = {
+            block: before[block] for block in self._blocks if block in before
+        }  # others are split for good
+        self._came_partly = {**kept, **{block: (data, start) for block, data in replies.items()}}
         raw = np.full(len(self.plan.columns), np.nan)
         where = np.zeros(len(raw), bool)
         for block, data in replies.items():

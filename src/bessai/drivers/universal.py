@@ -16,6 +16,7 @@ from bessai.drivers.columns import Arrays, Columns, Pace
 from bessai.drivers.link import NO_ANSWER_YET, Link
 from bessai.drivers.modbus import Manners, ModbusClient, ModbusError, NoReply, Urgency
 from bessai.drivers.polling import Poller
+from bessai.drivers.telling import Registers, talk_status
 from bessai.drivers.writing import Writer
 from bessai.model import Command, Endpoint, Quality, WriteOutcome
 from bessai.registry import CompiledProfile
@@ -77,6 +78,7 @@ class UniversalDriver:
         for station in set(units.values()) - {self.unit}:
             where.client.register(station, manners)
         self._pace = pace or Pace()
+        self._units = frozenset(units.values())
         self._columns = Columns(profile, self._pace, arrays)
         self._writer = Writer(profile, where, units, self._good)
         self._pollers = {
@@ -215,7 +217,21 @@ class UniversalDriver:
             "spikes": self._columns.spikes,
             "writes": dict(self.writes),
             **{name: getattr(stats, name) for name in stats.__slots__},
+            "talk": talk_status(self.client, self._units, asyncio.get_running_loop().time()),
         }
+
+    def registers(self, point: str) -> Registers | None:
+        """A point's registers as they last came; None when it was never read. Nothing is read for it.
+
+        Raises:
+            KeyError: there is no such point.
+        """
+        found = self.profile.points[point]
+        poller = self._pollers.get(found.poll)
+        came = poller.registers(found) if poller is not None else None
+        if came is None:
+            return None
+        return Registers(words=came[0], age=max(0.0, asyncio.get_running_loop().time() - came[1]))
 
     async def _ready(self) -> bool:
         """True when there is a connection, this unit does not rest, and the device is the expected one."""

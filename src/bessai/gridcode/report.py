@@ -11,6 +11,7 @@ from typing import Any
 
 from bessai.gridcode.clauses import LANGUAGES, Language
 from bessai.gridcode.rows import Evidence, Row, Text, Verdict
+from bessai.gridcode.words import main_finding, row_limit
 
 SCHEMA = "bessai.gridcode/1"
 
@@ -97,6 +98,10 @@ def _row(row: Row) -> dict[str, Any]:
         "closes_loop": row.clause.closes_loop,
         "provisional": row.provisional,
         "note": dict(row.note) or None,
+        "said": {
+            "limit": {language: row_limit(row, language) for language in LANGUAGES},
+            "found": {language: main_finding(row, language) for language in LANGUAGES},
+        },
     }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from bessai.journal.entry import Entry
 
@@ -84,4 +84,14 @@ class Courier(Protocol):
 
     def close(self) -> None:
         """Drop the connection, cancel what is under way; `send` connects anew. From any thread, quickly."""
+        ...
+
+
+@runtime_checkable
+class Connected(Protocol):
+    """A courier that keeps a connection and sees when it ends."""
+
+    @property
+    def connected(self) -> bool:
+        """It holds a connection that it has not seen end. From any thread."""
         ...

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from bessai.interfaces.breaker import Breaker
-from bessai.interfaces.courier import Batch, Courier, Trouble
+from bessai.interfaces.courier import Batch, Connected, Courier, Trouble
 from bessai.interfaces.dead_letter import DeadLetters
 from bessai.interfaces.lanes import LanePace, Lanes
 from bessai.interfaces.messages import Encoder, fitting
@@ -130,6 +130,11 @@ class Delivery(Sink):
     def abort(self) -> None:
         """Cancel what is under way and drop the connection."""
         self._courier.close()
+
+    @property
+    def connected(self) -> bool | None:
+        """See `SinkStatus`."""
+        return self._courier.connected if isinstance(self._courier, Connected) else None
 
     def status(self) -> SinkStatus:
         """A snapshot; may be called from any thread."""

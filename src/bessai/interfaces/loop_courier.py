@@ -74,6 +74,12 @@ class LoopCourier(ABC):
         """Of the thread."""
         return self._name
 
+    @property
+    def connected(self) -> bool:
+        """It holds a connection that has not failed yet; one that nobody uses may have ended unseen."""
+        session = self._session
+        return session is not None and session.connected
+
 
 class _Session:
     """One loop, one thread, one connection, from the first batch to the first error."""
@@ -86,6 +92,10 @@ class _Session:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._live, name=f"{courier.name} connection", daemon=True)
         self._thread.start()
+
+    @property
+    def connected(self) -> bool:
+        return self._connection is not None and not self._ended
 
     async def send(self, messages: Sequence[Message], limit: float) -> None:
         async with asyncio.timeout(limit):

@@ -103,6 +103,14 @@ class SinkStatus:
     """Messages that made room for newer ones in the dead-letter file, since the start."""
     details: dict[str, Any] = field(default_factory=dict)
     """What only this sink has to say, as plain data."""
+    connected: bool | None = None
+    """It holds a connection that it has not seen end; None: it keeps none, or cannot tell."""
+    delivered_ns: int | None = None
+    """UTC nanoseconds of the newest delivery since the start; None: there was none."""
+    newest_error: str | None = None
+    """The newest error since the start, which may be over; `last_error` is what is wrong now."""
+    newest_error_ns: int | None = None
+    """UTC nanoseconds at which it came last."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -135,10 +143,28 @@ class Sink(ABC):
         self.state: State = "ok"
         self.cursor = 0
         self.backlog = 0
-        self.delivered = 0
         self.missed = 0
         self.failures = 0
         self.last_error: str | None = None
+        self._delivered = 0
+        self._handed_ns: int | None = None
+        self._newest_error: tuple[str, int] | None = None
+
+    @property
+    def delivered(self) -> int:
+        """Records since the start. Setting a higher number notes when."""
+        return self._delivered
+
+    @delivered.setter
+    def delivered(self, count: int) -> None:
+        if count > self._delivered:
+            self._handed_ns = time.time_ns()
+        self._delivered = count
+
+    @property
+    def connected(self) -> bool | None:
+        """See `SinkStatus`."""
+        return None
 
     @abstractmethod
     def run(self, stop: threading.Event) -> None:
@@ -149,6 +175,7 @@ class Sink(ABC):
 
     def status(self) -> SinkStatus:
         """A snapshot; may be called from any thread."""
+        newest = self._newest_error
         return SinkStatus(
             name=self.name,
             state=self.state,
@@ -158,12 +185,17 @@ class Sink(ABC):
             missed=self.missed,
             failures=self.failures,
             last_error=self.last_error,
+            connected=self.connected,
+            delivered_ns=self._handed_ns,
+            newest_error=newest[0] if newest else None,
+            newest_error_ns=newest[1] if newest else None,
         )
 
     def failed(self, sentence: str) -> None:
         """Count a failure; log the sentence when it is not the one that was said last."""
         self.failures += 1
         self.state = "retrying"
+        self._newest_error = (sentence, time.time_ns())
         if sentence != self.last_error:
             self.last_error = sentence
             _log.warning("%s: %s", self.name, sentence)

@@ -17,6 +17,7 @@ from bessai.journal.disk import Disk, RealDisk
 from bessai.journal.errors import JournalError
 from bessai.journal.lock import lock_directory
 from bessai.journal.log import MIN_BYTES, Log
+from bessai.journal.metering import MeteredDisk, SyncTimes
 from bessai.journal.migration import is_needed, migrate
 from bessai.journal.row import Row, row_of
 from bessai.journal.shelf import Finding
@@ -102,7 +103,7 @@ class Journal:
         self.directory = directory
         self.events_on_open = []
         self._layout, self._device, self._window = layout, device, window
-        self._max_bytes, self._wall_ns, self._disk, self._lock = max_bytes, wall_ns, disk, lock
+        self._max_bytes, self._wall_ns, self._disk, self._lock = max_bytes, wall_ns, MeteredDisk(disk), lock
         self._backlog = Backlog(queue)
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -120,6 +121,7 @@ class Journal:
             self._failed(error)
         else:
             self.events_on_open += self._recovered()
+        self._disk.begin()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
@@ -155,6 +157,16 @@ class Journal:
             lost=shown.lost,
             epoch=shown.epoch,
         )
+
+    @property
+    def written(self) -> tuple[int, float]:
+        """Bytes handed to the file system since it was opened, and in how many seconds; from any thread."""
+        return self._disk.written
+
+    @property
+    def sync_times(self) -> SyncTimes | None:
+        """How long the newest syncs took, None before the first; from any thread."""
+        return self._disk.syncs
 
     def close(self, timeout: float = 1.5) -> bool:
         """Make what is queued durable and stop the thread; waits `timeout` seconds at most.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,9 @@ from bessai.interfaces.api.answers import moment, time_text
 from bessai.interfaces.api.archive import cycle_before, events_before, sequence_at
 from bessai.interfaces.api.deciding import sentences, steps
 from bessai.interfaces.api.gateway import Gateway
+from bessai.interfaces.api.machine import disk_of, end_of_life, process_of, wear, whole_disk, written_per_day
 from bessai.interfaces.api.problems import Problem
+from bessai.interfaces.api.publishers import publisher, sinks_of
 from bessai.interfaces.api.routes.overview import look
 from bessai.journal import Journal, JournalReader
 from bessai.model import wording
@@ -241,3 +245,63 @@ def test_a_silent_gateway_and_an_empty_journal_are_told(tmp_path: Path) -> None:
         assert api.get("/decisions").json()["times"] == []
         assert api.get("/decisions/latest").status == 404
         assert api.get("/history", points="soc").status == 422
+
+
+def _disk_tree(root: Path) -> Path:
+    """A partition on an eMMC, as /sys shows it, under an encrypted volume."""
+    disk = root / "devices" / "mmcblk0"
+    partition, mapped = disk / "mmcblk0p2", root / "devices" / "dm-0"
+    for folder in (partition, disk / "device", mapped / "slaves"):
+        folder.mkdir(parents=True)
+    (partition / "partition").write_text("2\n")
+    (mapped / "slaves" / "mmcblk0p2").symlink_to(partition)
+    (root / "253:0").symlink_to(mapped)
+    (disk / "device" / "life_time").write_text("0x02 0x05\n")
+    (disk / "device" / "pre_eol_info").write_text("0x02\n")
+    (disk / "stat").write_text("1 0 8 1 2 0 4096 9 0 1 1 0 0 0 0\n")
+    return disk
+
+
+def test_wear_is_what_the_kernel_tells_and_nothing_else(tmp_path: Path) -> None:
+    disk = _disk_tree(tmp_path)
+    assert whole_disk(tmp_path / "253:0") == disk
+    assert (wear(disk), end_of_life(disk)) == (0.5, "warning")
+    written = written_per_day(disk)
+    assert written is not None
+    assert written > 0
+    for text in ("0x00 0x00", "", "none"):
+        (disk / "device" / "life_time").write_text(text)
+        assert wear(disk) is None
+    (disk / "device" / "life_time").write_text("0x0b 0x01")
+    assert wear(disk) == 1.0
+    (disk / "device" / "pre_eol_info").write_text("0x00")
+    assert end_of_life(disk) is None
+    for name in ("life_time", "pre_eol_info"):
+        (disk / "device" / name).unlink()
+    (disk / "stat").unlink()
+    assert (wear(disk), end_of_life(disk), written_per_day(disk)) == (None, None, None)
+    assert whole_disk(tmp_path / "0:42") is None
+
+
+def test_a_disk_and_a_process_that_there_are(tmp_path: Path) -> None:
+    disk = disk_of(tmp_path)
+    assert 0 < disk.free <= disk.total
+    process = process_of(os.getpid())
+    assert (process.rss or 0) > 1 << 20
+    gone = process_of(2**22 + 1)
+    assert (gone.rss, gone.cpu, gone.written) == (None, None, None)
+
+
+def test_what_waits_is_as_old_as_its_oldest_record(data: Path, reader: JournalReader) -> None:
+    entries = list(reader.read_between(None, None))
+    sink = {"name": "mqtt", "state": "retrying", "cursor": 700, "backlog": 3, "delivered_ns": START_NS}
+    found = publisher(sink, reader)
+    assert found.oldest_waiting is not None
+    next_ns = entries[700].wall_ns  # the one behind sequence 700
+    assert found.oldest_waiting == pytest.approx((time.time_ns() - next_ns) / 1e9, abs=60)
+    assert (found.delivered, found.failed, found.connected) == (time_text(START_NS), None, None)
+    assert publisher({**sink, "cursor": entries[-1].sequence}, reader).oldest_waiting is None
+    assert publisher({**sink, "backlog": 0}, reader).oldest_waiting is None
+    status = {"service_plane": {"sinks": [sink, "odd", {"name": "x"}]}}
+    assert sinks_of(status) == [sink]
+    assert sinks_of({"service_plane": {"sinks": None}}) == []

@@ -48,10 +48,10 @@ def test_points_are_found_by_name_and_by_words(house: House) -> None:
     assert len(found["points"]) == 1
 
 
-def test_a_point_says_where_it_comes_from_and_invents_no_register(house: House) -> None:
+def test_a_point_says_where_it_comes_from(house: House) -> None:
     found = house.api.get("/points/soc").json()
     assert found["profile"] == "huawei_sun2000"
-    assert (found["address"], found["gain"], found["raw"]) == (37760, 0.1, None)
+    assert (found["address"], found["gain"], len(found["raw"])) == (37760, 0.1, 1)
     assert found["sources"]
     assert house.api.get("/points/none_such").status == 404
 
@@ -219,7 +219,8 @@ def test_the_vocabulary_has_every_limit_in_both_languages(house: House) -> None:
 
 def test_devices_and_profiles(house: House) -> None:
     (device,) = house.api.get("/devices").json()["devices"]
-    assert (device["profile"], device["connected"], device["latency"]) == ("huawei_sun2000", True, None)
+    assert (device["profile"], device["connected"]) == ("huawei_sun2000", True)
+    assert device["latency"]["p50"] > 0
     assert len(house.api.get("/devices/-").json()["points"]) == device["points"]
     assert house.api.get("/devices/nobody").status == 404
     profiles = house.api.get("/profiles").json()["profiles"]

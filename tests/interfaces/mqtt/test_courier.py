@@ -25,6 +25,7 @@ from bessai.model import Layout, Quality
 from support.entries import LAYOUT, cycle_entry, event_entry
 from support.mosquitto import PATIENCE, Mosquitto, Observer
 from support.mqtt import SITE, attributes, batch, message, settings
+from support.records import wait_until
 
 BASE = f"bessai/{SITE}"
 
@@ -317,3 +318,18 @@ def test_a_connection_without_encryption_is_warned_of(
     with caplog.at_level(logging.WARNING):
         MqttCourier(settings(broker), SITE)
     assert "is not encrypted" in caplog.text
+
+
+def test_a_courier_says_whether_it_is_connected(broker: Mosquitto) -> None:
+    seen = []
+    with closing(MqttCourier(settings(broker), SITE)) as courier:
+        seen.append(courier.connected)
+        courier.send(batch([cycle_entry(1)]), PATIENCE)
+        seen.append(courier.connected)
+        broker.kill()
+        wait_until(lambda: not courier.connected)
+        broker.start()
+        courier.send(batch([cycle_entry(2)]), PATIENCE)
+        seen.append(courier.connected)
+    seen.append(courier.connected)
+    assert seen == [False, True, True, False]

@@ -58,6 +58,8 @@ export interface Sink {
   lag: number | null;
   last_error: string | null;
   breaker: string;
+  /** It holds a connection that it has not seen end; null: it keeps none, or cannot tell. */
+  connected?: boolean | null;
   failures: number;
 }
 

@@ -21,6 +21,7 @@ from bessai.drivers.modbus.errors import (
     ModbusError,
     NoReply,
     NotSent,
+    exception_name,
 )
 from bessai.drivers.modbus.identification import (
     Identification,
@@ -29,15 +30,18 @@ from bessai.drivers.modbus.identification import (
     parse_identification,
 )
 from bessai.drivers.modbus.manners import Manners
-from bessai.drivers.modbus.pdu import Request, mask_write, read, read_write, write
+from bessai.drivers.modbus.pdu import READ_CODES, Request, mask_write, read, read_write, write
 from bessai.drivers.modbus.stats import ClientStats
+from bessai.drivers.modbus.talk import Latency, Talk, latency_of
 
 __all__ = [
+    "READ_CODES",
     "BadReply",
     "ClientStats",
     "ConnectionFailed",
     "DeviceException",
     "Identification",
+    "Latency",
     "Manners",
     "ModbusClient",
     "ModbusError",
@@ -45,9 +49,12 @@ __all__ = [
     "NotSent",
     "Reply",
     "Request",
+    "Talk",
     "Urgency",
+    "exception_name",
     "identification",
     "identify",
+    "latency_of",
     "mask_write",
     "parse_identification",
     "read",

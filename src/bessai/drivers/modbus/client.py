@@ -13,6 +13,7 @@ from bessai.drivers.modbus.manners import Manners
 from bessai.drivers.modbus.pdu import Request
 from bessai.drivers.modbus.serial import character_time, silent_interval
 from bessai.drivers.modbus.stats import ClientStats
+from bessai.drivers.modbus.talk import LAST, LastError, Talk
 from bessai.drivers.modbus.units import Unit
 from bessai.model import Endpoint
 
@@ -39,6 +40,8 @@ class ModbusClient:
         self.manners = manners or Manners()
         self.stats = ClientStats()
         self.link: Link | None = None
+        self.error: LastError | None = None
+        """What last went wrong with the connection as a whole."""
         self._framed = endpoint.transport in {"tcp", "tls"}
         self._character = character_time(endpoint) if endpoint.serial else 0.0
         self._gap = max(self.manners.pause, silent_interval(endpoint) if endpoint.serial else 0.0)
@@ -81,6 +84,14 @@ class ModbusClient:
         """Seconds of the unit's worst recent latency; None before its first reply."""
         return self._unit(unit).worst or None
 
+    def talk(self, unit: int) -> Talk:
+        """What was heard of a unit."""
+        return self._unit(unit).talk
+
+    def note(self, why: str) -> None:
+        """Keep what went wrong with the connection."""
+        self.error = LastError(message=why, at=asyncio.get_running_loop().time())
+
     async def connect(self, *, within: float | None = None) -> None:
         """Open the connection, within `within` seconds (default: `timeout`, twice that for TLS).
 
@@ -101,7 +112,7 @@ class ModbusClient:
 
     def close(self, reason: str = "closed by the gateway") -> None:
         """Close the connection; whatever waits fails with `ConnectionFailed`."""
-        self.lost(ConnectionFailed(reason))
+        self._end(ConnectionFailed(reason))
 
     async def transact(
         self,
@@ -162,14 +173,18 @@ class ModbusClient:
                 continue
             del self._in_flight[transaction]
             batch, index, sent, _ = waiting
-            unit = batch.unit
-            if now - sent > unit.worst or now > unit.ages_at or unit.silences:
-                unit.heard(now - sent, now)
+            unit, took = batch.unit, now - sent
+            talk = unit.talk
+            talk.latencies[talk.replies & LAST] = took
+            talk.replies += 1
+            if took > unit.worst or now > unit.ages_at or unit.silences:
+                unit.heard(took, now)
             if unit.pause:
                 unit.not_before = now + unit.pause
             reply = batch.requests[index].parse(pdu)
             stats.replies += 1
             if not isinstance(reply, bytes):
+                talk.went_wrong(reply, now)
                 if isinstance(reply, BadReply):
                     stats.bad_replies += 1
                 else:
@@ -186,8 +201,10 @@ class ModbusClient:
 
     def _line_used(self, reader: rtu.RtuReader) -> None:
         """A serial line is quiet only some time after its last byte."""
-        self.stats.crc_errors += reader.crc_errors
-        reader.crc_errors = 0
+        if reader.crc_errors:
+            self.stats.crc_errors += reader.crc_errors
+            reader.crc_errors = 0
+            self.note("a reply was damaged on the line (CRC)")
         if not self._in_flight and self._gap:
             self._not_before = max(self._not_before, self._loop.time() + self._gap)
 
@@ -283,7 +300,9 @@ class ModbusClient:
                 link.rtu.forget()
                 self._not_before = max(self._not_before, now + max(rtu.QUIET, self._gap))
                 unit.not_before = sent + max(unit.manners.timeout, limit) + rtu.GRACE
-            batch.settle(index, NoReply(f"no reply within {limit:.3g} s"))
+            silence = NoReply(f"no reply within {limit:.3g} s")
+            unit.talk.went_wrong(silence, now)
+            batch.settle(index, silence)
         if due:
             self._timer = self._loop.call_at(due, self._check_time)
             self._timer_due = due
@@ -291,6 +310,11 @@ class ModbusClient:
 
     def lost(self, error: ModbusError) -> None:
         """The present connection is gone; called by it. Whatever waits gets `error`."""
+        if self.link is not None:
+            self.note(str(error))
+        self._end(error)
+
+    def _end(self, error: ModbusError) -> None:
         link = self.link
         if link is None:
             return

@@ -15,6 +15,11 @@ _EXCEPTIONS = {
 }
 
 
+def exception_name(code: int) -> str:
+    """What an exception code of the protocol means."""
+    return _EXCEPTIONS.get(code, "unknown")
+
+
 class ModbusError(Exception):
     """Base of all failures of one request."""
 
@@ -24,7 +29,7 @@ class DeviceException(ModbusError):  # noqa: N818 - the protocol's own word
 
     def __init__(self, code: int) -> None:
         self.code = code
-        super().__init__(f"device answered exception {code} ({_EXCEPTIONS.get(code, 'unknown')})")
+        super().__init__(f"device answered exception {code} ({exception_name(code)})")
 
     @property
     def busy(self) -> bool:

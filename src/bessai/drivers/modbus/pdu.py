@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from bessai.drivers.modbus.errors import BadReply, DeviceException, ModbusError
 
-_READ_CODES = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
+READ_CODES = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
+"""Function code that reads each table."""
 MAX_PDU = 253
 
 
@@ -44,7 +45,7 @@ class Request:
 
 def read(table: str, address: int, count: int) -> Request:
     """Read `count` registers or bits. Tables: `holding`, `input`, `coil`, `discrete`."""
-    code = _READ_CODES[table]
+    code = READ_CODES[table]
     size = (count + 7) // 8 if code <= 2 else 2 * count
     return Request(struct.pack(">BHH", code, address, count), bytes((code, size)), 2 + size)
 

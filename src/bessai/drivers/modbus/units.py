@@ -6,6 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from bessai.drivers.modbus.manners import Manners
+from bessai.drivers.modbus.talk import Talk
 
 if TYPE_CHECKING:
     from bessai.drivers.modbus.batches import Batch
@@ -34,12 +35,14 @@ class Unit:
         "pause",
         "queues",
         "silences",
+        "talk",
         "window",
         "worst",
     )
 
     def __init__(self, number: int, manners: Manners, *, one_at_a_time: bool) -> None:
         self.number = number
+        self.talk = Talk()
         self.manners = manners
         self.window = 1 if one_at_a_time else manners.outstanding
         """Requests in flight on the connection while one to this unit may join them."""

@@ -177,6 +177,11 @@ class Connection:
         """True until it is lost or closed."""
         return self._error is None
 
+    @property
+    def accepted(self) -> bool:
+        """The broker has accepted it, and it was neither lost nor closed since."""
+        return self._accepted and self._error is None
+
     # the connecting thread and the library's thread -------------------------------------------------------------
 
     def _connect(self) -> None:

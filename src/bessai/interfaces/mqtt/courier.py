@@ -79,6 +79,12 @@ class MqttCourier:
         if news is not None:
             self._picture.keep(news)
 
+    @property
+    def connected(self) -> bool:
+        """The broker has accepted the connection and was not lost since."""
+        connection = self._connection
+        return connection is not None and connection.accepted
+
     def explain(self, error: Exception) -> Trouble:
         """See `Courier`."""
         return explain(error, self._settings)

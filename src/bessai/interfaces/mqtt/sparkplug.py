@@ -92,6 +92,12 @@ class SparkplugCourier:
             self.close()  # the receiver would miss a number of the sequence
             raise
 
+    @property
+    def connected(self) -> bool:
+        """The broker has accepted the connection and was not lost since."""
+        connection = self._connection
+        return connection is not None and connection.accepted
+
     def explain(self, error: Exception) -> Trouble:
         """See `Courier`."""
         return explain(error, self._settings)

@@ -7,6 +7,10 @@ export interface PointRow {
   /** Seconds when it was told. */
   age: number | null;
   meaning: string | string[] | null;
+  /** Null: computed by the gateway. */
+  address?: number | null;
+  /** Registers as they last came, in the order of the wire. */
+  raw?: string[] | null;
 }
 
 export type Column = "name" | "value" | "unit" | "quality" | "age";

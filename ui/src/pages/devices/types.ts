@@ -1,4 +1,5 @@
 import type { PointRow } from "./points";
+import type { Kind } from "./talk";
 
 /** How a device is, as `GET /devices` says it. */
 export interface Device {
@@ -22,7 +23,12 @@ export interface Device {
   connects: number;
   disconnects: number;
   spikes: number;
-  latency: { p50: number; p99: number } | null;
+  crc_errors: number;
+  strays: number;
+  /** Counters of the device alone; those above are of its connection. */
+  own: { replies: number; timeouts: number; bad_replies: number; exceptions: Kind[] };
+  latency: { p50: number; p99: number; max: number; count: number } | null;
+  last_error: { message: string; time: string } | null;
   oldest: number | null;
   period: number | null;
   capacity: number | null;
@@ -57,11 +63,13 @@ export interface DeadMan {
 export interface PointDetail {
   address: number | null;
   table: string | null;
+  function: number | null;
   registers: number | null;
   type: string | null;
   gain: number | null;
   offset: number | null;
   raw: string[] | null;
+  raw_age: number | null;
   read_every: number | null;
   valid: number[] | null;
   description: string | null;

@@ -18,6 +18,24 @@ export function qualityWord(name: string): string {
   return name in quality ? said(name as keyof typeof quality) : name.replaceAll("_", " ");
 }
 
+const exceptions = {
+  1: ["illegal function", "función no admitida"],
+  2: ["illegal data address", "dirección de dato inexistente"],
+  3: ["illegal data value", "valor de dato no admitido"],
+  4: ["device failure", "falla del equipo"],
+  5: ["acknowledge: still working", "recibido: aún trabajando"],
+  6: ["device busy", "equipo ocupado"],
+  8: ["memory parity error", "error de paridad de memoria"],
+  10: ["gateway path unavailable", "pasarela sin ruta"],
+  11: ["gateway target does not respond", "el equipo tras la pasarela no responde"],
+} as const;
+const exception = texts<`${keyof typeof exceptions}`>(exceptions);
+
+/** An exception code of Modbus in words. */
+export function exceptionWord(code: number, name: string): string {
+  return code in exceptions ? exception(`${code as keyof typeof exceptions}`) : name;
+}
+
 const roles = {
   inverter: ["Inverter", "Inversor"],
   pcs: ["Power converter (PCS)", "Convertidor (PCS)"],

@@ -1,4 +1,6 @@
 /** Parameters of the grid functions: what a person types, and how values are written. */
+import type { Tested } from "./tests";
+
 export type Value = number | boolean | string;
 
 export interface Parameter {
@@ -49,7 +51,17 @@ export interface GridAnswer {
   functions: Functions | null;
   droop: { points: [number, number][]; enabled: boolean } | null;
   operating: { frequency: number | null; power: number | null } | null;
-  last_test: { file: string; date: string | null; where: string | null; verdict: string | null; counts: Record<string, number> } | null;
+  last_test: {
+    file: string;
+    date: string | null;
+    where: string | null;
+    verdict: string | null;
+    counts: Record<string, number>;
+    rows: Tested[];
+    site: string | null;
+    version: string | null;
+    sabotage: string | null;
+  } | null;
   changes: Change[];
   commands: Change[];
 }

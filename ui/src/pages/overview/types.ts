@@ -17,6 +17,19 @@ export interface OverviewAnswer {
   seconds_to_full: number | null;
   seconds_to_empty: number | null;
   flows: Record<Part, Measured | null>;
+  publishers: Publisher[];
+}
+
+/** What waits for one destination. */
+export interface Publisher {
+  name: string;
+  state: string;
+  connected: boolean | null;
+  backlog: number;
+  oldest_waiting: number | null;
+  delivered: string | null;
+  failed: string | null;
+  error: string | null;
 }
 
 export interface Entry {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from pydantic import ConfigDict
 
-from bessai.interfaces.api.answers import Answer, errors, finite
+from bessai.interfaces.api.answers import Answer, errors, finite, time_text
 from bessai.interfaces.api.context import Context, of
 from bessai.interfaces.api.problems import Problem
 from bessai.interfaces.api.roles import Role, needs
@@ -16,23 +17,59 @@ from bessai.interfaces.api.roles import Role, needs
 router = APIRouter(tags=["devices"], dependencies=[Depends(needs(Role.VIEWER))])
 
 _AT_ONCE = 100
+_POINTS_AT_ONCE = 300
+_SOURCE = ("address", "function", "table", "type", "gain", "raw", "raw_age")
 _ONLY = "-"
 """Stands in an address for the only device of a site without a site file, whose name is empty."""
 _EXAMPLE: dict[str, Any] = {
     "name": "", "role": "inverter", "manufacturer": "Huawei", "profile": "huawei_sun2000",
     "model": "SUN2000 hybrid inverters with LUNA2000 batteries", "address": "127.0.0.1:43505", "unit": 1,
     "control": True, "connected": True, "problem": None, "texts": {"serial_number": "TWIN000001"}, "requests": 268,
-    "replies": 268, "timeouts": 0, "exceptions": 24, "latency": None, "oldest": 8.721, "period": 1.0,
+    "replies": 268, "timeouts": 0, "exceptions": 24,
+    "latency": {"p50": 0.0012, "p99": 0.0041, "max": 0.0093, "count": 256}, "oldest": 8.721, "period": 1.0,
     "capacity": None, "points": 71, "absent_points": [], "spikes": 0, "connects": 1, "disconnects": 0,
-    "bad_replies": 0,
+    "bad_replies": 0, "crc_errors": 0, "strays": 0,
+    "own": {"replies": 268, "timeouts": 0, "bad_replies": 0,
+            "exceptions": [{"code": 2, "name": "illegal data address", "count": 24}]},
+    "last_error": {"message": "device answered exception 2 (illegal data address)",
+                   "time": "2026-11-29T06:41:39.402Z"},
 }  # fmt: skip
 
 
 class Latency(Answer):
-    """Seconds between request and reply."""
+    """Seconds between request and reply; what timed out had none and is not in it."""
 
     p50: float
     p99: float
+    max: float
+    count: int
+    """Replies that it was measured on: the newest ones, 256 at most for each unit of the device."""
+
+
+class Kind(Answer):
+    """Exceptions of one kind."""
+
+    code: int
+    """As the protocol numbers them."""
+    name: str
+    count: int
+
+
+class Own(Answer):
+    """Counters of the device alone, since the start of the gateway."""
+
+    replies: int
+    timeouts: int
+    bad_replies: int
+    """That do not fit the question."""
+    exceptions: list[Kind]
+
+
+class LastError(Answer):
+    """The newest error."""
+
+    message: str
+    time: str
 
 
 class Summary(Answer):
@@ -62,8 +99,15 @@ class Summary(Answer):
     disconnects: int
     spikes: int
     """Values that changed faster than is possible."""
+    crc_errors: int
+    """Replies that were damaged on a serial line."""
+    strays: int
+    """Frames that nobody waits for any more: late replies, or another unit's."""
+    own: Own
     latency: Latency | None
-    """Always null: the gateway does not keep a distribution."""
+    """Null: before its first reply."""
+    last_error: LastError | None
+    """Of the device, or of its connection; null: there was none since the start."""
     oldest: float | None
     """Age in seconds of its oldest good value."""
     period: float | None
@@ -100,9 +144,16 @@ class Value(Answer):
     age: float | None
     meaning: str | list[str] | None
     address: int | None
-    """Null here; `/points/{name}` has it."""
-    raw: str | None
-    """Always null: the control plane does not keep registers."""
+    """Register of the device, counted from 0; null: computed by the gateway."""
+    function: int | None
+    """Function code that reads it."""
+    table: str | None
+    type: str | None
+    gain: float | None
+    raw: list[str] | None
+    """Its registers as they last came, in the order of the wire; null: they never did."""
+    raw_age: float | None
+    """Seconds since they were asked for."""
 
 
 class DeviceInDetail(Summary):
@@ -115,7 +166,8 @@ class DeviceInDetail(Summary):
                     **_EXAMPLE,
                     "points": [
                         {"name": "soc", "value": 50.0, "unit": "%", "quality": "good", "age": 0.4, "meaning": None,
-                         "address": None, "raw": None}
+                         "address": 37760, "function": 3, "table": "holding", "type": "u16", "gain": 0.1,
+                         "raw": ["0x01F4"], "raw_age": 0.4}
                     ],
                     "writes": {"forced_mode": 4},
                     "caveats": [],
@@ -161,6 +213,7 @@ async def device(name: str, context: Annotated[Context, Depends(of)]) -> DeviceI
         first += _AT_ONCE
         if found is None and first >= answer["total"]:
             raise Problem(404, "no_such_device", f"there is no device {name[:80]!r}")
+    registers = await _registers(context, name)
     return DeviceInDetail(
         **_summary(found, _oldest(status).get(name)),
         points=[
@@ -171,8 +224,7 @@ async def device(name: str, context: Annotated[Context, Depends(of)]) -> DeviceI
                 quality=told["quality"],
                 age=finite(told["age"]),
                 meaning=told.get("meaning"),
-                address=None,
-                raw=None,
+                **{field: registers.get(point, {}).get(field) for field in _SOURCE},
             )
             for point, told in status["points"].items()
             if point.rpartition(".")[0] == name
@@ -182,13 +234,35 @@ async def device(name: str, context: Annotated[Context, Depends(of)]) -> DeviceI
     )
 
 
+async def _registers(context: Context, name: str) -> dict[str, Any]:
+    """Where the points of a device are read and what came, by name."""
+    found: dict[str, Any] = {}
+    total, first = 1, 0
+    while first < total:
+        answer = await context.gateway.ask(
+            {"op": "registers", "device": name, "from": first, "count": _POINTS_AT_ONCE}
+        )
+        found |= answer["points"]
+        total, first = answer["total"], first + _POINTS_AT_ONCE
+    return found
+
+
 def _summary(one: Mapping[str, Any], oldest: float | None) -> dict[str, Any]:
     fields = (
         "name", "role", "manufacturer", "profile", "model", "address", "unit", "control", "connected", "problem",
         "texts", "requests", "replies", "timeouts", "exceptions", "bad_replies", "connects", "disconnects", "spikes",
-        "period", "capacity", "absent_points",
+        "period", "capacity", "absent_points", "crc_errors", "strays",
     )  # fmt: skip
-    return {**{field: one[field] for field in fields}, "latency": None, "oldest": oldest}
+    talk = one["talk"]
+    last = talk["last_error"]
+    return {
+        **{field: one[field] for field in fields},
+        "own": {name: talk[name] for name in ("replies", "timeouts", "bad_replies", "exceptions")},
+        "latency": talk["latency"],
+        "last_error": last
+        and {"message": last["message"], "time": time_text(time.time_ns() - round(last["age"] * 1e9))},
+        "oldest": oldest,
+    }
 
 
 def _oldest(status: Mapping[str, Any]) -> dict[str, float]:

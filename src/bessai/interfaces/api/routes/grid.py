@@ -42,6 +42,30 @@ class Operating(Answer):
     """kW that answer the frequency; null: the response is off."""
 
 
+class Both(Answer):
+    """A text in both languages."""
+
+    en: str
+    es: str
+
+
+class Tested(Answer):
+    """One row of a self-test."""
+
+    name: str
+    clause: str
+    """Article of the grid code."""
+    verdict: str
+    """`pass`, `fail` or `not tested`."""
+    requirement: Both | None
+    limit: Both | None
+    """What had to be kept; null: the report does not say it in words. So is `found`."""
+    found: Both | None
+    """What was measured."""
+    reason: Both | None
+    """Why it failed or was not tested, or what else there is to say; null: nothing."""
+
+
 class Test(Answer):
     """The last self-test of which a report is stored."""
 
@@ -51,6 +75,14 @@ class Test(Answer):
     where: str | None
     verdict: str | None
     counts: dict[str, int]
+    rows: list[Tested]
+    """As in the report; one that cannot be read is left out."""
+    site: str | None
+    """What was tested: the simulated plant, or the site's name."""
+    version: str | None
+    """Of the gateway's software."""
+    sabotage: str | None
+    """The deliberate fault, when there was one."""
 
 
 class Grid(Answer):
@@ -62,7 +94,19 @@ class Grid(Answer):
                 {
                     "config": {"rated_power": 10.0, "nominal_frequency": 50.0}, "parameters": {}, "functions": {},
                     "droop": {"points": [[49.0, 6.0], [50.0, 0.0], [51.0, -6.0]], "enabled": True},
-                    "operating": {"frequency": 50.01, "power": 0.0}, "last_test": None, "changes": [], "commands": [],
+                    "operating": {"frequency": 50.01, "power": 0.0}, "changes": [], "commands": [],
+                    "last_test": {
+                        "file": "selftest/report.json", "date": "2026-11-29T09:41:16+00:00", "where": "twin",
+                        "verdict": "pass", "counts": {"pass": 1, "fail": 0, "not tested": 0}, "site": "gridcode-bench",
+                        "version": "0.1.0", "sabotage": None,
+                        "rows": [
+                            {"name": "frequency_dead_band.edge", "clause": "AT-IBR Art. 3-6 f", "verdict": "pass",
+                             "requirement": {"en": "Dead band of the frequency response, to either side.",
+                                             "es": "Banda muerta de la respuesta en frecuencia, a cada lado."},
+                             "limit": {"en": "≤ 30 mHz", "es": "≤ 30 mHz"},
+                             "found": {"en": "20.6 mHz", "es": "20,6 mHz"}, "reason": None}
+                        ],
+                    },
                 }
             ]
         }
@@ -155,13 +199,42 @@ def _last_test(directory: Path) -> Test | None:
                 continue
             told = json.loads(path.read_text(encoding="utf-8"))
             counts = {str(name): int(count) for name, count in told["counts"].items()}
+            rows = told.get("rows")
             return Test(
                 file=str(path.relative_to(directory)),
                 date=told.get("date"),
                 where=told.get("where"),
                 verdict=told.get("verdict"),
                 counts=counts,
+                rows=list(filter(None, map(_tested, rows))) if isinstance(rows, list) else [],
+                site=told.get("site"),
+                version=told.get("version"),
+                sabotage=told.get("sabotage"),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue
     return None
+
+
+def _tested(row: object) -> Tested | None:
+    if not isinstance(row, Mapping) or not all(
+        isinstance(row.get(k), str) for k in ("name", "clause", "verdict")
+    ):
+        return None
+    said = row.get("said")
+    said = said if isinstance(said, Mapping) else {}
+    return Tested(
+        name=row["name"],
+        clause=row["clause"],
+        verdict=row["verdict"],
+        requirement=_both(row.get("requirement")),
+        limit=_both(said.get("limit")),
+        found=_both(said.get("found")),
+        reason=_both(row.get("note")),
+    )
+
+
+def _both(text: object) -> Both | None:
+    if not isinstance(text, Mapping) or not all(isinstance(text.get(k), str) for k in ("en", "es")):
+        return None
+    return Both(en=text["en"], es=text["es"]) if text["en"] else None

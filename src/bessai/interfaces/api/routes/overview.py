@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from pydantic import ConfigDict
 
 from bessai.interfaces.api.answers import Answer, errors, finite, good
+from bessai.interfaces.api.archive import journal
 from bessai.interfaces.api.context import Context, of
+from bessai.interfaces.api.publishers import Publisher, publisher, sinks_of
 from bessai.interfaces.api.roles import Role, needs
 
 router = APIRouter(tags=["status"], dependencies=[Depends(needs(Role.VIEWER))])
 
 _FLOWING = 0.005
 """Share of the capacity an hour below which nothing is said of full or empty: it would be days, and noise."""
+_BEHIND = 50
+"""Records that may wait before it is worth saying for how long."""
 _SOURCES = {
     "battery": "battery_power",
     "inverter": "active_power",
@@ -64,6 +68,9 @@ class Overview(Answer):
                         "grid": {"value": -3.3, "quality": "good", "age": 0.4, "point": "grid_power"},
                         "load": {"value": 0.8, "quality": "good", "age": 0.4, "point": None}, "pv": None,
                     },
+                    "publishers": [{"name": "mqtt", "state": "ok", "connected": True, "backlog": 1,
+                                    "oldest_waiting": None, "delivered": "2026-11-29T06:41:55.402Z", "failed": None,
+                                    "error": None}],
                 }
             ]
         }
@@ -80,6 +87,8 @@ class Overview(Answer):
     """To soc_high at the present power, without losses; null: it does not charge, or something is not known."""
     seconds_to_empty: float | None
     flows: Flows
+    publishers: list[Publisher]
+    """That are on; the age of what waits is looked for where one fails or more than 50 records wait."""
 
 
 @router.get("/overview", responses=errors())
@@ -93,10 +102,28 @@ async def overview(context: Annotated[Context, Depends(of)]) -> Overview:
     """
     status = await context.gateway.status()
     limits = (await context.gateway.configuration())["limits"]
-    return look(status, finite(limits["soc_min"]), finite(limits["soc_max"]))
+    sinks = [sink for sink in sinks_of(status) if sink["state"] != "off"]
+    publishers = [publisher(sink, None) for sink in sinks]
+    if any(map(_behind, publishers)):
+
+        def follow() -> list[Publisher]:
+            with journal(context.settings.data_dir) as reader:
+                return [
+                    publisher(sink, reader if _behind(one) else None)
+                    for sink, one in zip(sinks, publishers, strict=True)
+                ]
+
+        publishers = await context.read(follow)
+    return look(status, finite(limits["soc_min"]), finite(limits["soc_max"]), publishers)
 
 
-def look(status: Mapping[str, Any], low: float | None, high: float | None) -> Overview:
+def _behind(one: Publisher) -> bool:
+    return one.state != "ok" or one.backlog > _BEHIND
+
+
+def look(
+    status: Mapping[str, Any], low: float | None, high: float | None, publishers: Sequence[Publisher] = ()
+) -> Overview:
     """The overview of a status, with the ends of the window in %."""
     points = status["points"]
     soc, capacity = good(points, "soc"), good(points, "energy_capacity")
@@ -121,6 +148,7 @@ def look(status: Mapping[str, Any], low: float | None, high: float | None) -> Ov
         seconds_to_full=full,
         seconds_to_empty=empty,
         flows=Flows(**flows),
+        publishers=list(publishers),
     )
 
 

@@ -63,7 +63,8 @@ class PointInDetail(Point):
             "examples": [
                 {
                     **_EXAMPLE, "profile": "huawei_sun2000", "address": 37760, "table": "holding", "registers": 1,
-                    "type": "u16", "gain": 0.1, "offset": 0.0, "raw": None, "poll": "fast", "read_every": 1.0,
+                    "function": 3, "type": "u16", "gain": 0.1, "offset": 0.0, "raw": ["0x01F4"],
+                    "raw_age": 0.431, "poll": "fast", "read_every": 1.0,
                     "valid": [0.0, 100.0], "description": "State of charge of the battery", "sources": [],
                     "computed_from": [],
                 }
@@ -75,12 +76,17 @@ class PointInDetail(Point):
     address: int | None
     """Register of the device, counted from 0; null: computed by the gateway."""
     table: str | None
+    function: int | None
+    """Function code of the protocol that reads it."""
     registers: int | None
     type: str | None
     gain: float | None
     offset: float | None
     raw: list[str] | None
-    """Always null: the control plane does not keep registers, and it is not asked to read them again."""
+    """Its registers as they last came, in the order of the wire, such as `0x01F4`; of a bit `0` or `1`. Null: they
+    never came, or the gateway computes the point. Nothing is read for this."""
+    raw_age: float | None
+    """Seconds since they were asked for."""
     poll: str | None
     read_every: float | None
     """Seconds; null: once a connection, or never by itself."""
@@ -164,7 +170,8 @@ async def point(name: str, context: Annotated[Context, Depends(of)]) -> PointInD
         raise Problem(404, "no_such_point", f"there is no point {name[:80]!r}")
     found = (await context.gateway.ask({"op": "point", "name": name}))["point"]
     fields = (
-        "profile", "address", "table", "registers", "type", "gain", "offset", "poll", "read_every", "valid",
+        "profile", "address", "table", "function", "registers", "type", "gain", "offset", "raw", "raw_age", "poll",
+        "read_every", "valid",
     )  # fmt: skip
     return PointInDetail(
         **_point(name, told, _alarms(status)),
@@ -172,7 +179,6 @@ async def point(name: str, context: Annotated[Context, Depends(of)]) -> PointInD
         description=found.get("description") or _description(name) or None,
         sources=found.get("sources") or [],
         computed_from=found.get("computed_from") or [],
-        raw=None,
     )
 
 
