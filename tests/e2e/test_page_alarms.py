@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from pathlib import Path
+from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from support.gateway import bessai
+from bessai.journal import JournalReader
+from support.gateway import typed
 from support.page import House, axe
 from support.page_people import Crew, confirm, crew_of
 
@@ -61,7 +61,7 @@ def test_a_warning_is_acknowledged_and_put_aside(crew: Crew) -> None:
     expect(card.get_by_role("button", name="Acknowledge…")).to_have_count(0)
     _act(page, TRIP, "Shelve…", "Shelve", "the sensor is changed tomorrow")
     expect(card).to_contain_text("shelved until")
-    expect(page.get_by_text("0 alarms, 0 warnings")).to_be_visible()
+    expect(page.get_by_text("alarms: 0 · warnings: 1")).to_be_visible()  # charging has reached its limit
     _act(page, TRIP, "Unshelve…", "Unshelve", "it was changed today")
     expect(card).not_to_contain_text("shelved until")
     assert axe(page) == []
@@ -69,19 +69,25 @@ def test_a_warning_is_acknowledged_and_put_aside(crew: Crew) -> None:
 
 def test_a_trip_stands_until_its_cause_is_gone(crew: Crew) -> None:
     olga, eva = crew.go("olga", "overview"), crew.go("eva", "alarms")
-    crew.house.ask(op="request", source="plan", priority="schedule", power=-2.0, **{"for": 900}, reason="valley")
-    expect(olga.get_by_text("Charging with 2.0 kW: plan asked for −2.0 kW (valley).")).to_be_visible()
+    crew.house.ask(
+        op="request", source="plan", priority="schedule", power=2.0, **{"for": 900}, reason="evening"
+    )
+    expect(olga.get_by_text("Discharging with 2.0 kW: plan asked for +2.0 kW (evening).")).to_be_visible()
     _state(olga, "derated")
     crew.house.force(HOT, 66.0)
     _state(olga, "tripped")
     expect(olga.locator("[data-state]")).to_have_text("Tripped")
     expect(olga.locator("[data-state] svg")).to_be_visible()  # a sign, not the colour alone
     expect(olga.locator("[data-notice=trip]")).to_contain_text(f"Tripped: {TRIP}.")
-    expect(olga.get_by_text("Commanded to zero power: a trip stands until somebody resets it.")).to_be_visible()
+    expect(
+        olga.get_by_text("Commanded to zero power: a trip stands until somebody resets it.")
+    ).to_be_visible()
     expect(olga.get_by_text("allowed: zero only")).to_be_visible()
     red = "getComputedStyle(document.querySelector('[data-state]')).color"
     bad = "(() => {const p = document.createElement('p'); p.style.color = 'var(--bad)'; document.body.append(p);"
-    assert olga.evaluate(red) == olga.evaluate(f"{bad} const c = getComputedStyle(p).color; p.remove(); return c}})()")
+    assert olga.evaluate(red) == olga.evaluate(
+        f"{bad} const c = getComputedStyle(p).color; p.remove(); return c}})()"
+    )
     assert axe(olga) == []
 
     trips = eva.get_by_role("region", name="Trips: the plant is held stopped")
@@ -115,22 +121,73 @@ def test_a_trip_stands_until_its_cause_is_gone(crew: Crew) -> None:
 
 def test_why_goes_back_to_the_trip(crew: Crew) -> None:
     page = crew.go("olga", "why")
-    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    live = page.get_by_text("● Live")
+    expect(live).to_be_visible()
     words = page.get_by_role("region", name="In words")
-    expect(words).to_contain_text("plan asks for -2 kW: valley")
+    expect(words).to_contain_text("plan asks for 2 kW: evening")
     picture = page.get_by_role("list", name="From what the plant can do to what it is told")
-    expect(picture.get_by_role("listitem").filter(has_text="plan")).to_contain_text("won")
+    expect(picture.get_by_role("listitem").filter(has_text="asks 2.0 kW")).to_contain_text("won")
 
     events = page.get_by_label("Jump to an event")
-    option = events.locator("option").filter(has_text="▲ battery_temperature_high").first
-    moment = option.get_attribute("value")
+    moment = (
+        events.locator("option").filter(has_text="▲ battery_temperature_high").first.get_attribute("value")
+    )
     assert moment is not None
     events.select_option(moment)
     expect(page.get_by_text("Recorded:")).to_be_visible()
-    page.get_by_role("button", name="Next change ▸").click()  # the warning came first; then the state changed
-    while "trip" not in words.inner_text():
-        shown = page.url
-        page.get_by_role("button", name="Next change ▸").click()
-        page.wait_for_url(lambda url, shown=shown: url != shown)
-        expect(words).to_be_visible()
-        page.wait_for_timeout(200)
+    expect(words).to_contain_text("the trip battery_temperature_high stands")
+    expect(words).to_contain_text("the plant is commanded to 0 kW")
+    expect(page.get_by_role("region", name="Set-point")).to_contain_text("0.0 kW")
+    expect(picture.get_by_role("listitem").filter(has_text="What the guard allows")).to_contain_text(
+        "leaves 0.0 … 0.0 kW"
+    )
+    when = datetime.fromtimestamp(int(moment) / 1000, UTC).isoformat()
+    told = typed("explain", when, "--data-dir", str(crew.house.gateway.data))
+    assert told.returncode == 0, told.stderr
+    lines = words.get_by_role("listitem").all_inner_texts()
+    limits = [line for line in lines if line.startswith((HOT, "tripped"))]
+    assert len(limits) == 2, lines
+    assert all(line in told.stdout for line in limits), told.stdout
+
+    page.get_by_role("button", name="Cycle before").click()
+    expect(words).not_to_contain_text("trip")
+    expect(words).to_contain_text("plan asks for 2 kW: evening")
+    page.get_by_role("button", name="Next change ▸").click()
+    expect(words).to_contain_text("the trip battery_temperature_high stands")
+    page.reload()  # the moment is in the address
+    expect(words).to_contain_text("the trip battery_temperature_high stands")
+    assert axe(page) == []
+    page.get_by_role("button", name="Back to now").click()
+    expect(live).to_be_visible()
+    expect(words).not_to_contain_text("trip")
+
+
+def test_all_of_it_is_on_record(crew: Crew) -> None:
+    page = crew.go("olga", "alarms")
+    page.get_by_role("button", name="History").click()
+    rows = page.get_by_role("row").filter(has_text="battery_temperature_high")
+    for said in ("▲ began", "▽ ended", "66.00 °C", "battery_temperature is above 60 °C"):
+        expect(rows.filter(has_text=said).first).to_be_visible()
+
+    page = crew.go("ana", "audit")
+    for user, what, outcome, why in (
+        ("olga", "acknowledged an alarm", "done", "seen it from the control room"),
+        ("olga", "shelved an alarm", "done", "the sensor is changed tomorrow"),
+        ("olga", "unshelved an alarm", "done", "it was changed today"),
+        ("eva", "reset a trip", "refused", "tried too early"),
+        ("eva", "reset a trip", "done", "fan replaced, 25 °C again"),
+    ):
+        row = page.get_by_role("row").filter(has_text=user).filter(has_text=what).filter(has_text=outcome)
+        expect(row.filter(has_text=why).filter(has_text="battery_temperature_high")).to_have_count(1)
+    page.get_by_role("button", name="Verify the whole log").click()
+    expect(page.get_by_text("nothing was changed or taken out")).to_be_visible()
+    page.get_by_label("Action").select_option(label="reset a trip")
+    expect(page.get_by_text("4 entries shown")).to_be_visible()  # asked and its outcome, twice
+    assert axe(page) == []
+
+    reader = JournalReader(crew.house.gateway.data)
+    found = {(event.code, event.user) for entry in reader.read(0, 100_000) for event in entry.events}
+    reader.close()
+    print(sorted(code for code, _ in found))
+    assert {("trip_reset", "eva"), ("alarm_acknowledged", "olga"), ("alarm_shelved", "olga")} <= found
+    assert crew.complaints == []

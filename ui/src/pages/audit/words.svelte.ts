@@ -20,6 +20,7 @@ const actions = {
   maintenance: ["changed maintenance", "cambió el estado de mantenimiento"],
   reset: ["reset a trip", "repuso un disparo"],
   deadman_test: ["tested a dead-man", "probó un hombre muerto"],
+  deadman_test_end: ["ended a dead-man test", "terminó una prueba de hombre muerto"],
   grid_set: ["changed a grid parameter", "cambió un parámetro de red"],
   grid_command: ["gave a grid command", "dio una orden de red"],
   grid_test: ["began a test signal", "inició una señal de prueba"],
