@@ -31,7 +31,12 @@ async def _running(
     folder: Path, profile: str, **more: str
 ) -> AsyncIterator[tuple[Any, GatewayProcess, Plant]]:
     async with TwinServer(load_profile(profile), seed=3) as twin:
-        environment = {"INVERTER_PORT": str(twin.port), "DRIVER_PROFILE_PATH": profile, **more}
+        environment = {
+            "INVERTER_PORT": str(twin.port),
+            "DRIVER_PROFILE_PATH": profile,
+            "STALE_AFTER": "20",
+            **more,
+        }
         with GatewayProcess(folder / "data", **environment) as gateway:
             await gateway.until(lambda s: s["control"]["state"] == "normal")
             plant = Plant(folder / "data")
@@ -104,6 +109,7 @@ async def falls_back(gateway: GatewayProcess, plant: Plant) -> None:
     test = "/operations/deadman-test"
     assert (await plant.do("ana", "POST", test, WHY)).status == 403
     assert (await plant.do("eva", "POST", test, {"unit": "pcs_9", **WHY})).status == 409
+    await gateway.until(lambda s: s["control"]["state"] == "normal" and s["units"][""]["standing"])
     assert (await plant.do("eva", "POST", test, WHY)).status == 204
     again = await plant.do("eva", "POST", test, WHY)
     assert (again.status, "runs already" in again.json["detail"]) == (409, True)
