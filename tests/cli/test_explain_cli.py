@@ -174,6 +174,17 @@ def test_a_time_before_now(data: Path) -> None:
     assert "cycle 5 " in run(f"-{ago}s", data=data).stdout
 
 
+def test_a_time_as_it_was_told_finds_the_same_cycle(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path, layout=LAYOUT, device=DEVICE)
+    for n in (1, 2):
+        record = make_record(n)
+        wall_ns = record.image.wall_ns + 170_400_000
+        journal.append(replace(record, image=replace(record.image, wall_ns=wall_ns)))
+    assert journal.close(30)
+
+    assert "cycle 2 " in run("2026-01-01T00:00:02.170Z", data=tmp_path).stdout
+
+
 def test_a_write_that_was_not_verified_says_why(data: Path) -> None:
     assert "(NOT verified: no echo)" in run("2026-01-01T00:00:05Z", data=data).stdout
 

@@ -106,7 +106,7 @@ def test_a_change_is_in_force_and_on_disk(gateway: Running) -> None:
         (("test", "frequency", *WHO), 2, "--change is missing"),
         (("test", *WHO), 2, "give frequency or voltage to begin a test signal, or --end"),
         (("test", "frequency", "--end", *WHO), 2, "or --end"),
-        (("test", "frequency", "--change", "9", *WHO), 1, "change of frequency must be within"),
+        (("test", "frequency", "--change", "9", *WHO), 1, "of frequency it must be within"),
     ],
 )  # fmt: skip
 def test_refusals(gateway: Running, arguments: tuple[str, ...], code: int, problem: str) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -19,6 +17,7 @@ import pytest
 from bessai.cli.common import ask_gateway
 from support.gateway import GatewayProcess
 from support.processes import free_port
+from support.twin_process import TwinProcess
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 LINK = re.compile(r"https?://\S+/#/setup\?token=\S+")
@@ -26,22 +25,28 @@ ADMINISTRATOR = ("ana", "una frase larga y buena")
 
 
 class House:
-    """A plant in a process of its own, the gateway and its page."""
+    """A plant in a process of its own, the gateway and its page.
 
-    def __init__(self, folder: Path, profile: str = "huawei_sun2000", **environment: str) -> None:
+    Args:
+        folder: of its data and its log.
+        profile: a registry name, or a profile's file.
+        environment: settings of the gateway.
+    """
+
+    def __init__(self, folder: Path, profile: str | Path = "huawei_sun2000", **environment: str) -> None:
         self.folder = folder
         self.port = free_port()
         self.modbus = free_port()
-        self._profile = profile
+        self.plant = TwinProcess(profile, port=self.modbus)
         self.gateway = GatewayProcess(
             folder / "data",
             INVERTER_PORT=str(self.modbus),
-            DRIVER_PROFILE_PATH=f"registry/{profile}.json",
+            DRIVER_PROFILE_PATH=str(profile),
             HTTP_PORT=str(self.port),
             **environment,
         )
         self.url = f"http://127.0.0.1:{self.port}"
-        self._twin: subprocess.Popen[str] | None = None
+        self._runs = False
 
     def __enter__(self) -> Self:
         try:
@@ -61,22 +66,22 @@ class House:
 
     def start_plant(self) -> None:
         """Serve the simulated plant."""
-        self._twin = subprocess.Popen(
-            [sys.executable, "-m", "bessai.cli", "simulate", "--profile", f"registry/{self._profile}.json",
-             "--port", str(self.modbus), "--seed", "1"],
-            stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        assert self._twin.stdout is not None
-        assert self._twin.stdout.readline().strip()
+        self.plant.__enter__()
+        self._runs = True
 
     def stop_plant(self) -> None:
         """Pull the device."""
-        if self._twin is not None:
-            self._twin.kill()
-            self._twin.wait()
-            if self._twin.stdout is not None:
-                self._twin.stdout.close()
-            self._twin = None
+        if self._runs:
+            self.plant.kill()
+            self._runs = False
+
+    def force(self, point: str, value: float) -> None:
+        """Let the device tell a value that is not its own, until `release`."""
+        self.plant.tell("force", point=point, to=value)
+
+    def release(self, point: str) -> None:
+        """Let the device tell the truth again."""
+        self.plant.tell("release", point=point)
 
     def until_ready(self, seconds: float = 150.0) -> None:
         """Until the page answers."""

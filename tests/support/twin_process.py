@@ -19,11 +19,12 @@ class TwinProcess:
     Args:
         profile: a registry name, or a profile's file.
         speed: simulated seconds for each second.
+        port: where it is served; 0 takes any free one.
     """
 
-    def __init__(self, profile: str | Path, speed: float = 1.0) -> None:
-        self._command = [sys.executable, str(_SCRIPT), str(profile), str(speed)]
-        self.port = 0
+    def __init__(self, profile: str | Path, speed: float = 1.0, port: int = 0) -> None:
+        self._command = [sys.executable, str(_SCRIPT), str(profile), str(speed), str(port)]
+        self.port = port
 
     def __enter__(self) -> TwinProcess:
         self._process = subprocess.Popen(
@@ -36,6 +37,14 @@ class TwinProcess:
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait(10)
+
+    def kill(self) -> None:
+        """Pull the device: what it was told is forgotten. Entering again starts a new one, on the same port."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
 
     def tell(self, do: str = "state", **more: Any) -> dict[str, Any]:
         """Tell it something; what it does now."""

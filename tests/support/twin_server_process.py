@@ -22,8 +22,8 @@ WRITES = {5, 6, 15, 16}
 class Told:
     """The twin, and what became of it."""
 
-    def __init__(self, profile: str, speed: float) -> None:
-        self.twin = TwinServer(load_profile(profile), seed=1, speed=speed)
+    def __init__(self, profile: str, speed: float, port: int) -> None:
+        self.twin = TwinServer(load_profile(profile), seed=1, speed=speed, port=port)
         self.fell_at: list[float] = []
         self.writes = "answered"
         device, fall_back, respond = self.twin.device, self.twin.device._fall_back, self.twin.respond
@@ -70,8 +70,8 @@ class Told:
         }
 
 
-async def _main(profile: str, speed: float) -> None:
-    told = Told(profile, speed)
+async def _main(profile: str, speed: float, port: int) -> None:
+    told = Told(profile, speed, port)
     await told.twin.start()
     print(json.dumps({"port": told.twin.port}), flush=True)
     while line := await asyncio.to_thread(sys.stdin.readline):
@@ -80,4 +80,4 @@ async def _main(profile: str, speed: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(sys.argv[1], float(sys.argv[2])))
+    asyncio.run(_main(sys.argv[1], float(sys.argv[2]), int(sys.argv[3])))

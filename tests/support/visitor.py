@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from typer.testing import CliRunner
 
-from bessai.cli.app import app
+from bessai.cli.app import make_app
 from bessai.cli.machine import with_people
 from support.page import House
 
@@ -26,7 +26,10 @@ BROKEN = re.compile(r"Failed to load resource: net::ERR_|responded with a status
 def machine(house: House, *arguments: str, password: str = "") -> None:
     """`bessai user …`, beside the running gateway."""
     done = _beside(
-        CliRunner().invoke, app, ["user", *arguments, "--data-dir", str(house.gateway.data)], f"{password}\n"
+        CliRunner().invoke,
+        make_app("user"),
+        ["user", *arguments, "--data-dir", str(house.gateway.data)],
+        f"{password}\n",
     )
     assert done.exit_code == 0, done.output
 

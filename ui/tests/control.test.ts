@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { keep, read, sum, typed, type Sample, type Wanted } from "../src/pages/control/form";
+import { height, keep, read, sum, typed, type Sample, type Wanted } from "../src/pages/control/form";
 
 const form: Wanted = {
   mode: "power", direction: "discharge", power: "5", soc: "", low: "", high: "", minutes: "15", reason: "peak",
@@ -51,4 +51,12 @@ test("samples are of the last span and none twice", () => {
 
 test("a sum of which a part is not known is not known", () => {
   expect([sum([1, -3]), sum([1, null]), sum([])]).toEqual([-2, null, null]);
+});
+
+test("a wish far beyond what is decided does not flatten the picture", () => {
+  const sample: Sample = { time: 0, asked: 500, decided: 10, measured: -12 };
+  expect(height([sample])).toBe(24);
+  expect(height([{ ...sample, asked: 15 }])).toBe(15);
+  expect(height([{ ...sample, decided: 0, measured: null }])).toBe(500);
+  expect(height([])).toBe(1);
 });

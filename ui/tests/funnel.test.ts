@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { change, changes, funnel, reach, rows, stepped, x, type Step } from "../src/pages/why/funnel";
+import { beyond, change, changes, funnel, reach, rows, stepped, x, type Step } from "../src/pages/why/funnel";
 
 const text = { en: "a", es: "b" };
 const step = (kind: Step["kind"], name: string, low: number | null, high: number | null, more: Partial<Step> = {}): Step =>
@@ -53,4 +53,15 @@ test("changes are found in both directions, also a change of who decides", () =>
 
 test("a line has a gap where nothing is known, and none at zero", () => {
   expect(stepped([0, 1, 2, 3], [1, null, 0, 0], (t) => t, (v) => v)).toBe("M0.0 1.0M2.0 0.0H3.0V0.0");
+});
+
+test("a wish far beyond all limits does not hide them", () => {
+  const plant: Step = { kind: "bounds", name: "guard", low: -10, high: 10, power: null, text: { en: "", es: "" } };
+  const wish: Step = { ...plant, kind: "request", low: null, high: null, power: 500 };
+  const far = reach([plant, wish]);
+  expect(far).toBe(20);
+  const axis = { reach: far, width: 400, pad: 20 };
+  expect([beyond(axis, 500), beyond(axis, -20.1), beyond(axis, 20)]).toEqual([true, true, false]);
+  expect(reach([plant, { ...wish, power: 15 }])).toBe(15);
+  expect(reach([{ ...wish, low: 0, high: 0 }])).toBe(500); // nothing else to compare it with
 });

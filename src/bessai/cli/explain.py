@@ -50,7 +50,8 @@ def explain(
     now = time.time_ns()
     if changes and since is None:
         fail("--changes tells what changed in a range: add --since 10m")
-    at = None if moment is None else _moment("TIME", moment, now)
+    # records are shown with milliseconds: one that is named by them lies somewhere within
+    at = None if moment is None else _moment("TIME", moment, now) // 1_000_000 * 1_000_000 + 999_999
     start = None if since is None else _moment("--since", re.sub(r"^(?=\d+(\.\d+)?[smhd]$)", "-", since), now)
     if start is not None and at is not None and start > at:
         fail(f"--since {since} is later than {moment}: swap them")

@@ -32,7 +32,9 @@ class TestSignal:
         if self.kind not in {"step", "ramp"}:
             raise ValueError("kind must be step or ramp")
         if not 0 < abs(self.change) <= highest:
-            raise ValueError(f"change of {self.quantity} must be within ±{highest:g} and not 0")
+            raise ValueError(
+                f"change={self.change:g}: of {self.quantity} it must be within ±{highest:g} and not 0"
+            )
         if not 0 < self.seconds <= LONGEST:
             raise ValueError(f"seconds must be above 0 and at most {LONGEST:g}")
 

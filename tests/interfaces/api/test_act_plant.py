@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-from bessai.core.socket_file import socket_path
-from bessai.interfaces.api.app import create_app
-from bessai.interfaces.api.audit import Audit
-from bessai.interfaces.api.context import Context
-from bessai.interfaces.api.gateway import Gateway
-from bessai.interfaces.api.identity import Identity
-from bessai.interfaces.api.identity.passwords import Hasher
-from bessai.interfaces.api.roles import Role
-from bessai.interfaces.api.settings import ApiSettings
 from bessai.registry import load_profile
 from bessai.twin import TwinServer
-from support.asgi_call import Answer, call
+from support.api_plant import WHY, Plant
 from support.gateway import GatewayProcess, power
 
-WHY = {"reason": "a test of the API"}
 BAD: list[tuple[str, str, Any, str]] = [
     ("/requests", "POST", {"power": "x", "for": 60}, "power"),
     ("/requests", "POST", {"power": 1, "for": 0}, "for"),
@@ -34,39 +23,6 @@ BAD: list[tuple[str, str, Any, str]] = [
     ("/operations/maintenance", "POST", {"on": "yes"}, "on"),
     ("/alarms/soc_low/shelve", "POST", {"for": 50_000}, "for"),
 ]
-
-
-class Plant:
-    """The application with one person of each role."""
-
-    def __init__(self, data: Path) -> None:
-        settings = ApiSettings(site="site-1", data_dir=data, socket=socket_path(data))
-        self.identity = Identity(data / "identity.db", Hasher((1, 8)))
-        self.audit = Audit(data / "audit")
-        self.context = Context(
-            settings=settings, gateway=Gateway(settings.socket), identity=self.identity, audit=self.audit,
-            live=SimpleNamespace(),  # type: ignore[arg-type]  # nobody watches here
-        )  # fmt: skip
-        self.app = create_app(self.context)
-        self.secrets: dict[str, str] = {}
-
-    async def people(self) -> None:
-        roles = {"vic": Role.VIEWER, "ana": Role.OPERATOR, "ben": Role.OPERATOR, "eva": Role.ENGINEER}
-        for name, role in roles.items():
-            await self.identity.add_user(name, role, "quite a long secret 7")
-            _, secret = await self.identity.make_token(name, name, role, ["read", "control"], 1)
-            self.secrets[name] = secret
-
-    async def do(self, who: str, method: str, path: str, body: Any = None, **headers: str) -> Answer:
-        token = {"authorization": f"Bearer {self.secrets[who]}"}
-        return await call(self.app, method, f"/api/v1{path}", body, **token, **headers)
-
-    async def audited(self) -> list[tuple[str, str, str]]:
-        files = sorted(self.audit.directory.glob("*.jsonl"))
-        import json
-
-        lines = [json.loads(line) for file in files for line in file.read_text().splitlines()]
-        return [(one["user"], one["action"], one["outcome"]) for one in lines]
 
 
 def test_people_act_on_the_plant(tmp_path: Path) -> None:

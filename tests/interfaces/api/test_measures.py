@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bessai.core.local_socket import socket_path
+from bessai.core.socket_file import socket_path
 from bessai.journal import JournalReader
 from support.api_server import Api, plain_context, served
 from support.gateway import GatewayProcess, typed

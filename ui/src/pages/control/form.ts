@@ -94,3 +94,14 @@ export function keep(samples: readonly Sample[], sample: Sample, span: number): 
 export function sum(values: readonly (number | null)[]): number | null {
   return values.length && values.every((value) => value !== null) ? values.reduce((a, b) => a! + b!, 0) : null;
 }
+
+/**
+ * The greatest power, in kW, of the picture. A wish far beyond what is decided and measured is cut off: who asks a
+ * plant of 10 kW for 500 kW still wants to see the 10.
+ */
+export function height(samples: readonly Sample[]): number {
+  const most = (values: readonly (number | null)[]): number => Math.max(0, ...values.map((value) => Math.abs(value ?? 0)));
+  const real = most(samples.flatMap((one) => [one.decided, one.measured]));
+  const asked = most(samples.map((one) => one.asked));
+  return Math.max(1, real, real > 0 ? Math.min(asked, 2 * real) : asked);
+}

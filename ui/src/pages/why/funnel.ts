@@ -69,11 +69,21 @@ function narrower(before: Bounds, left: Bounds): boolean {
   return low || high;
 }
 
-/** The greatest power, in kW, that the picture has to show on either side of zero: a round number, never 0. */
+/**
+ * The greatest power, in kW, that the picture has to show on either side of zero: a round number, never 0.
+ *
+ * A wish far beyond all limits is drawn at the edge, so that one can still tell the limits apart.
+ */
 export function reach(steps: readonly Step[], more: readonly (number | null | undefined)[] = []): number {
-  const found = [...steps.flatMap((step) => [step.low, step.high, step.power, ...(step.asks ?? [])]), ...more];
-  return round(Math.max(0, ...found.map((value) => Math.abs(value ?? 0))));
+  const most = (values: readonly (number | null | undefined)[]): number => Math.max(0, ...values.map((value) => Math.abs(value ?? 0)));
+  const wishes = steps.filter((step) => step.kind === "request");
+  const wished = most(wishes.flatMap((step) => [step.power, ...(step.asks ?? [])]));
+  const real = most([...steps.flatMap((step) => [step.low, step.high, step.kind === "request" ? null : step.power]), ...more]);
+  return round(real > 0 ? Math.max(real, Math.min(wished, 2 * real)) : wished);
 }
+
+/** It lies outside of what is shown. */
+export const beyond = (axis: Axis, power: number): boolean => Math.abs(power) > axis.reach * (1 + 1e-9);
 
 /** The next of 1, 2, 2.5, 5 and their tens that holds a number. */
 function round(value: number): number {

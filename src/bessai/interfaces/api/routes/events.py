@@ -117,8 +117,11 @@ async def alarms_history(
 
     def wanted(event: Event) -> bool:
         entry = known.get(event.code)
+        severity = event.severity  # of an end it is always INFO
+        if not event.active and entry is not None:
+            severity = entry.severity
         alarm = event.about is not None or (
-            event.severity >= Severity.WARNING and entry is not None and entry.condition
+            severity >= Severity.WARNING and entry is not None and entry.condition
         )
         return alarm and (codes is None or event.code in codes or event.about in codes)
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
 from fastapi import APIRouter, Request
 from pydantic import Field
 
@@ -16,9 +21,16 @@ from bessai.interfaces.api.acting import (
     ask,
     who,
 )
-from bessai.interfaces.api.recording import recorded
+from bessai.interfaces.api.context import Context
+from bessai.interfaces.api.fallback import Silence, judge
+from bessai.interfaces.api.problems import Problem
+from bessai.interfaces.api.recording import address_of, recorded
+from bessai.interfaces.api.roles import Principal
 
 router = APIRouter(prefix="/operations", tags=["operations"], responses=RESPONSES)
+_log = logging.getLogger(__name__)
+_WATCHES: set[asyncio.Task[None]] = set()
+"""The loop itself holds tasks weakly."""
 
 
 class Maintenance(Body):
@@ -66,7 +78,46 @@ async def reset(body: Reset, request: Request, context: Parts, caller: Engineer)
 
 @router.post("/deadman-test", status_code=204)
 async def deadman_test(body: DeadManTest, request: Request, context: Parts, caller: Engineer) -> None:
-    """Stop feeding a device that runs at power: it has to fall back by itself. Ends by itself."""
-    fields = {"unit": body.unit or ""}
-    async with recorded(context, request, caller, "deadman_test", reason=body.reason, target=body.unit or ""):
-        await ask(context, {"op": "deadman_test", **fields, **who(caller, body.reason)}, fields)
+    """Stop feeding a device that runs at power, and watch: it has to fall back by itself.
+
+    The answer comes when the silence begins. What came of it stands in the status (`dead_man.tested` of the unit), in
+    the journal and in the audit log; a device that did not fall back is tripped.
+    """
+    name = body.unit or ""
+    fields = {"unit": name}
+    units = (await context.gateway.summary())["units"]
+    if not name and len(units) == 1:
+        (name,) = units
+    async with recorded(context, request, caller, "deadman_test", reason=body.reason, target=name):
+        person = who(caller, body.reason)
+        silence = _silence(units, name)
+        await ask(context, {"op": "deadman_test", "unit": name, **person}, fields)
+    if silence is not None:
+        task = asyncio.create_task(_watch(context, request, caller, name, silence, body.reason))
+        _WATCHES.add(task)
+        task.add_done_callback(_WATCHES.discard)
+
+
+def _silence(units: Mapping[str, Any], name: str) -> Silence | None:
+    """What watches the unit; None where the control plane itself has to say what is wrong."""
+    unit = units.get(name)
+    if unit is None or unit["dead_man"]["withheld"] or not unit["standing"]:
+        return None
+    try:
+        return Silence(unit)
+    except ValueError as error:
+        raise Problem(409, "refused", f"a dead-man test: {error}") from error
+
+
+async def _watch(
+    context: Context, request: Request, caller: Principal, name: str, silence: Silence, reason: str
+) -> None:
+    """Watch to the end, and note it."""
+    verdict = await judge(context.gateway.ask, name, silence, who(caller, reason))
+    try:
+        await context.audit.note(
+            user=caller.name, role=caller.role.label, address=address_of(request), action="deadman_test_end",
+            target=name, reason=reason, outcome="done" if verdict.passed else "failed", detail=verdict.evidence,
+        )  # fmt: skip
+    except Exception as error:  # noqa: BLE001 - the journal has it as well
+        _log.error("the audit log cannot be written (%s): %s", error, verdict)

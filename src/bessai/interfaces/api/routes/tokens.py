@@ -81,7 +81,9 @@ async def make(body: NewToken, request: Request, context: Parts, caller: Adminis
 @router.delete("/tokens/{token_id}", status_code=204)
 async def remove(token_id: str, request: Request, context: Parts, caller: Administrator) -> None:
     """End a token."""
-    async with recorded(context, request, caller, "token_removed", token_id):
+    named = next((token for token in await context.identity.tokens() if token.id == token_id), None)
+    about = {} if named is None else {"name": named.name, "role": named.role.label}
+    async with recorded(context, request, caller, "token_removed", token_id, about):
         await context.identity.remove_token(token_id)
 
 
