@@ -12,6 +12,7 @@ from bessai.interfaces.api.answers import Answer, errors, finite
 from bessai.interfaces.api.context import Context, of
 from bessai.interfaces.api.problems import Problem
 from bessai.interfaces.api.roles import Role, needs
+from bessai.interfaces.api.values import Values
 
 router = APIRouter(tags=["devices"], dependencies=[Depends(needs(Role.VIEWER))])
 
@@ -143,7 +144,7 @@ async def devices(context: Annotated[Context, Depends(of)]) -> Devices:
         if not answer["devices"]:
             break
         found += answer["devices"]
-    oldest = _oldest(status)
+    oldest = Values(status, context.live).oldest()
     return Devices(
         devices=[Device(**_summary(one, oldest.get(one["name"])), points=one["points"]) for one in found]
     )
@@ -161,8 +162,9 @@ async def device(name: str, context: Annotated[Context, Depends(of)]) -> DeviceI
         first += _AT_ONCE
         if found is None and first >= answer["total"]:
             raise Problem(404, "no_such_device", f"there is no device {name[:80]!r}")
+    values = Values(status, context.live)
     return DeviceInDetail(
-        **_summary(found, _oldest(status).get(name)),
+        **_summary(found, values.oldest().get(name)),
         points=[
             Value(
                 name=point,
@@ -174,8 +176,8 @@ async def device(name: str, context: Annotated[Context, Depends(of)]) -> DeviceI
                 address=None,
                 raw=None,
             )
-            for point, told in status["points"].items()
-            if point.rpartition(".")[0] == name
+            for point in values
+            if point.rpartition(".")[0] == name and (told := values[point])
         ],
         writes=found["writes"],
         caveats=found["caveats"],
@@ -189,13 +191,3 @@ def _summary(one: Mapping[str, Any], oldest: float | None) -> dict[str, Any]:
         "period", "capacity", "absent_points",
     )  # fmt: skip
     return {**{field: one[field] for field in fields}, "latency": None, "oldest": oldest}
-
-
-def _oldest(status: Mapping[str, Any]) -> dict[str, float]:
-    """Seconds by device."""
-    found: dict[str, float] = {}
-    for name, told in status["points"].items():
-        if told["quality"] == "good" and (age := finite(told["age"])) is not None:
-            device = name.rpartition(".")[0]
-            found[device] = max(age, found.get(device, 0.0))
-    return found
