@@ -23,4 +23,4 @@ test("every text stands in both languages, with the same places to fill", async 
       expect(es.trim(), key).not.toBe("");
       expect(places(es), key).toEqual(places(en));
     }
-});
+}, 60_000); // it loads every page
