@@ -22,12 +22,15 @@ def small_png(data: bytes, colours: int = 256) -> bytes:
     height, width, _ = pixels.shape
     packed = pixels[..., 0].astype(np.uint32) << 16 | pixels[..., 1].astype(np.uint32) << 8 | pixels[..., 2]
     found, places, counts = np.unique(packed, return_inverse=True, return_counts=True)
-    # of colours that look alike the most used one, so that a rare shade of a scale is not lost to edges of letters
+    # the most used ones; then of others that look alike the most used one, or rare shades of a scale were lost
     alike = found & 0xF0F0F0
     leads = np.lexsort((-counts, alike))
     leads = leads[np.unique(alike[leads], return_index=True)[1]]
     sums = np.bincount(np.searchsorted(alike[leads], alike), counts)
-    kept = np.sort(leads[np.argsort(sums)[::-1][:colours]])
+    most = np.argsort(counts)[::-1][: colours // 4]
+    order = leads[np.argsort(sums)[::-1]]
+    rest = order[~np.isin(order, most)][: colours - len(most)]
+    kept = np.sort(np.concatenate([most, rest]))
     shades = np.stack([found >> 16, found >> 8 & 255, found & 255], 1).astype(np.float32)
     chosen = shades[kept]
     nearest = np.argmin((chosen**2).sum(1) - 2 * shades @ chosen.T, 1).astype(np.uint8)
