@@ -198,3 +198,19 @@ def test_single_phase_plant_has_one_phase() -> None:
     assert line is not None
     assert line(plant) == plant.grid.voltage
     assert quantity_of("rated_power", "W", plant) is None
+
+
+def test_single_cells_lie_between_the_lowest_and_the_highest() -> None:
+    plant = Plant(PlantConfig(), seed=3)
+    plant.battery.step(8.0, 60)
+    cells = [quantity_of(f"cell_voltage_{n:03}", "V", plant) for n in range(1, 113)]
+    values = [cell(plant) for cell in cells if cell is not None]
+    assert len(values) == 112
+    assert (min(values), max(values)) == pytest.approx(plant.battery.cell_voltages(), abs=1e-9)
+    assert len(set(values)) == 112
+    assert quantity_of("cell_voltage_113", "V", plant) is None, "the pack has no such cell"
+    assert quantity_of("cell_voltage_1", "mV", plant) is None
+    assert quantity_of("cell_temperature_57", "°C", plant) is None
+    warm = [quantity_of(f"cell_temperature_{n}", "°C", plant) for n in range(1, 57)]
+    shown = [cell(plant) for cell in warm if cell is not None]
+    assert (min(shown), max(shown)) == pytest.approx(plant.battery.cell_temperatures(), abs=1e-9)

@@ -92,8 +92,8 @@ test("what is active and severe comes first; what is shelved, or over and known,
 test("one sentence says what the battery does and for whom", () => {
   locale.choose("en");
   const decision: Decision = { state: "normal", setpoint: -4.2, asked: -8, source: "schedule", reason: "peak" };
-  expect(sentence(decision)).toBe("Charging with 4.2 kW: schedule asked for −8.0 kW (peak); it gets −4.2 kW.");
-  expect(sentence({ ...decision, asked: -4.2 })).toBe("Charging with 4.2 kW: schedule asked for −4.2 kW (peak).");
+  expect(sentence(decision)).toBe("Charging with 4.2 kW: the schedule asked for −8.0 kW (peak); it gets −4.2 kW.");
+  expect(sentence({ ...decision, asked: -4.2 })).toBe("Charging with 4.2 kW: the schedule asked for −4.2 kW (peak).");
   expect(sentence({ state: "normal", setpoint: 0, source: null })).toBe("Commanded to zero power: nobody asks for power.");
   expect(sentence({ state: "monitor", setpoint: null, source: null })).toContain("No setpoint");
   expect(sentence(null)).toBe("Not known yet");

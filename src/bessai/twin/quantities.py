@@ -1,7 +1,7 @@
 """What each shared point name means on the simulated plant.
 
 A point with one of these names is served live. States (`device_status` …) are no quantities: their numbers
-are each device's own and come from the profile.
+are each device's own and come from the profile. Single cells are in `cells`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from bessai.twin.cells import cell_of
 from bessai.twin.plant import Plant
 
 _SQRT3 = math.sqrt(3)
@@ -125,4 +126,4 @@ def quantity_of(name: str, unit: str | None, plant: Plant) -> Callable[[Plant], 
     if name in COMMON_QUANTITIES:
         common_unit, quantity = COMMON_QUANTITIES[name]
         return quantity if unit == common_unit else None
-    return QUANTITIES.get(name)
+    return QUANTITIES.get(name) or cell_of(name, unit, plant)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from bessai.registry import Profile
 from bessai.twin.battery import BatteryConfig
+from bessai.twin.cells import cells_of
 from bessai.twin.connection_point import ConnectionPoint
 from bessai.twin.plant import Plant, PlantConfig
 
@@ -48,15 +49,26 @@ class MeterPlant(Plant):
 class RackPlant(Plant):
     """One of the racks behind another plant's converter: its battery takes a fixed share of the power.
 
-    Racks of one converter take power by their capacity. In a real plant cables and states of charge shift that.
+    Racks of one converter take power by their capacity; in a real plant cables and states of charge shift that. A rack
+    has as many cells in series as its profile lists.
     """
 
-    def __init__(self, leader: Plant, share: float, *, seed: int = 0, soc: float | None = None) -> None:
+    def __init__(
+        self,
+        leader: Plant,
+        share: float,
+        *,
+        seed: int = 0,
+        soc: float | None = None,
+        cells: int | None = None,
+    ) -> None:
         self._leader = leader
         self.share = share
         battery = _part(leader.config.battery, share)
         if soc is not None:
             battery = replace(battery, initial_soc=soc)
+        if cells is not None:
+            battery = replace(battery, cells=cells)
         super().__init__(replace(leader.config, battery=battery), seed=seed, connection=leader.connection)
         leader.racks.append((self.battery, share))
 
@@ -106,7 +118,9 @@ def plants_behind(
     for leader, racks in racks_of.items():
         shares = _shares([of[rack].capacity for rack in racks])
         for rack, share in zip(racks, shares, strict=True):
-            plants[rack] = RackPlant(plants[leader], share, seed=seeds[rack], soc=of[rack].soc)
+            plants[rack] = RackPlant(
+                plants[leader], share, seed=seeds[rack], soc=of[rack].soc, cells=cells_of(profiles[rack])
+            )
     return plants
 
 

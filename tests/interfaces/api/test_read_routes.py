@@ -133,7 +133,7 @@ def test_a_decision_is_told_from_what_the_battery_can_to_the_setpoint(house: Hou
     assert names[-1] == ("result", "setpoint")
     assert told["steps"][-1]["power"] == told["decision"]["setpoint"]
     assert told["steps"][0]["high"] == told["measured"]["discharge_power_max"]
-    assert any("operator pide -2.5 kW: test" in sentence for sentence in told["words"])
+    assert any("operator pide -2,5 kW: test" in sentence for sentence in told["words"])
 
 
 def test_a_decision_is_found_by_its_own_time_and_leads_to_its_neighbours(house: House) -> None:

@@ -76,7 +76,7 @@ def sentences(decision: Mapping[str, Any], language: str) -> list[str]:
     """Who asked, what narrowed it, and what the plant is told, one sentence each."""
     source, asked = decision.get("source"), finite(decision.get("asked"))
     if source:
-        power: Any = words.sentence("no_power") if asked is None else _kw(asked)
+        power: Any = words.sentence("no_power") if asked is None else _kw(asked, language)
         reason = decision.get("reason")
         name = "asked" if reason else "asked_plain"
         said = [words.sentence(name, source=source, power=power, reason=reason)]
@@ -90,7 +90,7 @@ def sentences(decision: Mapping[str, Any], language: str) -> list[str]:
     if setpoint is None:
         said.append(words.step_words("monitor"))
     else:
-        said.append(words.sentence("told", power=_kw(setpoint)))
+        said.append(words.sentence("told", power=_kw(setpoint, language)))
     return [text[language] for text in said]
 
 
@@ -173,5 +173,6 @@ def _trip(trip: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _kw(power: float) -> str:
-    return f"{power:g} kW"
+def _kw(power: float, language: str) -> str:
+    text = f"{power:g} kW"
+    return text.replace(".", ",") if language == "es" else text  # in Chile 1.766 is a thousand and more

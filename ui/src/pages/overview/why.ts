@@ -1,6 +1,7 @@
 /** Why the battery does what it does, in one sentence and the limits that bind. */
 import { number, quantity, UNKNOWN } from "../../lib/format";
 import { texts } from "../../lib/i18n.svelte";
+import { sourceName } from "../../lib/sources";
 import type { Decision } from "../../lib/types";
 
 const t = texts({
@@ -33,7 +34,7 @@ export function sentence(decision: Decision | null): string {
   if (decision.trips?.length) return `${t("trip", { what })}.`;
   if (!decision.source) return `${t("nobody", { what })}.`;
   const asked = decision.asked ?? null;
-  let text = t("asked", { what, source: decision.source, asked: asked === null ? UNKNOWN : signed(asked) });
+  let text = t("asked", { what, source: sourceName(decision.source), asked: asked === null ? UNKNOWN : signed(asked) });
   if (decision.reason) text += t("because", { reason: decision.reason });
   if (asked !== null && setpoint !== null && number(asked, 1) !== number(setpoint, 1))
     text += t("cut", { setpoint: signed(setpoint) });

@@ -13,6 +13,7 @@ from bessai.interfaces.api.answers import Answer, errors, finite, time_text
 from bessai.interfaces.api.context import Context, of
 from bessai.interfaces.api.problems import Problem
 from bessai.interfaces.api.roles import Role, needs
+from bessai.interfaces.api.values import Values
 
 router = APIRouter(tags=["devices"], dependencies=[Depends(needs(Role.VIEWER))])
 
@@ -195,7 +196,7 @@ async def devices(context: Annotated[Context, Depends(of)]) -> Devices:
         if not answer["devices"]:
             break
         found += answer["devices"]
-    oldest = _oldest(status)
+    oldest = Values(status, context.live).oldest()
     return Devices(
         devices=[Device(**_summary(one, oldest.get(one["name"])), points=one["points"]) for one in found]
     )
@@ -214,8 +215,9 @@ async def device(name: str, context: Annotated[Context, Depends(of)]) -> DeviceI
         if found is None and first >= answer["total"]:
             raise Problem(404, "no_such_device", f"there is no device {name[:80]!r}")
     registers = await _registers(context, name)
+    values = Values(status, context.live)
     return DeviceInDetail(
-        **_summary(found, _oldest(status).get(name)),
+        **_summary(found, values.oldest().get(name)),
         points=[
             Value(
                 name=point,
@@ -226,8 +228,8 @@ async def device(name: str, context: Annotated[Context, Depends(of)]) -> DeviceI
                 meaning=told.get("meaning"),
                 **{field: registers.get(point, {}).get(field) for field in _SOURCE},
             )
-            for point, told in status["points"].items()
-            if point.rpartition(".")[0] == name
+            for point in values
+            if point.rpartition(".")[0] == name and (told := values[point])
         ],
         writes=found["writes"],
         caveats=found["caveats"],
@@ -263,13 +265,3 @@ def _summary(one: Mapping[str, Any], oldest: float | None) -> dict[str, Any]:
         and {"message": last["message"], "time": time_text(time.time_ns() - round(last["age"] * 1e9))},
         "oldest": oldest,
     }
-
-
-def _oldest(status: Mapping[str, Any]) -> dict[str, float]:
-    """Seconds by device."""
-    found: dict[str, float] = {}
-    for name, told in status["points"].items():
-        if told["quality"] == "good" and (age := finite(told["age"])) is not None:
-            device = name.rpartition(".")[0]
-            found[device] = max(age, found.get(device, 0.0))
-    return found

@@ -13,6 +13,7 @@ from bessai.interfaces.api.answers import Answer, errors, finite
 from bessai.interfaces.api.context import Context, of
 from bessai.interfaces.api.problems import Problem
 from bessai.interfaces.api.roles import Role, needs
+from bessai.interfaces.api.values import Values
 from bessai.model import SHARED_POINTS
 
 router = APIRouter(tags=["points"], dependencies=[Depends(needs(Role.VIEWER))])
@@ -151,13 +152,14 @@ async def points(
     wanted = None if names is None else {name.strip() for name in names.split(",")}
     alarms = _alarms(status)
     found = []
-    for name, told in status["points"].items():
+    values = Values(status, context.live)
+    for name in values:
         if (wanted is None or name in wanted) and (device is None or (_device(name) or "") == device):
             if search is not None and search.lower() not in f"{name} {_description(name)}".lower():
                 continue
-            found.append((name, told))
+            found.append(name)
     return Points(
-        points=[Point(**_point(name, told, alarms)) for name, told in found[:limit]], total=len(found)
+        points=[Point(**_point(name, values[name], alarms)) for name in found[:limit]], total=len(found)
     )
 
 
@@ -165,7 +167,7 @@ async def points(
 async def point(name: str, context: Annotated[Context, Depends(of)]) -> PointInDetail:
     """One point, and where its value comes from."""
     status = await context.gateway.status()
-    told = status["points"].get(name)
+    told = Values(status, context.live).get(name)
     if told is None:
         raise Problem(404, "no_such_point", f"there is no point {name[:80]!r}")
     found = (await context.gateway.ask({"op": "point", "name": name}))["point"]
@@ -187,10 +189,11 @@ async def cells(context: Annotated[Context, Depends(of)]) -> AllCells:
     """Every numbered cell, such as `cell_voltage_17` or `rack_2.cell_temperature_4`, by device and kind."""
     status = await context.gateway.status()
     groups: dict[tuple[str, str], list[tuple[int, str, Mapping[str, Any]]]] = {}
-    for name, told in status["points"].items():
+    values = Values(status, context.live)
+    for name in values:
         if (match := _CELL.match(name)) is not None:
             key = (match["device"] or "", match["kind"])
-            groups.setdefault(key, []).append((int(match["number"]), name, told))
+            groups.setdefault(key, []).append((int(match["number"]), name, values[name]))
     return AllCells(groups=[_group(device, kind, found) for (device, kind), found in groups.items()])
 
 
