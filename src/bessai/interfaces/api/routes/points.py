@@ -179,12 +179,13 @@ async def point(name: str, context: Annotated[Context, Depends(of)]) -> PointInD
 @router.get("/cells", responses=errors())
 async def cells(context: Annotated[Context, Depends(of)]) -> AllCells:
     """Every numbered cell, such as `cell_voltage_17` or `rack_2.cell_temperature_4`, by device and kind."""
-    status = await context.gateway.status()
+    live = context.live
+    told = live.told() if live.connected else (await context.gateway.status())["points"]
     groups: dict[tuple[str, str], list[tuple[int, str, Mapping[str, Any]]]] = {}
-    for name, told in status["points"].items():
+    for name, one in told.items():
         if (match := _CELL.match(name)) is not None:
             key = (match["device"] or "", match["kind"])
-            groups.setdefault(key, []).append((int(match["number"]), name, told))
+            groups.setdefault(key, []).append((int(match["number"]), name, one))
     return AllCells(groups=[_group(device, kind, found) for (device, kind), found in groups.items()])
 
 
