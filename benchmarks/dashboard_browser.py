@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import statistics
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -37,8 +36,8 @@ _WEIGHT = """() => {
   const all = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')];
   const sum = (some) => some.reduce((bytes, one) => bytes + one.transferSize, 0);
   return {
-    bytes: sum(all), requests: all.length,
-    script: sum(all.filter((one) => /\\.m?js(\\?|$)/.test(one.name))),
+    kb: sum(all) / 1000, requests: all.length,
+    script_kb: sum(all.filter((one) => /\\.m?js(\\?|$)/.test(one.name))) / 1000,
     painted: performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null,
   };
 }"""
@@ -116,9 +115,12 @@ def opened(chromium: Any, site: Site | None, *, slower: float = 1, script: str =
 
 def first_view(chromium: Any, site: Site, *, slower: float) -> dict[str, Any]:
     """From navigation to the first painted numbers of the plant, in ms, with what came over the wire until then."""
-    with opened(chromium, site, slower=slower, script=_WATCH) as (page, _):
+    with opened(chromium, site, slower=slower, script=_WATCH) as (page, session):
+        session.send("Performance.enable", {"timeDomain": "threadTicks"})
         page.goto(f"{site.url}/#/overview", wait_until="commit")
-        return {"numbers": page.evaluate("window.seen"), **page.evaluate(_WEIGHT)}
+        numbers = page.evaluate("window.seen")
+        used = _metrics(session)["TaskDuration"] * 1000
+        return {"numbers": numbers, "cpu_ms": used, **page.evaluate(_WEIGHT)}
 
 
 def bare_view(chromium: Any, url: str, *, slower: float) -> dict[str, Any]:
@@ -215,7 +217,3 @@ def _memory(page: Any, session: Any) -> dict[str, float]:
 def _metrics(session: Any) -> dict[str, float]:
     return {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}
 
-
-def median_of(runs: list[dict[str, Any]], what: str) -> float:
-    """Of one number of several runs."""
-    return statistics.median(run[what] for run in runs)
