@@ -115,9 +115,7 @@ def _view(chromium: Any, runs: int, result: dict[str, Any], rows: list[Row]) -> 
     ]
 
 
-def _bytes(
-    chromium: Any, pages: dict[str, Path], runs: int, result: dict[str, Any], rows: list[Row]
-) -> None:
+def _bytes(chromium: Any, pages: dict[str, Path], runs: int, result: dict[str, Any], rows: list[Row]) -> None:
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in pages}
     with contextlib.ExitStack() as stack:
         urls = {name: stack.enter_context(serving(folder)) for name, folder in pages.items()}
@@ -143,7 +141,11 @@ def _cells(chromium: Any, seconds: float, result: dict[str, Any], rows: list[Row
                 (f"{found['cells']:,} cells, {name}: frames of the screen", found["fps"], "a second"),
                 (f"{found['cells']:,} cells, {name}: longest pause, p99", found["gap_p99_ms"], "ms"),
                 (f"{found['cells']:,} cells, {name}: longest pause", found["gap_max_ms"], "ms"),
-                (f"{found['cells']:,} cells, {name}: tasks over 50 ms", found["long_tasks_per_s"], "a second"),
+                (
+                    f"{found['cells']:,} cells, {name}: tasks over 50 ms",
+                    found["long_tasks_per_s"],
+                    "a second",
+                ),
                 (f"{found['cells']:,} cells, {name}: updates", found["updates_per_s"], "a second"),
                 (f"{found['cells']:,} cells, {name}: main thread", found["task_ms_per_s"], "ms CPU a second"),
             ]

@@ -96,7 +96,9 @@ def browser() -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def opened(chromium: Any, site: Site | None, *, slower: float = 1, script: str = "") -> Iterator[tuple[Any, Any]]:
+def opened(
+    chromium: Any, site: Site | None, *, slower: float = 1, script: str = ""
+) -> Iterator[tuple[Any, Any]]:
     """A page and its debugging session with nothing cached, signed in where there is a site."""
     context = chromium.new_context(viewport={"width": 1440, "height": 900}, locale="en-GB")
     if site:
@@ -216,4 +218,3 @@ def _memory(page: Any, session: Any) -> dict[str, float]:
 
 def _metrics(session: Any) -> dict[str, float]:
     return {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}
-

@@ -58,7 +58,18 @@ class Site:
 def inverter(cycle: float = 1.0) -> Iterator[Site]:
     """A simulated inverter with its battery, in a process of its own."""
     profile = "registry/huawei_sun2000.json"
-    command = [sys.executable, "-m", "bessai.cli", "simulate", "--profile", profile, "--port", "0", "--seed", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "bessai.cli",
+        "simulate",
+        "--profile",
+        profile,
+        "--port",
+        "0",
+        "--seed",
+        "1",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as twin:
         try:
             assert twin.stdout is not None
@@ -66,7 +77,10 @@ def inverter(cycle: float = 1.0) -> Iterator[Site]:
             found = re.search(r":(\d+)", line)
             assert found, line
             with _gateway(
-                DRIVER_PROFILE_PATH=profile, INVERTER_IP="127.0.0.1", INVERTER_PORT=found[1], CYCLE_TIME=str(cycle)
+                DRIVER_PROFILE_PATH=profile,
+                INVERTER_IP="127.0.0.1",
+                INVERTER_PORT=found[1],
+                CYCLE_TIME=str(cycle),
             ) as site:
                 yield site
         finally:

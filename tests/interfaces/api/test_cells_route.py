@@ -12,7 +12,13 @@ from bessai.interfaces.api.routes.points import cells
 from bessai.interfaces.scada.feed import Columns, Frame
 from bessai.model import Quality
 
-NAMES = ("soc", "rack_1.cell_voltage_2", "rack_1.cell_voltage_1", "rack_2.cell_temperature_1", "rack_2.cell_voltage_max")
+NAMES = (
+    "soc",
+    "rack_1.cell_voltage_2",
+    "rack_1.cell_voltage_1",
+    "rack_2.cell_temperature_1",
+    "rack_2.cell_voltage_max",
+)
 
 
 def _live() -> Live:

@@ -155,7 +155,12 @@ class Live:
     def told(self) -> dict[str, dict[str, Any]]:
         """Every point of the site, in the words of the status, which on a site of several devices knows few of them."""
         columns = zip(
-            self.names, self.units, self.values.tolist(), self.quality.tolist(), self.ages.tolist(), strict=True
+            self.names,
+            self.units,
+            self.values.tolist(),
+            self.quality.tolist(),
+            self.ages.tolist(),
+            strict=True,
         )
         return {
             name: {"value": value, "unit": unit, "quality": Quality(quality).label, "age": age}
