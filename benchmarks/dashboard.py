@@ -3,8 +3,8 @@
     python -m benchmarks.dashboard [--quick] [--json] [--only view,bytes,cells,soak] [--peer NAME=DIRECTORY]
 
 `view`: nothing cached, somebody is signed in, the processor slowed down four times by the browser: from navigation to
-the first painted numbers of a simulated inverter. `bytes`: gzip of all scripts. `cells`: frames of the screen while each
-of 5,000 cells changes every second, behind a real gateway of 25 racks. `soak`: twelve hours of cycles in short, through
+the first painted numbers of a simulated inverter. `bytes`: gzip of all scripts. `cells`: frames of the screen while
+each of 5,000 cells changes every second, behind a real gateway of 25 racks. `soak`: twelve hours of cycles in short, through
 all pages, with the heap after garbage collection.
 
 A peer is the folder of a built page. It has no server of its own here, so only what it asks for and when it paints
@@ -56,7 +56,7 @@ class _Files(http.server.SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _packed(path: Path) -> bytes:
     return gzip.compress(path.read_bytes(), 9)
 
@@ -76,7 +76,7 @@ def serving(folder: Path) -> Iterator[str]:
 
 
 def scripts(folder: Path) -> float:
-    """kB of all scripts of a page with gzip; those for browsers without modules are not counted."""
+    """KB of all scripts of a page with gzip; those for browsers without modules are not counted."""
     found = [path for path in folder.rglob("*.js") if "legacy" not in path.name]
     return sum(len(_packed(path)) for path in found) / 1000
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import shutil
 import time
@@ -45,7 +46,8 @@ _WEIGHT = """() => {
 _FRAMES = """(seconds) => new Promise((done) => {
   const long = [], times = [];
   let updates = 0, before = '';
-  new PerformanceObserver((list) => long.push(...list.getEntries().map((one) => one.duration))).observe({ type: 'longtask' });
+  new PerformanceObserver((list) => long.push(...list.getEntries().map((one) => one.duration)))
+    .observe({ type: 'longtask' });
   const means = document.querySelector('[data-group] dl');
   const tick = (now) => {
     if (means.textContent !== before) { updates++; before = means.textContent; }
@@ -66,7 +68,9 @@ _FEED = """(() => {
       start(one) {
         open.add(one);
         one.enqueue(code.encode(first));
-        how.signal.addEventListener('abort', () => { if (open.delete(one)) one.error(new DOMException('', 'AbortError')); });
+        how.signal.addEventListener('abort', () => {
+          if (open.delete(one)) one.error(new DOMException('', 'AbortError'));
+        });
       },
     });
     return Promise.resolve(new Response(body, { headers: { 'Content-Type': 'text/event-stream' } }));
@@ -146,7 +150,7 @@ def smoothness(chromium: Any, site: Site, seconds: float, *, slower: float) -> d
         found = page.evaluate(_FRAMES, seconds)
         after = _metrics(session)
     times = found["times"]
-    gaps = sorted(b - a for a, b in zip(times, times[1:], strict=False))
+    gaps = sorted(b - a for a, b in itertools.pairwise(times))
     lasted = (times[-1] - times[0]) / 1000
     return {
         "cells": shown,

@@ -1,4 +1,4 @@
-"""Gateways with their page, for the browser of `benchmarks.dashboard`: one inverter, and a plant of thousands of cells."""
+"""Gateways with their page, for the browser of `benchmarks.dashboard`: an inverter, and a plant of 5,000 cells."""
 
 from __future__ import annotations
 

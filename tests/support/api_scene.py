@@ -15,6 +15,7 @@ from bessai.interfaces.api.context import Context
 from bessai.interfaces.api.gateway import Gateway
 from bessai.interfaces.api.identity import Hasher, Identity, sessions
 from bessai.interfaces.api.identity.secret import csrf_of
+from bessai.interfaces.api.live import Live
 from bessai.interfaces.api.roles import Role
 from bessai.interfaces.api.settings import ApiSettings
 from support.asgi import Answer, Browser

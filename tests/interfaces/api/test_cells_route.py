@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
+
 from bessai.interfaces.api.gateway import Gateway
 from bessai.interfaces.api.live import Live
 from bessai.interfaces.api.routes.points import cells
