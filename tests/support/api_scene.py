@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from bessai.interfaces.api.app import create_app
 from bessai.interfaces.api.audit import Audit
@@ -15,6 +15,7 @@ from bessai.interfaces.api.context import Context
 from bessai.interfaces.api.gateway import Gateway
 from bessai.interfaces.api.identity import Hasher, Identity, sessions
 from bessai.interfaces.api.identity.secret import csrf_of
+from bessai.interfaces.api.live import Live
 from bessai.interfaces.api.roles import Role
 from bessai.interfaces.api.settings import ApiSettings
 from support.asgi import Answer, Browser
@@ -43,7 +44,8 @@ class Scene:
         self.audit = Audit(data / "audit", clock=self.clock)
         self.context = Context(
             settings=ApiSettings(site="plant", data_dir=data, socket=data / "no.sock", **settings),
-            gateway=Gateway(data / "no.sock"), identity=self.identity, audit=self.audit, live=cast("Any", None),
+            gateway=(gateway := Gateway(data / "no.sock")), identity=self.identity, audit=self.audit,
+            live=Live(data / "no.sock", "plant", gateway),
         )  # fmt: skip
         self.app = create_app(self.context)
 

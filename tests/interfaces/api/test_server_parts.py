@@ -211,6 +211,8 @@ def test_only_the_page_is_served(tmp_path: Path, path: str) -> None:
     script = served._answer("GET", "/assets/a-1.js", _headers(**{"accept-encoding": "gzip, br"}))
     assert (script.body, script.headers["content-encoding"]) == (b"packed", "br")
     assert "immutable" in script.headers["cache-control"]
+    refused = served._answer("GET", "/assets/a-1.js", _headers(**{"accept-encoding": "br;q=0, gzip"}))
+    assert (refused.body, "content-encoding" in refused.headers) == (b"1", False)
 
 
 def _headers(**given: str) -> Any:

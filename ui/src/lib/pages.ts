@@ -1,6 +1,8 @@
 /** The pages: each is loaded when it is opened first. */
 import type { Component } from "svelte";
 
+import Overview from "../pages/Overview.svelte";
+
 import { texts, type Pair } from "./i18n.svelte";
 import type { Role } from "./session.svelte";
 
@@ -28,7 +30,7 @@ export type PageName = keyof typeof names;
 export const pageName = texts<PageName>(names);
 
 export const pages: (Page & { path: PageName })[] = [
-  { path: "overview", role: "viewer", load: () => import("../pages/Overview.svelte") },
+  { path: "overview", role: "viewer", load: () => Promise.resolve({ default: Overview }) },
   { path: "why", role: "viewer", load: () => import("../pages/Why.svelte") },
   { path: "trends", role: "viewer", load: () => import("../pages/Trends.svelte") },
   { path: "cells", role: "viewer", load: () => import("../pages/Cells.svelte") },

@@ -26,6 +26,7 @@ import bessai
 from bessai.interfaces.api.gateway import Gateway
 from bessai.interfaces.api.problems import Problem
 from bessai.interfaces.scada.feed import Columns, Frame, follow
+from bessai.model import Quality
 
 _log = logging.getLogger(__name__)
 
@@ -161,6 +162,21 @@ class Live:
         """What was decided in the newest cycle; empty before there is one."""
         return self.latest.decision if self.latest else {}
 
+    def told(self) -> dict[str, dict[str, Any]]:
+        """Every point of the site, in the words of the status, which on a site of several devices knows few of them."""
+        columns = zip(
+            self.names,
+            self.units,
+            self.values.tolist(),
+            self.quality.tolist(),
+            self.ages.tolist(),
+            strict=True,
+        )
+        return {
+            name: {"value": value, "unit": unit, "quality": Quality(quality).label, "age": age}
+            for name, unit, value, quality, age in columns
+        }
+
     async def run(self) -> None:
         """Follow the control plane until cancelled."""
         async with asyncio.TaskGroup() as group:
@@ -203,7 +219,7 @@ class Live:
         self.index = {name: i for i, name in enumerate(columns.names)}
         size = len(columns.names)
         self.values = np.full(size, np.nan)
-        self.quality = np.zeros(size, np.uint8)
+        self.quality = np.full(size, Quality.MISSING, np.uint8)
         self._measured = np.full(size, np.nan)
         self.latest, self.connected, self.problem = None, True, None
         self._channels = {}

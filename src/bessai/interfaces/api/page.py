@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +62,7 @@ class Page:
             "vary": "accept-encoding",
             "cache-control": _FOR_EVER if name.startswith("assets/") else "no-cache",
         }
-        accepted = headers.get("accept-encoding", "")
+        accepted = _accepted(headers.get("accept-encoding", ""))
         for coding, ending in _SEALED:
             packed = self._find(name + ending) if coding in accepted else None
             if packed is not None:
@@ -85,3 +86,9 @@ class Page:
             data = path.read_bytes()
             held = self._held[path] = _File(data, f'"{hashlib.sha256(data).hexdigest()[:20]}"', stamp)
         return held
+
+
+def _accepted(header: str) -> set[str]:
+    """Codings that the other side takes; one of weight 0 is a refusal."""
+    found = (coding.partition(";") for coding in header.lower().replace(" ", "").split(","))
+    return {name for name, _, weight in found if not re.fullmatch(r"q=0(?:\.0*)?", weight)}
