@@ -18,7 +18,7 @@ export function seal(): Plugin {
     closeBundle() {
       for (const name of readdirSync(target, { recursive: true, encoding: "utf-8" })) {
         const path = join(target, name);
-        if (!/\.(js|css|html|svg|webmanifest)$/.test(name) || statSync(path).size < LEAST) continue;
+        if (!/\.(js|css|json|html|svg|webmanifest)$/.test(name) || statSync(path).size < LEAST) continue;
         const plain = readFileSync(path);
         writeFileSync(`${path}.gz`, gzipSync(plain, { level: 9, memLevel: 7 }));
         writeFileSync(`${path}.br`, brotliCompressSync(plain, { params: { [constants.BROTLI_PARAM_SIZE_HINT]: plain.length } }));

@@ -1,7 +1,7 @@
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vitest/config";
 
-import { lean } from "./lean";
+import { languages } from "./languages";
 import { seal } from "./seal";
 
 // `vite` alone serves the page for its developers; the API comes from a running gateway.
@@ -21,7 +21,7 @@ const FILES = [
 ];
 
 export default defineConfig({
-  plugins: [svelte(), lean, seal()],
+  plugins: [svelte(), languages(), seal()],
   build: {
     outDir: process.env.BESSAI_PAGE_DIR ?? "../src/bessai/interfaces/api/page",
     emptyOutDir: true,

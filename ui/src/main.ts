@@ -2,6 +2,7 @@ import { mount } from "svelte";
 
 import App from "./App.svelte";
 import "./app.css";
+import { locale } from "./lib/i18n.svelte";
 
 const target = document.getElementById("app");
-if (target) mount(App, { target });
+if (target) void locale.ready().then(() => mount(App, { target }));

@@ -12,7 +12,8 @@ import { ambiguous, grouped, read, typedNumber, type Parameter } from "../src/pa
 import { ranked, type Tested } from "../src/pages/grid/tests";
 import { bars } from "../src/pages/system/histogram";
 import { ceiling, chosen, followed, line, scaled } from "../src/pages/system/course";
-import { last, left, nameFits, state, useful, type User } from "../src/pages/users/rules";
+import { nameFits } from "../src/lib/passwords";
+import { last, left, state, useful, type User } from "../src/pages/users/rules";
 
 const row = (name: string, value: number | null, more: Partial<PointRow> = {}): PointRow => ({
   name, value, unit: "V", quality: "good", age: 1, meaning: null, ...more,

@@ -27,18 +27,49 @@ class Locale {
 
   /** Somebody chose it: the browser keeps it. */
   choose(language: Language): void {
-    this.show(language);
+    void this.show(language);
     write(KEY, language);
   }
 
   /** The language of who signed in, unless somebody chose one; the next one to sign in has another. */
   adopt(language: Language): void {
-    if (read(KEY) === null) this.show(language);
+    if (read(KEY) === null) void this.show(language);
   }
 
-  private show(language: Language): void {
+  private async show(language: Language): Promise<void> {
+    this.#wanted = language;
+    const found = await loaded(language);
+    if (!found || this.#wanted !== language) return; // the gateway is away: what is shown stays readable
+    if (typeof found === "object") words = found;
     this.language = language;
     document.documentElement.lang = language;
+  }
+  #wanted: Language = this.language;
+
+  /** Resolves when the page has words to show. */
+  async ready(): Promise<void> {
+    for (;;) {
+      const found = await loaded(this.language);
+      if (typeof found === "object") words = found;
+      if (found) return;
+      await new Promise((again) => setTimeout(again, 1500));
+    }
+  }
+}
+
+type Words = Record<string, Record<string, string>>;
+/** Of the built page: one language, from the file that `languages.ts` made. */
+let words = $state.raw<Words>({});
+
+/** The file of a language, true where there is none because the texts stand in the code, false when it cannot be had. */
+async function loaded(language: Language): Promise<Words | boolean> {
+  const file = document.documentElement.dataset[language];
+  if (!file) return true;
+  try {
+    const answer = await fetch(file);
+    return answer.ok && ((await answer.json()) as Words);
+  } catch {
+    return false;
   }
 }
 
@@ -48,11 +79,26 @@ document.documentElement.lang = locale.language;
 /** Every catalogue that was made; a test looks through them. */
 export const catalogues: Record<string, Pair>[] = [];
 
-export type Texts<K extends string> = (key: K, values?: Record<string, string | number>) => string;
+export interface Texts<K extends string> {
+  (key: K, values?: Record<string, string | number>): string;
+  /** The text of a name that comes from elsewhere, null when there is none. */
+  find(name: string): string | null;
+  keys(): string[];
+}
 
 export function texts<K extends string>(pairs: Record<K, Pair>): Texts<K> {
-  catalogues.push(pairs);
-  return (key, values) => fill(pairs[key][locale.language === "es" ? 1 : 0], values);
+  const part: unknown = pairs;
+  const built = typeof part === "string"; // the built page has the name of its part of the file instead
+  if (!built) catalogues.push(pairs);
+  const all = (): Record<string, string | Pair> => (built ? (words[part] ?? {}) : pairs);
+  const find = (name: string): string | null => {
+    const text = Object.hasOwn(all(), name) ? all()[name]! : null;
+    return text === null || typeof text === "string" ? text : text[locale.language === "es" ? 1 : 0];
+  };
+  return Object.assign((key: K, values?: Record<string, string | number>) => fill(find(key) ?? "", values), {
+    find,
+    keys: () => Object.keys(all()),
+  });
 }
 
 /** A text of the server, which brings both languages. */

@@ -3,7 +3,7 @@ import type { Component } from "svelte";
 
 import Overview from "../pages/Overview.svelte";
 
-import { texts, type Pair } from "./i18n.svelte";
+import { texts } from "./i18n.svelte";
 import type { Role } from "./session.svelte";
 
 export interface Page {
@@ -12,7 +12,7 @@ export interface Page {
   load: () => Promise<{ default: Component }>;
 }
 
-const names = {
+export const pageName = texts({
   overview: ["Overview", "Resumen"],
   why: ["Why", "Por qué"],
   trends: ["Trends", "Tendencias"],
@@ -24,10 +24,8 @@ const names = {
   system: ["System", "Sistema"],
   users: ["Users", "Usuarios"],
   audit: ["Audit", "Auditoría"],
-} satisfies Record<string, Pair>;
-
-export type PageName = keyof typeof names;
-export const pageName = texts<PageName>(names);
+});
+export type PageName = Parameters<typeof pageName>[0];
 
 export const pages: (Page & { path: PageName })[] = [
   { path: "overview", role: "viewer", load: () => Promise.resolve({ default: Overview }) },

@@ -15,3 +15,6 @@ export function rules(password: string, repeated: string, user: string, minimum:
     same: password !== "" && password === repeated,
   };
 }
+
+/** Whether the server takes it as the name of a user or a token. */
+export const nameFits = (name: string): boolean => /^[a-z0-9][a-z0-9._-]{0,31}$/.test(name);

@@ -162,21 +162,6 @@ class Live:
         """What was decided in the newest cycle; empty before there is one."""
         return self.latest.decision if self.latest else {}
 
-    def told(self) -> dict[str, dict[str, Any]]:
-        """Every point of the site, in the words of the status, which on a site of several devices knows few of them."""
-        columns = zip(
-            self.names,
-            self.units,
-            self.values.tolist(),
-            self.quality.tolist(),
-            self.ages.tolist(),
-            strict=True,
-        )
-        return {
-            name: {"value": value, "unit": unit, "quality": Quality(quality).label, "age": age}
-            for name, unit, value, quality, age in columns
-        }
-
     async def run(self) -> None:
         """Follow the control plane until cancelled."""
         async with asyncio.TaskGroup() as group:

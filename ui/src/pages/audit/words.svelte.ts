@@ -1,7 +1,7 @@
 /** Actions and outcomes of the audit log, in words. */
 import { texts } from "../../lib/i18n.svelte";
 
-const actions = {
+const action = texts({
   sign_in: ["signed in", "inició sesión"],
   sign_out: ["signed out", "cerró sesión"],
   set_up: ["set the page up", "configuró la página"],
@@ -28,23 +28,21 @@ const actions = {
   audit_mended: ["cut off half a line after a power cut", "quitó media línea tras un corte de energía"],
   audit_tampered: ["found the log changed by somebody", "encontró el registro alterado por alguien"],
   audit_head_missing: ["found the log's last place missing", "no encontró la última posición del registro"],
-} as const;
-const action = texts<keyof typeof actions>(actions);
+});
 
 export function actionWord(name: string): string {
-  return name in actions ? action(name as keyof typeof actions) : name.replaceAll("_", " ");
+  return action.find(name) ?? name.replaceAll("_", " ");
 }
 
-const outcomes = {
+const outcome = texts({
   asked: ["asked", "solicitado"],
   done: ["done", "hecho"],
   refused: ["refused", "rechazado"],
   failed: ["failed", "falló"],
-} as const;
-const outcome = texts<keyof typeof outcomes>(outcomes);
+});
 
 export function outcomeWord(name: string): string {
-  return name in outcomes ? outcome(name as keyof typeof outcomes) : name.replaceAll("_", " ");
+  return outcome.find(name) ?? name.replaceAll("_", " ");
 }
 
-export const known = Object.keys(actions);
+export const known = (): string[] => action.keys();

@@ -1,7 +1,7 @@
 /** Names of the API that people read, in words. */
 import { texts } from "../../lib/i18n.svelte";
 
-const quality = {
+const said = texts({
   good: ["good", "bueno"],
   missing: ["not read", "sin lectura"],
   stale: ["too old", "añejo"],
@@ -11,14 +11,13 @@ const quality = {
   absent: ["not in this model", "no existe en este modelo"],
   implausible: ["implausible jump", "salto inverosímil"],
   frozen: ["device frozen", "equipo congelado"],
-} as const;
-const said = texts<keyof typeof quality>(quality);
+});
 
 export function qualityWord(name: string): string {
-  return name in quality ? said(name as keyof typeof quality) : name.replaceAll("_", " ");
+  return said.find(name) ?? name.replaceAll("_", " ");
 }
 
-const exceptions = {
+const exception = texts({
   1: ["illegal function", "función no admitida"],
   2: ["illegal data address", "dirección de dato inexistente"],
   3: ["illegal data value", "valor de dato no admitido"],
@@ -28,15 +27,14 @@ const exceptions = {
   8: ["memory parity error", "error de paridad de memoria"],
   10: ["gateway path unavailable", "pasarela sin ruta"],
   11: ["gateway target does not respond", "el equipo tras la pasarela no responde"],
-} as const;
-const exception = texts<`${keyof typeof exceptions}`>(exceptions);
+});
 
 /** An exception code of Modbus in words. */
 export function exceptionWord(code: number, name: string): string {
-  return code in exceptions ? exception(`${code as keyof typeof exceptions}`) : name;
+  return exception.find(String(code)) ?? name;
 }
 
-const roles = {
+const role = texts({
   inverter: ["Inverter", "Inversor"],
   pcs: ["Power converter (PCS)", "Convertidor (PCS)"],
   battery: ["Battery", "Batería"],
@@ -44,14 +42,13 @@ const roles = {
   meter: ["Meter", "Medidor"],
   plant: ["Plant controller", "Control de planta"],
   weather: ["Weather station", "Estación meteorológica"],
-} as const;
-const role = texts<keyof typeof roles>(roles);
+});
 
 export function roleWord(name: string): string {
-  return name in roles ? role(name as keyof typeof roles) : name.replaceAll("_", " ");
+  return role.find(name) ?? name.replaceAll("_", " ");
 }
 
-const fields = {
+const field = texts({
   model_name: ["Calls itself", "Se identifica como"],
   serial_number: ["Serial number", "Número de serie"],
   part_number: ["Part number", "Número de parte"],
@@ -62,9 +59,8 @@ const fields = {
   battery_bms_version: ["BMS version", "Versión del BMS"],
   battery_serial_number: ["Battery serial number", "Número de serie de la batería"],
   manufacturer: ["Manufacturer", "Fabricante"],
-} as const;
-const field = texts<keyof typeof fields>(fields);
+});
 
 export function textWord(name: string): string {
-  return name in fields ? field(name as keyof typeof fields) : name.replaceAll("_", " ");
+  return field.find(name) ?? name.replaceAll("_", " ");
 }

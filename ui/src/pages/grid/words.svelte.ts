@@ -3,7 +3,7 @@ import { number } from "../../lib/format";
 import { texts } from "../../lib/i18n.svelte";
 import type { Parameter, Value } from "./parameters";
 
-const names = {
+const name = texts({
   "frequency.enabled": ["Frequency response", "Respuesta a la frecuencia"],
   "frequency.curve": ["Law", "Ley"],
   "frequency.droop": ["Droop", "Estatismo"],
@@ -29,14 +29,13 @@ const names = {
   "active.curtailment_time": ["Time for a curtailment", "Tiempo para una limitación"],
   "active.agc": ["AGC", "AGC"],
   "active.volt_watt": ["Volt-watt", "Volt-watt"],
-} as const;
-const name = texts<keyof typeof names>(names);
+});
 
 export function parameterName(code: string): string {
-  return code in names ? name(code as keyof typeof names) : code;
+  return name.find(code) ?? code;
 }
 
-const values = {
+const word = texts({
   none: ["none", "ninguna"],
   off: ["off", "desactivado"],
   droop: ["droop of the annex", "estatismo del anexo"],
@@ -52,8 +51,7 @@ const values = {
   reactive_power: ["reactive power", "potencia reactiva"],
   ieee1547_volt_var: ["IEEE 1547 volt-var", "IEEE 1547 volt-var"],
   ieee1547_watt_var: ["IEEE 1547 watt-var", "IEEE 1547 watt-var"],
-} as const;
-const word = texts<keyof typeof values>(values);
+});
 const t = texts({ on: ["on", "activado"], off: ["off", "desactivado"], to: ["{low} to {high}", "{low} a {high}"], or: ["{range} or {choice}", "{range} o {choice}"], least: ["{range}, magnitude at least {least}", "{range}, magnitud de al menos {least}"] });
 
 /** As few decimals as tell the value. */
@@ -63,7 +61,7 @@ export function plainNumber(value: number): string {
 }
 
 export function choiceText(value: string): string {
-  return value in values ? word(value as keyof typeof values) : value;
+  return word.find(value) ?? value;
 }
 
 export function valueText(value: Value | null | undefined, unit = ""): string {
@@ -83,7 +81,7 @@ export function rangeText(one: Parameter): string {
   return one.choices.length ? t("or", { range, choice: one.choices.map(choiceText).join(", ") }) : range;
 }
 
-const whats = {
+const what = texts({
   start: ["first start", "primer arranque"],
   set: ["changed", "cambio"],
   adopt: ["taken from the file", "tomado del archivo"],
@@ -91,16 +89,14 @@ const whats = {
   refused: ["refused", "rechazado"],
   test: ["test signal begun", "inicio de señal de prueba"],
   test_end: ["test signal ended", "fin de señal de prueba"],
-} as const;
-const what = texts<keyof typeof whats>(whats);
-export const whatText = (code: string): string => (code in whats ? what(code as keyof typeof whats) : code);
+});
+export const whatText = (code: string): string => what.find(code) ?? code;
 
-const limits = {
+const limit = texts({
   authority: ["limited by its authority", "limitada por su autoridad"],
   soc: ["limited by the state of charge", "limitada por el estado de carga"],
   capability: ["limited by the P-Q capability", "limitada por la curva P-Q"],
   not_granted: ["the plant was told other kvar", "a la planta se le indicó otro reactivo"],
   not_followed: ["the meter sees other kvar", "el medidor ve otro reactivo"],
-} as const;
-const limit = texts<keyof typeof limits>(limits);
-export const limitText = (code: string): string => (code in limits ? limit(code as keyof typeof limits) : code.replaceAll("_", " "));
+});
+export const limitText = (code: string): string => limit.find(code) ?? code.replaceAll("_", " ");

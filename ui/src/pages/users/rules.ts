@@ -42,8 +42,6 @@ export function state(user: User, now: number): State {
   return user.locked_until !== null && Date.parse(user.locked_until) > now ? "locked" : "well";
 }
 
-/** Null: the name can be one. */
-export const nameFits = (name: string): boolean => /^[a-z0-9][a-z0-9._-]{0,31}$/.test(name);
 
 /** Scopes that a role cannot use are of no use in a token. */
 export function useful(scope: Scope, role: Role): boolean {
