@@ -26,12 +26,12 @@ from bessai.interfaces.api.problems import Problem
 API = "/api/v1"
 COOKIE = "bessai_session"
 CSRF = "x-csrf-token"
-_READING = frozenset({"GET", "HEAD", "OPTIONS"})
-_OPEN = frozenset({f"{API}/session", f"{API}/setup", "/healthz", "/readyz"})
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+OPEN = frozenset({f"{API}/session", f"{API}/setup", "/healthz", "/readyz"})
 """Answered before the page is set up."""
 _SIGN_IN = frozenset({("POST", f"{API}/session"), ("POST", f"{API}/setup")})
 """Changes that a page without a session's word may ask for: Origin guards them."""
-_ADMIN = (f"{API}/users", f"{API}/tokens", f"{API}/audit")
+ADMIN = (f"{API}/users", f"{API}/tokens", f"{API}/audit")
 """What a token needs the scope `admin` for."""
 
 CSP = (
@@ -123,13 +123,14 @@ class Guard:
         try:
             await self._let_in(scope)
         except Problem as problem:
-            await problems.answer(problem)(scope, receive, sealed)
+            await problems.respond(problem, scope, receive, sealed)
             return
         except Exception:
             log.exception("no caller could be looked up")
-            await problems.answer(
-                Problem(503, "identity_unreadable", "users cannot be looked up: see the gateway's log")
-            )(scope, receive, sealed)
+            unreadable = Problem(
+                503, "identity_unreadable", "users cannot be looked up: see the gateway's log"
+            )
+            await problems.respond(unreadable, scope, receive, sealed)
             return
         try:
             await self._app(scope, receive, sealed)
@@ -137,19 +138,18 @@ class Guard:
             log.exception("%s %s failed", scope["method"], scope["path"])
             if begun:
                 raise
-            await problems.answer(Problem(500, "internal", "this is a fault of the gateway: see its log"))(
-                scope, receive, sealed
-            )
+            fault = Problem(500, "internal", "this is a fault of the gateway: see its log")
+            await problems.respond(fault, scope, receive, sealed)
 
     async def _let_in(self, scope: Scope) -> None:
         headers, method, path = Headers(scope=scope), scope["method"], scope["path"]
         state = scope.setdefault("state", {})
         state["principal"] = state["caller"] = None
-        changing = method not in _READING
+        changing = method not in READING
         self._check_host(headers)
         if changing:
             _check_origin(headers)
-        if (path.startswith("/api") or path == "/metrics") and path not in _OPEN:
+        if (path.startswith("/api") or path == "/metrics") and path not in OPEN:
             self._check_set_up()
         caller = await self._find(scope, headers)
         if caller is None:
@@ -219,7 +219,7 @@ def _check_origin(headers: Headers) -> None:
 
 
 def _check_scopes(scopes: Iterable[str], path: str, *, changing: bool) -> None:
-    if any(path == place or path.startswith(f"{place}/") for place in _ADMIN):
+    if any(path == place or path.startswith(f"{place}/") for place in ADMIN):
         needed = "admin"
     else:
         needed = "control" if changing else "read"

@@ -76,7 +76,7 @@ class Limits:
         try:
             self._check(scope)
         except Problem as problem:
-            await problems.answer(problem)(scope, receive, send)
+            await problems.respond(problem, scope, receive, send)
             return
         begun = False
         stream = scope["path"] == STREAM
@@ -103,7 +103,7 @@ class Limits:
         if begun:
             abort(scope)
         else:
-            await problems.answer(late)(scope, receive, send)
+            await problems.respond(late, scope, receive, send)
 
     def _check(self, scope: Scope) -> None:
         headers = dict(scope["headers"])

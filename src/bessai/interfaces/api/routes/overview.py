@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from pydantic import ConfigDict
 
-from bessai.interfaces.api.answers import Answer, errors, finite, good
+from bessai.interfaces.api.answers import Answer, finite, good
 from bessai.interfaces.api.context import Context, of
 from bessai.interfaces.api.roles import Role, needs
 
@@ -82,7 +82,7 @@ class Overview(Answer):
     flows: Flows
 
 
-@router.get("/overview", responses=errors())
+@router.get("/overview")
 async def overview(context: Annotated[Context, Depends(of)]) -> Overview:
     """Computed of good values only.
 

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends
 from pydantic import ConfigDict
 
 from bessai.history import History, HistoryError
-from bessai.interfaces.api.answers import Answer, errors
+from bessai.interfaces.api.answers import Answer
 from bessai.interfaces.api.archive import journal
 from bessai.interfaces.api.context import Context, of
 from bessai.interfaces.api.roles import Role, needs
@@ -101,7 +101,7 @@ class System(Answer):
     python: str
 
 
-@router.get("/system", responses=errors())
+@router.get("/system")
 async def system(context: Annotated[Context, Depends(of)]) -> System:
     """Cycle times, journal, history, publishers, disk and processes."""
     status = await context.gateway.status()
