@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import RouteContext, iter_route_contexts
+from pydantic import BaseModel
 
 from bessai.interfaces.api.guarding import ADMIN, COOKIE, CSRF, OPEN, READING
 from bessai.interfaces.api.problems import MEDIA, FieldProblem, ProblemBody
@@ -77,6 +78,9 @@ def _describe(app: FastAPI) -> dict[str, Any]:
         for method, operation in operations.items():
             _complete(operation, str(path), method, roles[path, method])
     parts = found["components"]
+    for name, examples in _examples(BaseModel):
+        if name in parts["schemas"]:
+            parts["schemas"][name]["examples"] = examples  # FastAPI has left the nulls out
     parts["schemas"] |= {
         "Problem": ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
     }
@@ -115,6 +119,17 @@ def _complete(operation: dict[str, Any], path: str, method: str, role: Role | No
         statuses |= {413}
     for status in sorted(statuses):
         operation["responses"][str(status)] = {"$ref": f"#/components/responses/{status}"}
+
+
+def _examples(model: type[BaseModel]) -> Iterator[tuple[str, list[Any]]]:
+    """Those of all models, by the two names that a model may have in the document."""
+    for inner in model.__subclasses__():
+        extra = inner.model_config.get("json_schema_extra")
+        if inner.__module__.startswith(__package__) and isinstance(extra, dict) and "examples" in extra:
+            examples: Any = extra["examples"]
+            yield inner.__name__, examples
+            yield f"{inner.__module__}.{inner.__name__}".replace(".", "__"), examples
+        yield from _examples(inner)
 
 
 def _error(status: int) -> dict[str, Any]:

@@ -155,7 +155,8 @@ def _field(found: Mapping[str, Any]) -> FieldProblem:
     # an unknown field may be a password with a slip in its name
     hidden = found["type"] == "extra_forbidden" or _is_secret(name)
     value = None if hidden else _shown(found.get("input"))
-    return FieldProblem(field=name, value=value, message=str(found["msg"]))
+    own = found.get("ctx", {}).get("error") if found["type"] == "value_error" else None
+    return FieldProblem(field=name, value=value, message=str(found["msg"] if own is None else own))
 
 
 def _is_secret(name: str) -> bool:
@@ -177,7 +178,7 @@ def _shown(value: object) -> Any:
 
 _TITLES = {
     400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
-    409: "Conflict", 413: "Content Too Large", 415: "Unsupported Media Type", 422: "Unprocessable Content",
-    421: "Misdirected Request", 423: "Locked", 429: "Too Many Requests", 500: "Internal Server Error", 503: "Service Unavailable",
+    409: "Conflict", 413: "Content Too Large", 421: "Misdirected Request", 422: "Unprocessable Content",
+    423: "Locked", 429: "Too Many Requests", 500: "Internal Server Error", 503: "Service Unavailable",
     504: "Gateway Timeout",
 }  # fmt: skip

@@ -133,7 +133,9 @@ class AllCells(Answer):
 @router.get("/points")
 async def points(
     context: Annotated[Context, Depends(of)],
-    names: Annotated[str | None, Query(max_length=20_000, description="Names, comma between them.")] = None,
+    names: Annotated[
+        str | None, Query(max_length=20_000, pattern="^[ -~]*$", description="Names, comma between them.")
+    ] = None,
     search: Annotated[
         str | None, Query(max_length=100, description="A part of the name or the description.")
     ] = None,

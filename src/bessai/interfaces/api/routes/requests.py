@@ -24,7 +24,7 @@ from bessai.interfaces.api.acting import (
 from bessai.interfaces.api.answers import Body, shown
 from bessai.interfaces.api.context import Context
 from bessai.interfaces.api.idempotency import answers_of
-from bessai.interfaces.api.problems import Problem, field_problem
+from bessai.interfaces.api.problems import Problem, field_problem, readable
 from bessai.interfaces.api.recording import recorded
 from bessai.interfaces.api.roles import Principal, Role
 from bessai.model.wording import in_words
@@ -256,7 +256,7 @@ async def cancel(
     """End a request before its lease does."""
     _owns(caller, source)
     if not reason.isprintable():
-        raise field_problem("reason", None, "only printable characters, in one line")
+        raise field_problem("reason", readable(reason), "only printable characters, in one line")
     async with recorded(
         context, request, caller, "request_cancel", reason=reason, target=source, safe=is_own(caller, source)
     ):
