@@ -31,7 +31,7 @@ from bessai.interfaces.api.identity import sessions
 from bessai.interfaces.api.identity.secret import csrf_of
 from bessai.interfaces.api.problems import MEDIA
 from bessai.interfaces.api.roles import Role
-from support.api_house import House, furnished
+from support.api_house import House
 
 CHECKS: list[Callable[..., Any]] = [
     not_a_server_error,
@@ -61,16 +61,6 @@ KNOWN = {
     "/decisions/{when}": ["latest", "-5m", "now"],
 }
 """What there is, for paths that would otherwise never be found."""
-
-
-@pytest.fixture(scope="module")
-def worn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A gateway for rough use."""
-    with furnished(tmp_path_factory.mktemp("worn")) as found:
-        identity = found.api.app.state.context.identity
-        for name in ("ana", "ben"):
-            asyncio.run(identity.add_user(name, Role.VIEWER, "correct battery staple"))
-        yield found
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
