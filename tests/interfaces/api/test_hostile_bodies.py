@@ -84,8 +84,9 @@ def hostile(document: dict[str, Any], schema: dict[str, Any]) -> Iterator[Sent]:
         for raw in (b"NaN", b"Infinity", b"-Infinity", b"1e999"):
             yield Sent(f"{name} {raw!r}", _text({**good, name: "@@"}).replace(b'"@@"', raw), name)
         yield Sent(f"{name} half a character", _text({**good, name: "\ud800abc"}), name)
+        kept = SECRET if name in HIDDEN else "y"
         values: list[Any] = [
-            None, True, "", "x", 0, -1, 0.5, 1e308, 10**30, -(10**400), [], {}, [SECRET], {"a": SECRET}, [[[[1]]]],
+            None, True, "", "x", 0, -1, 0.5, 1e308, 10**30, -(10**400), [], {}, [kept], {"a": kept}, [[[[1]]]],
             "x" * 10_000, {"": 1}, "\U0001f50b" * 2000,
         ]  # fmt: skip
         values += UNREADABLE if name in TEXTS else [SECRET * 50] if name in HIDDEN else []
