@@ -70,7 +70,7 @@ class NewToken(Body):
     scopes: list[Annotated[str, Field(json_schema_extra={"enum": list(SCOPES)})]] = Field(
         max_length=8, json_schema_extra={"minItems": 1}
     )
-    days: int = Field(ge=1, le=366)
+    days: int = Field(ge=1, le=366, strict=True)
 
 
 @router.get("/tokens")
