@@ -149,7 +149,7 @@ def overview(api: Api) -> None:
 def schedule(api: Api, file: Path, begin: int) -> None:
     told = api.get("/schedule").json()
     assert (told["file"], told["problem"]) == (str(file), None)
-    rows = [
+    rows: list[tuple[Any, ...]] = [
         (_seconds(one["start"]), _seconds(one["end"]), one["power"], one["soc_target"])
         for one in told["entries"]
     ]
@@ -179,8 +179,7 @@ def _plant() -> TwinSite:
 
 def _give_cells(plant: TwinSite) -> None:
     """The simulated racks know the extremes of their cells alone."""
-    for bus in plant.buses:
-        assert isinstance(bus, TwinServer)
+    for bus in (one for one in plant.buses if isinstance(one, TwinServer)):
         for unit, device in bus.devices.items():
             for name in [
                 one for one in device.registers.absent if re.fullmatch(r"cell_(voltage|temperature)_\d+", one)
