@@ -189,7 +189,11 @@ def _state(house: House) -> dict[str, Any]:
         "alarms": [
             (one["code"], one["state"]) for one in get("/alarms").json()["alarms"] if one["acknowledged"]
         ],
-        "audit": get("/audit/verify", role="administrator").json()["entries"],
+        "done": [
+            one["sequence"]
+            for one in get("/audit", role="administrator", limit=500).json()["entries"]
+            if one["outcome"] not in {"asked", "refused"}
+        ],
     }
 
 
