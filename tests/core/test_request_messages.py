@@ -98,7 +98,7 @@ def test_leases() -> None:
     assert lease_of({"for": None}) == LEASE
     assert lease_of({"for": MAX_LEASE}) == MAX_LEASE
     for bad in (math.nan, math.inf, -math.inf, 0, MAX_LEASE * 1.01):
-        with pytest.raises(ValueError, match=r"^for="):
+        with pytest.raises(ValueError, match="^for="):
             lease_of({"for": bad})
 
 

@@ -117,8 +117,6 @@ class ControlCycle:
         self.last: CycleRecord | None = None
         self.view: ProcessImage | None = None
         """What people look at first, as of the last whole image."""
-        self.whole: ProcessImage | None = None
-        """Every point, once a second."""
         self.watch: Callable[[], Iterable[Condition]] = tuple
         """What else is wrong around the plant, asked once a second."""
         self.heard: Callable[[CycleRecord], None] | None = None
@@ -350,7 +348,7 @@ class ControlCycle:
             return views, part
         self._whole_at = now
         whole = images.whole(self.stats.cycles)
-        self.view, self.whole = images.view(whole), whole
+        self.view = images.view(whole)
         return images.views(whole), whole
 
     def _device_conditions(self, now: float) -> list[Condition]:

@@ -84,7 +84,7 @@ class Description:
         }
 
     def _devices(self, message: dict[str, Any]) -> dict[str, Any]:
-        first, count = whole_number(message, "from", 0), whole_number(message, "count", MOST_DEVICES)
+        first, count = _whole(message, "from", 0), _whole(message, "count", MOST_DEVICES)
         if not 1 <= count <= MOST_DEVICES:
             raise ValueError(f"count={count}: give 1 to {MOST_DEVICES}")
         chosen = self._site.devices[first : first + count]
@@ -198,12 +198,7 @@ def _grid_as_plain(config: GridConfig) -> dict[str, Any]:
     }
 
 
-def whole_number(message: Mapping[str, Any], key: str, default: int) -> int:
-    """A number of a message, 0 or more.
-
-    Raises:
-        ValueError: it is none.
-    """
+def _whole(message: Mapping[str, Any], key: str, default: int) -> int:
     value = message.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ValueError(f"{key}={value!r:.40}: give a whole number, 0 or more")

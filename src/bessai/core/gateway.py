@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import math
 import os
 import signal
 import sys
 import time
 from typing import Any
 
+import numpy as np
+
 from bessai import __version__
 from bessai.core.assembly import control_plane, describe
 from bessai.core.black_box import BlackBox
-from bessai.core.describing import Description, whole_number
+from bessai.core.describing import Description
 from bessai.core.fitting import commands_nothing, slow_cycle
 from bessai.core.front import Front
 from bessai.core.heartbeat import Notifier
@@ -27,13 +30,13 @@ from bessai.core.previewing import Previews
 from bessai.core.pulse import Pulse
 from bessai.core.settings import Settings
 from bessai.core.state_file import DiskState
-from bessai.core.status import control_status, maintenance_status, points_status, unit_status
+from bessai.core.status import control_status, maintenance_status, unit_status
 from bessai.core.supervisor import Supervisor
 from bessai.grid import GridConfig, GridFunctions
 from bessai.grid.change import ChangeDesk
 from bessai.journal import Journal
 from bessai.journal.writer import QUEUE
-from bessai.model import Condition, Event, Severity, SystemClock
+from bessai.model import Condition, Event, Quality, Severity, SystemClock
 from bessai.registry import NO_DEVICE
 from bessai.site import Site
 
@@ -41,7 +44,6 @@ log = logging.getLogger("bessai.gateway")
 
 _CONDITIONS = 50
 """Conditions that the status lists, most severe first."""
-_POINTS_AT_ONCE = 1000
 _QUEUED_BYTES = 64 << 20
 """Memory that records waiting for the disk may take."""
 _BYTES_PER_COLUMN = 17
@@ -138,7 +140,6 @@ class Gateway:
         handlers = {**front.handlers, **previews.handlers, **description.handlers}
         handlers |= self.grid.handlers if self.grid else {}
         handlers["summary"] = lambda _: {"status": self.status(points=False)}
-        handlers["points"] = self._some_points
         self.socket = LocalSocket(
             path, self.book, self.status, self.clock, self.plant.device_status, handlers, self.live
         )
@@ -259,7 +260,7 @@ class Gateway:
                 {"code": c.code, "severity": c.severity.label, "point": c.point, "message": c.message}
                 for c in self.cycle.active[:_CONDITIONS]
             ],
-            "points": points_status(self.cycle.view) if points else {},
+            "points": self._points() if points else {},
             "grid": self.grid.status() if self.grid else None,
             "black_box": self.box.status(),
             "journal": {name: getattr(journal, name) for name in journal.__dataclass_fields__},
@@ -270,11 +271,24 @@ class Gateway:
             "page": self.page.status() if self.page else {"running": False, "pid": None, "restarts": 0},
         }
 
-    def _some_points(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Points of all devices, some at a time, since the largest sites have ten thousands."""
-        first, image = whole_number(message, "from", 0), self.cycle.whole
-        found = points_status(image, first, first + _POINTS_AT_ONCE)
-        return {"total": 0 if image is None else len(image.layout), "points": found}
+    def _points(self) -> dict[str, Any]:
+        image = self.cycle.view
+        if image is None:
+            return {}
+        ages = image.ages()
+        points: dict[str, Any] = {}
+        for i, (name, unit) in enumerate(zip(image.layout.names, image.layout.units, strict=True)):
+            value = float(image.values[i])
+            point: dict[str, Any] = {
+                "value": value if math.isfinite(value) else None,
+                "unit": unit,
+                "quality": Quality(int(image.quality[i])).label,
+                "age": None if np.isnan(ages[i]) else round(float(ages[i]), 3),
+            }
+            if math.isfinite(value) and (meaning := image.layout.meaning(name, value)) is not None:
+                point["meaning"] = meaning
+            points[name] = point
+        return points
 
     def _service_conditions(self) -> list[Condition]:
         """What the journal and the service plane say is wrong."""

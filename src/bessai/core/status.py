@@ -5,33 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from bessai.core.guard import SafetyGuard
 from bessai.core.latch import trip_status
 from bessai.core.unit import Unit
 from bessai.drivers import UniversalDriver
-from bessai.model import Bounds, Considered, CycleRecord, GuardState, ProcessImage, Quality
-
-
-def points_status(image: ProcessImage | None, first: int = 0, last: int | None = None) -> dict[str, Any]:
-    """Value, unit, quality, age and meaning by name."""
-    if image is None:
-        return {}
-    ages = image.ages()
-    points: dict[str, Any] = {}
-    for i in range(len(image.layout))[first:last]:
-        name, value = image.layout.names[i], float(image.values[i])
-        point: dict[str, Any] = {
-            "value": value if math.isfinite(value) else None,
-            "unit": image.layout.units[i],
-            "quality": Quality(int(image.quality[i])).label,
-            "age": None if np.isnan(ages[i]) else round(float(ages[i]), 3),
-        }
-        if math.isfinite(value) and (meaning := image.layout.meaning(name, value)) is not None:
-            point["meaning"] = meaning
-        points[name] = point
-    return points
+from bessai.model import Bounds, Considered, CycleRecord, GuardState
 
 
 def control_status(last: CycleRecord | None) -> dict[str, Any]:

@@ -14,8 +14,6 @@ from bessai.interfaces.api.problems import Problem
 _LINE = 64 << 20
 _FRESH = 0.3
 """Seconds for which a status is shown again: many viewers cost one question."""
-_WHOLE = 1.0
-"""The same of all points, which are known once a second."""
 _CONSTANT = 30.0
 """The same of the configuration, which changes with a restart only."""
 
@@ -53,7 +51,6 @@ class Gateway:
         self._timeout = timeout
         self._turn = asyncio.Semaphore(4)  # the socket has few places, and others need them too
         self._status = _Shared(lambda: self.ask({"op": "status"}), _FRESH)
-        self._points = _Shared(self._all_points, _WHOLE)
         self._configuration = _Shared(lambda: self.ask({"op": "configuration"}), _CONSTANT)
 
     async def ask(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -81,24 +78,6 @@ class Gateway:
         """
         status: dict[str, Any] = (await self._status.get())["status"]
         return status
-
-    async def points(self) -> dict[str, Any]:
-        """Every point of every device by name, as of the last second. Shared: nobody may change it.
-
-        The status has those of the plant, which are all there are on a site of one device.
-
-        Raises:
-            Problem: as `ask`.
-        """
-        return await self._points.get()
-
-    async def _all_points(self) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        while True:
-            answer = await self.ask({"op": "points", "from": len(found)})
-            found |= answer["points"]
-            if not answer["points"] or len(found) >= answer["total"]:
-                return found
 
     async def summary(self) -> dict[str, Any]:
         """Its status without the points, which costs it little on the largest plants too.

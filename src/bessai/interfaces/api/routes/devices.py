@@ -134,7 +134,7 @@ class DeviceInDetail(Summary):
 @router.get("/devices")
 async def devices(context: Annotated[Context, Depends(of)]) -> Devices:
     """All devices of the plant."""
-    now = await context.gateway.points()
+    status = await context.gateway.status()
     found: list[Mapping[str, Any]] = []
     total = 1
     while len(found) < total:
@@ -143,7 +143,7 @@ async def devices(context: Annotated[Context, Depends(of)]) -> Devices:
         if not answer["devices"]:
             break
         found += answer["devices"]
-    oldest = _oldest(now)
+    oldest = _oldest(status)
     return Devices(
         devices=[Device(**_summary(one, oldest.get(one["name"])), points=one["points"]) for one in found]
     )
@@ -153,7 +153,7 @@ async def devices(context: Annotated[Context, Depends(of)]) -> Devices:
 async def device(name: str, context: Annotated[Context, Depends(of)]) -> DeviceInDetail:
     """One device; `-` is the only one of a site without a site file."""
     name = "" if name == _ONLY else name
-    now = await context.gateway.points()
+    status = await context.gateway.status()
     first, found = 0, None
     while found is None:
         answer = await context.gateway.ask({"op": "devices", "from": first, "count": _AT_ONCE})
@@ -162,7 +162,7 @@ async def device(name: str, context: Annotated[Context, Depends(of)]) -> DeviceI
         if found is None and first >= answer["total"]:
             raise Problem(404, "no_such_device", f"there is no device {name[:80]!r}")
     return DeviceInDetail(
-        **_summary(found, _oldest(now).get(name)),
+        **_summary(found, _oldest(status).get(name)),
         points=[
             Value(
                 name=point,
@@ -174,7 +174,7 @@ async def device(name: str, context: Annotated[Context, Depends(of)]) -> DeviceI
                 address=None,
                 raw=None,
             )
-            for point, told in now.items()
+            for point, told in status["points"].items()
             if point.rpartition(".")[0] == name
         ],
         writes=found["writes"],
@@ -191,10 +191,10 @@ def _summary(one: Mapping[str, Any], oldest: float | None) -> dict[str, Any]:
     return {**{field: one[field] for field in fields}, "latency": None, "oldest": oldest}
 
 
-def _oldest(now: Mapping[str, Any]) -> dict[str, float]:
+def _oldest(status: Mapping[str, Any]) -> dict[str, float]:
     """Seconds by device."""
     found: dict[str, float] = {}
-    for name, told in now.items():
+    for name, told in status["points"].items():
         if told["quality"] == "good" and (age := finite(told["age"])) is not None:
             device = name.rpartition(".")[0]
             found[device] = max(age, found.get(device, 0.0))

@@ -143,11 +143,11 @@ async def points(
     limit: Annotated[int, Query(ge=1, le=20_000, description="Most points.")] = 1000,
 ) -> Points:
     """The points now. A name that there is not is left out."""
-    now = await context.gateway.points()
+    status = await context.gateway.status()
     wanted = None if names is None else {name.strip() for name in names.split(",")}
-    alarms = _alarms(await context.gateway.status())
+    alarms = _alarms(status)
     found = []
-    for name, told in now.items():
+    for name, told in status["points"].items():
         if (wanted is None or name in wanted) and (device is None or (_device(name) or "") == device):
             if search is not None and search.lower() not in f"{name} {_description(name)}".lower():
                 continue
@@ -160,7 +160,8 @@ async def points(
 @router.get("/points/{name}", responses=errors(404))
 async def point(name: str, context: Annotated[Context, Depends(of)]) -> PointInDetail:
     """One point, and where its value comes from."""
-    told = (await context.gateway.points()).get(name)
+    status = await context.gateway.status()
+    told = status["points"].get(name)
     if told is None:
         raise Problem(404, "no_such_point", f"there is no point {name[:80]!r}")
     found = (await context.gateway.ask({"op": "point", "name": name}))["point"]
@@ -168,7 +169,7 @@ async def point(name: str, context: Annotated[Context, Depends(of)]) -> PointInD
         "profile", "address", "table", "registers", "type", "gain", "offset", "poll", "read_every", "valid",
     )  # fmt: skip
     return PointInDetail(
-        **_point(name, told, _alarms(await context.gateway.status())),
+        **_point(name, told, _alarms(status)),
         **{field: found.get(field) for field in fields},
         description=found.get("description") or _description(name) or None,
         sources=found.get("sources") or [],
@@ -180,9 +181,9 @@ async def point(name: str, context: Annotated[Context, Depends(of)]) -> PointInD
 @router.get("/cells")
 async def cells(context: Annotated[Context, Depends(of)]) -> AllCells:
     """Every numbered cell, such as `cell_voltage_17` or `rack_2.cell_temperature_4`, by device and kind."""
-    now = await context.gateway.points()
+    status = await context.gateway.status()
     groups: dict[tuple[str, str], list[tuple[int, str, Mapping[str, Any]]]] = {}
-    for name, told in now.items():
+    for name, told in status["points"].items():
         if (match := _CELL.match(name)) is not None:
             key = (match["device"] or "", match["kind"])
             groups.setdefault(key, []).append((int(match["number"]), name, told))
