@@ -4,8 +4,8 @@
 
 `view`: nothing cached, somebody is signed in, the processor slowed down four times by the browser: from navigation to
 the first painted numbers of a simulated inverter. `bytes`: gzip of all scripts. `cells`: frames of the screen while
-each of 5,000 cells changes every second, behind a real gateway of 25 racks. `soak`: twelve hours of cycles in short, through
-all pages, with the heap after garbage collection.
+each of 5,000 cells changes every second, behind a real gateway of 25 racks. `soak`: twelve hours of cycles in short,
+through all pages, with the heap after garbage collection.
 
 A peer is the folder of a built page. It has no server of its own here, so only what it asks for and when it paints
 first can be compared: ours is measured in the same way beside it.

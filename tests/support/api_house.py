@@ -53,7 +53,7 @@ def furnished(folder: Path) -> Iterator[House]:
             OTEL_SDK_DISABLED="true",
         ) as gateway,
     ):
-        asyncio.run(gateway.until(lambda s: s["control"]["state"] == "normal"))
+        asyncio.run(gateway.until(lambda s: s["control"]["state"] == "normal", 120))
         gateway.request(-2.5)
         asyncio.run(gateway.until(lambda s: s["control"]["asked"] == -2.5 and s["journal"]["committed"] > 8))
         with served(plain_context(data, socket_path(data))) as api:

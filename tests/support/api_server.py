@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -22,6 +22,7 @@ from bessai.interfaces.api.audit import Audit
 from bessai.interfaces.api.context import Context
 from bessai.interfaces.api.gateway import Gateway
 from bessai.interfaces.api.identity import Hasher, Identity
+from bessai.interfaces.api.live import Live
 from bessai.interfaces.api.roles import Role
 from bessai.interfaces.api.settings import ApiSettings
 
@@ -66,13 +67,14 @@ class Api:
 
 
 def plain_context(data: Path, gateway_socket: Path) -> Context:
-    """A context without a live feed, with one user for each role."""
+    """A context whose live feed is not started, with one user for each role."""
+    gateway = Gateway(gateway_socket)
     return Context(
         settings=ApiSettings(site="site-1", data_dir=data, socket=gateway_socket),
-        gateway=Gateway(gateway_socket),
+        gateway=gateway,
         identity=Identity(data / "identity.db", Hasher((1, 8))),
         audit=Audit(data / "audit"),
-        live=cast("Any", None),
+        live=Live(gateway_socket, "site-1", gateway),
     )
 
 

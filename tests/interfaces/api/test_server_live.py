@@ -9,15 +9,18 @@ import os
 import re
 import signal
 import socket
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bessai.core.socket_file import socket_path
 from bessai.journal import JournalReader
 from bessai.model import GuardState
 from bessai.registry import find_profile, load_profile
 from bessai.twin import TwinServer
 from support.gateway import GatewayProcess
+from support.listening import family, listening, unix_sockets
 
 SECRET = "a long word of nobody"
 
@@ -78,6 +81,7 @@ def test_the_page_of_a_running_gateway(tmp_path: Path) -> None:
                     lambda s: s["control"]["state"] == "normal" and "setup?token" in gateway.log.read_text()
                 )
                 await asyncio.to_thread(_look, gateway, port)
+                _listens_where_it_says(gateway, port)
                 first = await gateway.until(lambda s: s["page"]["running"])
                 os.kill(first["page"]["pid"], signal.SIGKILL)
                 healed = await gateway.until(
@@ -95,6 +99,20 @@ def test_the_page_of_a_running_gateway(tmp_path: Path) -> None:
                 assert died.message == "the page's process ended with code -9"
 
     asyncio.run(run())
+
+
+def _listens_where_it_says(gateway: GatewayProcess, port: int) -> None:
+    """The page on this machine, one file for the command line, and nothing else in any of its processes."""
+    assert gateway.process is not None
+    pid = gateway.process.pid
+    assert len(family(pid)) >= 3  # control, service, page
+    assert listening(pid) == {("tcp", "127.0.0.1", port)}
+    file = socket_path(gateway.data)
+    assert unix_sockets(pid) == {file}
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert listening(os.getpid()) >= {
+        ("tcp", "127.0.0.1", int(gateway._environment["INVERTER_PORT"]))
+    }  # it sees them
 
 
 def _look(gateway: GatewayProcess, port: int) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import Depends
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
+from bessai.interfaces.api.answers import Body, errors
 from bessai.interfaces.api.context import Context, of
-from bessai.interfaces.api.problems import FieldProblem, Problem, ProblemBody
+from bessai.interfaces.api.problems import FieldProblem, Problem
 from bessai.interfaces.api.roles import Principal, Role, needs
 
 LONGEST_LEASE = 3600.0
@@ -40,24 +41,8 @@ Viewer = Annotated[Principal, Depends(needs(Role.VIEWER))]
 Operator = Annotated[Principal, Depends(needs(Role.OPERATOR))]
 Engineer = Annotated[Principal, Depends(needs(Role.ENGINEER))]
 
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"model": ProblemBody, "description": text}
-    for status, text in {
-        401: "Nobody is signed in.",
-        403: "The role is too low, or it is somebody else's.",
-        404: "There is no such thing.",
-        409: "The control plane refuses, and says why.",
-        422: "A field is wrong; `errors` says which and how to mend it.",
-        503: "The control plane is silent, or the audit log cannot be written: nothing was done.",
-    }.items()
-}
-"""What any acting route may answer besides success."""
-
-
-class Body(BaseModel):
-    """Of a request: what is not known is refused."""
-
-    model_config = ConfigDict(extra="forbid")
+RESPONSES = errors(404, 409)
+"""What any acting route may answer besides what every route may."""
 
 
 class Why(Body):

@@ -7,24 +7,14 @@ import re
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from bessai.interfaces.api.problems import MEDIA, FieldProblem, ProblemBody, field_problem
+from bessai.interfaces.api.problems import field_problem
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_WHEN = {
-    400: "The request cannot be read.",
-    401: "Nobody is signed in.",
-    403: "The role is too low, or the CSRF token is missing.",
-    404: "There is no such thing.",
-    409: "The gateway refuses, in its own words.",
-    422: "Something in the request cannot be used; each field is named.",
-    429: "Too many requests; Retry-After tells when to come again.",
-    503: "The control plane, the journal or the history cannot be read now.",
-}
 
 
 class Answer(BaseModel):
@@ -33,17 +23,30 @@ class Answer(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True, allow_inf_nan=False)
 
 
+class Body(BaseModel):
+    """Of a request: what is not known is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+Secret = Annotated[str, Field(max_length=1024)]
+"""Of a password. It is never shown again."""
+Flag = Annotated[bool, Field(strict=True)]
+
+
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The errors of a route, for its `responses`; 401, 403, 422 and 503 are always among them."""
-    schema = ProblemBody.model_json_schema()
-    definitions = schema.pop("$defs", {})
-    schema["properties"]["errors"]["items"] = definitions.get(
-        "FieldProblem", FieldProblem.model_json_schema()
-    )
-    return {
-        status: {"description": _WHEN[status], "content": {MEDIA: {"schema": schema}}}
-        for status in sorted({401, 403, 422, 503, *statuses})
-    }
+    """The errors of a route besides those that any may have, for its `responses`; `openapi` gives them their form."""
+    return {status: {"description": ""} for status in statuses}
+
+
+def shown(*examples: Mapping[str, Any]) -> ConfigDict:
+    """The configuration of a model with examples."""
+    return ConfigDict(json_schema_extra={"examples": [dict(one) for one in examples]})
+
+
+def text_answer(media: str, example: str) -> dict[int | str, dict[str, Any]]:
+    """The good answer of a route that is no JSON, for its `responses`."""
+    return {200: {"content": {media: {"schema": {"type": "string", "examples": [example]}}}}}
 
 
 def moment(name: str, text: str | None, default_ns: int, *, now_ns: int | None = None) -> int:

@@ -8,10 +8,10 @@ import pkgutil
 from fastapi import APIRouter, FastAPI
 
 import bessai
-from bessai.interfaces.api import problems, routes
-from bessai.interfaces.api.answers import errors
+from bessai.interfaces.api import openapi, problems, routes
 from bessai.interfaces.api.context import Context
 from bessai.interfaces.api.guarding import install_guards
+from bessai.interfaces.api.strict_json import StrictJson
 
 PREFIX = "/api/v1"
 
@@ -28,11 +28,13 @@ def create_app(context: Context) -> FastAPI:
     )
     app.state.context = context
     problems.install(app)
+    openapi.install(app)
     for found in pkgutil.iter_modules(routes.__path__):
         module = importlib.import_module(f"{routes.__name__}.{found.name}")
-        app.include_router(module.router, prefix=PREFIX, responses=errors(429))
+        app.include_router(module.router, prefix=PREFIX)
         root: APIRouter | None = getattr(module, "root", None)
         if root is not None:
             app.include_router(root)
+    app.add_middleware(StrictJson)
     install_guards(app, context)
     return app

@@ -27,7 +27,7 @@ API = "/api/v1"
 COOKIE = "bessai_session"
 CSRF = "x-csrf-token"
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
-_OPEN = frozenset({f"{API}/session", f"{API}/setup", "/healthz", "/readyz"})
+OPEN = frozenset({f"{API}/session", f"{API}/setup", "/healthz", "/readyz"})
 """Answered before the page is set up."""
 _SIGN_IN = frozenset({("POST", f"{API}/session"), ("POST", f"{API}/setup")})
 """Changes that a page without a session's word may ask for: Origin guards them."""
@@ -123,13 +123,14 @@ class Guard:
         try:
             await self._let_in(scope)
         except Problem as problem:
-            await problems.answer(problem)(scope, receive, sealed)
+            await problems.respond(problem, scope, receive, sealed)
             return
         except Exception:
             log.exception("no caller could be looked up")
-            await problems.answer(
-                Problem(503, "identity_unreadable", "users cannot be looked up: see the gateway's log")
-            )(scope, receive, sealed)
+            unreadable = Problem(
+                503, "identity_unreadable", "users cannot be looked up: see the gateway's log"
+            )
+            await problems.respond(unreadable, scope, receive, sealed)
             return
         try:
             await self._app(scope, receive, sealed)
@@ -137,9 +138,8 @@ class Guard:
             log.exception("%s %s failed", scope["method"], scope["path"])
             if begun:
                 raise
-            await problems.answer(Problem(500, "internal", "this is a fault of the gateway: see its log"))(
-                scope, receive, sealed
-            )
+            fault = Problem(500, "internal", "this is a fault of the gateway: see its log")
+            await problems.respond(fault, scope, receive, sealed)
 
     async def _let_in(self, scope: Scope) -> None:
         headers, method, path = Headers(scope=scope), scope["method"], scope["path"]
@@ -149,7 +149,7 @@ class Guard:
         self._check_host(headers)
         if changing:
             _check_origin(headers)
-        if (path.startswith("/api") or path == "/metrics") and path not in _OPEN:
+        if (path.startswith("/api") or path == "/metrics") and path not in OPEN:
             self._check_set_up()
         caller = await self._find(scope, headers)
         if caller is None:

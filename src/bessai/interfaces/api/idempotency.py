@@ -11,7 +11,7 @@ from typing import Any
 
 from fastapi import Request
 
-from bessai.interfaces.api.problems import Problem
+from bessai.interfaces.api.problems import Problem, field_problem
 
 HEADER = "idempotency-key"
 KEEP = 600.0
@@ -37,8 +37,8 @@ class Answers:
         if key is None:
             return await work()
         if not 0 < len(key) <= _TEXT or not key.isprintable():
-            raise Problem(
-                422, "bad_idempotency_key", f"Idempotency-Key: give 1 to {_TEXT} printable characters"
+            raise field_problem(
+                "Idempotency-Key", None, f"give 1 to {_TEXT} printable characters", "bad_idempotency_key"
             )
         now, digest = self._clock(), hashlib.sha256(body.encode()).hexdigest()
         while self._known and (len(self._known) >= MOST or next(iter(self._known.values()))[0] <= now - KEEP):
@@ -47,10 +47,11 @@ class Answers:
         if place in self._known:
             _, had, answer = self._known[place]
             if had != digest:
-                raise Problem(
-                    422,
+                raise field_problem(
+                    "Idempotency-Key",
+                    None,
+                    "it was used for another body: take a new one",
                     "idempotency_key_used",
-                    "Idempotency-Key: it was used for another body: take a new one",
                 )
             return await asyncio.shield(answer)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()

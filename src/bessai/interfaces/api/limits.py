@@ -113,7 +113,7 @@ class Limits:
     async def _refuse(self, problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             async with asyncio.timeout(self._answer):
-                await problems.answer(problem)(scope, receive, send)
+                await problems.respond(problem, scope, receive, send)
         except TimeoutError:  # it has not even read the answer before this one
             abort(scope)
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 import bessai
 from bessai.interfaces.api.gateway import Gateway
-from bessai.interfaces.api.problems import Problem
+from bessai.interfaces.api.problems import Problem, field_problem
 from bessai.interfaces.scada.feed import Columns, Frame, follow
 from bessai.model import Quality
 
@@ -180,7 +180,7 @@ class Live:
             )
         unknown = [name for name in points if name not in self.index]
         if unknown and self._columns is not None:
-            raise Problem(422, "bad_input", f"points: there is no point {unknown[0]!r}")
+            raise field_problem("points", None, f"there is no point {unknown[0][:80]!r}")
         viewer = Viewer(tuple(dict.fromkeys(points)) or channel)
         self._viewers.add(viewer)
         if self.connected:

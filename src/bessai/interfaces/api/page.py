@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from bessai.interfaces.api import problems
+from bessai.interfaces.api import messages, problems
 from bessai.interfaces.api.problems import Problem
 
 DIRECTORY = Path(__file__).parent / "page"
@@ -45,18 +45,22 @@ class Page:
             await self._answer(scope["method"], scope["path"], Headers(scope=scope))(scope, receive, send)
 
     def _answer(self, method: str, path: str, headers: Headers) -> Response:
+        language = messages.preferred(headers) or "en"
         if path == "/api" or path.startswith("/api/"):
             return problems.answer(
-                Problem(404, "not_found", "there is no such route; see /api/v1/openapi.json")
+                Problem(404, "not_found", "there is no such route; see /api/v1/openapi.json"), language
             )
         if method not in {"GET", "HEAD"}:
-            return problems.answer(Problem(405, "method_not_allowed", "the page is only read"))
+            allowed = {"Allow": "GET, HEAD"}
+            return problems.answer(
+                Problem(405, "method_not_allowed", "the page is only read", headers=allowed), language
+            )
         name = path.lstrip("/") or "index.html"
         if name == "index.html" and not (self._directory / name).is_file():
             return PlainTextResponse(_MISSING, 404)
         found = self._find(name)
         if found is None:
-            return problems.answer(Problem(404, "not_found", "there is no such file"))
+            return problems.answer(Problem(404, "not_found", "there is no such file"), language)
         kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
         sent = {
             "vary": "accept-encoding",

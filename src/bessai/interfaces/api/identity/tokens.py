@@ -66,7 +66,9 @@ def make(
     """
     unknown = sorted(set(scopes) - set(SCOPES))
     if unknown or not scopes:
-        raise field_problem("scopes", unknown[:5], f"use one or more of {', '.join(SCOPES)}")
+        raise field_problem(
+            "scopes", [one[:32] for one in unknown[:5]], f"use one or more of {', '.join(SCOPES)}"
+        )
     if not 1 <= days <= DAYS:
         raise field_problem("days", days, f"use 1 to {DAYS}")
     connection.execute("DELETE FROM token WHERE expires < ?", (now - 30 * _DAY,))

@@ -14,7 +14,9 @@ from bessai.interfaces.api.roles import Role
 LANGUAGES = ("en", "es")
 MOST = 500
 """Users."""
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
+NAME = "^[a-z0-9][a-z0-9._-]{0,31}$"
+"""Of users and tokens; capitals are made small before."""
+_NAME = re.compile(NAME.strip("^$"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,13 +10,13 @@ from pydantic import Field
 from bessai.interfaces.api.acting import (
     LONGEST_SHELF,
     RESPONSES,
-    Body,
     Operator,
     Parts,
     Reason,
     Text,
     ask,
 )
+from bessai.interfaces.api.answers import Body, shown
 from bessai.interfaces.api.context import Context
 from bessai.interfaces.api.recording import recorded
 from bessai.interfaces.api.roles import Principal
@@ -29,12 +29,16 @@ Code = Annotated[str, Path(max_length=128, description="As in the alarm list.", 
 class About(Body):
     """Which of the alarms of one code, and why."""
 
+    model_config = shown({"point": "meter", "reason": "the technician is on the way"})
+
     point: Text | None = Field(None, description="Where the code stands at several points.")
     reason: Reason
 
 
 class Shelf(About):
     """For how long, too."""
+
+    model_config = shown({"for": 3600, "reason": "the meter is replaced today"})
 
     seconds: float = Field(
         alias="for", ge=1, le=LONGEST_SHELF, strict=True, allow_inf_nan=False, examples=[3600],

@@ -9,7 +9,6 @@ from pydantic import BaseModel, Field
 
 from bessai.interfaces.api.acting import (
     RESPONSES,
-    Body,
     Engineer,
     Number,
     Parts,
@@ -18,6 +17,7 @@ from bessai.interfaces.api.acting import (
     ask,
     who,
 )
+from bessai.interfaces.api.answers import Body, shown
 from bessai.interfaces.api.context import Context
 from bessai.interfaces.api.problems import Problem, field_problem
 from bessai.interfaces.api.recording import recorded
@@ -29,6 +29,14 @@ Value = Number | Annotated[bool, Field(strict=True)] | Text
 
 class Changes(Body):
     """One parameter or command, and its value."""
+
+    model_config = shown(
+        {
+            "changes": {"frequency.droop": 4.0},
+            "authorisation": "CEN-2026-17",
+            "reason": "as the operator asks",
+        }
+    )
 
     changes: dict[str, Value] = Field(
         min_length=1, max_length=1, examples=[{"frequency.droop": 4.0}],
@@ -43,6 +51,8 @@ class Changes(Body):
 class Changed(BaseModel):
     """What is in force from the next cycle on."""
 
+    model_config = shown({"name": "frequency.droop", "old": 5.0, "value": 4.0, "revision": 2})
+
     name: str
     old: Any
     value: Any
@@ -51,6 +61,10 @@ class Changed(BaseModel):
 
 class Signal(Body):
     """A test signal on what the functions measure; the plant really answers it."""
+
+    model_config = shown(
+        {"signal": "frequency", "change": -0.2, "seconds": 20.0, "reason": "test before the acceptance"}
+    )
 
     signal: Literal["frequency", "voltage"]
     kind: Literal["step", "ramp"] = "step"
@@ -63,11 +77,15 @@ class Signal(Body):
 class Begun(BaseModel):
     """The change control's revision."""
 
+    model_config = shown({"revision": 3})
+
     revision: int
 
 
 class Ended(BaseModel):
     """Whether there was one."""
+
+    model_config = shown({"was_running": True, "revision": 4})
 
     was_running: bool
     revision: int

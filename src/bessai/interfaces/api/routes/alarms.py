@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from pydantic import ConfigDict
 
-from bessai.interfaces.api.answers import Answer, errors, finite, time_text
+from bessai.interfaces.api.answers import Answer, finite, time_text
 from bessai.interfaces.api.context import Context, of
 from bessai.interfaces.api.roles import Role, needs
 from bessai.interfaces.api.routes.status import Text, code_text
@@ -80,7 +80,7 @@ class Alarms(Answer):
     """By severity (without shelved ones) and by state."""
 
 
-@router.get("/alarms", responses=errors())
+@router.get("/alarms")
 async def alarms(context: Annotated[Context, Depends(of)]) -> Alarms:
     """What stands, what waits to be acknowledged, and last what is shelved."""
     told = (await context.gateway.ask({"op": "alarms"}))["alarms"]

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
+from bessai.interfaces.api.answers import shown
 from bessai.interfaces.api.context import Context, of
 from bessai.interfaces.api.roles import Principal, Role, needs
 
@@ -37,6 +38,17 @@ class EntryBody(BaseModel):
 class AuditPage(BaseModel):
     """Entries, newest first."""
 
+    model_config = shown(
+        {
+            "entries": [
+                {"sequence": 41, "time": "2026-11-29T06:41:39.402Z", "user": "ana", "role": "operator",
+                 "address": "10.0.0.7", "action": "maintenance", "target": "on", "reason": "filters are changed",
+                 "outcome": "done", "detail": {}, "hash": "9f86d081884c7d65…"}
+            ],
+            "verified": True, "next": 41,
+        }
+    )  # fmt: skip
+
     entries: list[EntryBody]
     verified: bool = Field(description="The whole chain holds.")
     next: int | None = Field(description="`before` of the next page.")
@@ -44,6 +56,8 @@ class AuditPage(BaseModel):
 
 class Checked(BaseModel):
     """What a check of every line found."""
+
+    model_config = shown({"ok": True, "entries": 41, "first_bad": None, "problem": None})
 
     ok: bool
     entries: int = Field(description="Good ones, before the first bad one.")

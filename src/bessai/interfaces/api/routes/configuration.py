@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from pydantic import ConfigDict
 
-from bessai.interfaces.api.answers import Answer, errors
+from bessai.interfaces.api.answers import Answer
 from bessai.interfaces.api.context import Context, of
 from bessai.interfaces.api.roles import Role, needs
 
@@ -75,7 +75,7 @@ class Configuration(Answer):
     limits: Limits
 
 
-@router.get("/configuration", responses=errors())
+@router.get("/configuration")
 async def configuration(context: Annotated[Context, Depends(of)]) -> Configuration:
     """The settings with which the gateway runs. They change with a restart."""
     told = await context.gateway.configuration()

@@ -170,7 +170,7 @@ class Told(Answer):
     """What was measured then; null: not known. A point that the plant does not have is left out."""
 
 
-@router.get("/decisions", responses=errors())
+@router.get("/decisions")
 async def course(
     context: Annotated[Context, Depends(of)],
     start: Annotated[

@@ -184,7 +184,7 @@ class DeviceInDetail(Summary):
     """Known surprises of this model, from its profile."""
 
 
-@router.get("/devices", responses=errors())
+@router.get("/devices")
 async def devices(context: Annotated[Context, Depends(of)]) -> Devices:
     """All devices of the plant."""
     status = await context.gateway.status()

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query
 from pydantic import ConfigDict
 
-from bessai.interfaces.api.answers import Answer, errors, finite, moment, through, time_text
+from bessai.interfaces.api.answers import Answer, finite, moment, through, time_text
 from bessai.interfaces.api.archive import events_before, journal, sequence_at
 from bessai.interfaces.api.context import Context, of
 from bessai.interfaces.api.roles import Role, needs
@@ -79,7 +79,7 @@ class Events(Answer):
     """Give it as `before` to go on; null: there is nothing older. Also an empty answer can have one."""
 
 
-@router.get("/events", responses=errors())
+@router.get("/events")
 async def events(
     context: Annotated[Context, Depends(of)],
     start: Start = None,
@@ -102,7 +102,7 @@ async def events(
     )
 
 
-@router.get("/alarms/history", responses=errors())
+@router.get("/alarms/history")
 async def alarms_history(
     context: Annotated[Context, Depends(of)],
     start: Start = None,

@@ -13,7 +13,7 @@ from pydantic import ConfigDict
 from bessai.grid import GridConfig
 from bessai.grid.frequency import asked_share
 from bessai.grid.settings import FrequencySettings
-from bessai.interfaces.api.answers import Answer, errors, finite, time_text
+from bessai.interfaces.api.answers import Answer, finite, time_text
 from bessai.interfaces.api.context import Context, of
 from bessai.interfaces.api.roles import Role, needs
 
@@ -127,7 +127,7 @@ class Grid(Answer):
     """Of the grid operator and others, oldest first."""
 
 
-@router.get("/grid", responses=errors())
+@router.get("/grid")
 async def grid(context: Annotated[Context, Depends(of)]) -> Grid:
     """Parameters in force, the frequency's curve, the operating point, and the record of changes."""
     test = await context.read(lambda: _last_test(context.settings.data_dir))

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from bessai.interfaces.api import metrics
+from bessai.interfaces.api.answers import Answer, shown, text_answer
 from bessai.interfaces.api.context import Context, of
 from bessai.interfaces.api.problems import Problem
 from bessai.interfaces.api.roles import Principal, Role, needs
@@ -18,11 +19,38 @@ router = APIRouter()
 root = APIRouter(tags=["health"])
 
 Parts = Annotated[Context, Depends(of)]
+
+
+class Health(Answer):
+    """Whether it is well."""
+
+    model_config = shown({"ok": False, "count": 1, "problems": ["meter: no answer"]})
+
+    ok: bool
+    count: int
+    """Of problems."""
+    problems: list[str]
+    """Told to who has signed in; else empty."""
+
+
+class Ready(Answer):
+    """Whether it answers."""
+
+    model_config = shown({"ok": True}, {"ok": False, "code": "gateway_silent"})
+
+    ok: bool
+    code: str | None = None
+    """Why not."""
+
+
 _FRESH = 1.0
 """Seconds for which an answer about the health counts: anybody may ask, and the control plane is asked for it."""
 
 
-@root.get("/healthz")
+@root.head("/healthz", include_in_schema=False)
+@root.get(
+    "/healthz", response_model=Health, responses={503: {"model": Health, "description": "It is not well."}}
+)
 async def healthz(request: Request, context: Parts) -> JSONResponse:
     """200 when the control plane answers, runs its cycles, and every device delivers; else 503.
 
@@ -36,7 +64,8 @@ async def healthz(request: Request, context: Parts) -> JSONResponse:
     return JSONResponse(body, 200 if not problems else 503)
 
 
-@root.get("/readyz")
+@root.head("/readyz", include_in_schema=False)
+@root.get("/readyz", response_model=Ready, responses={503: {"model": Ready, "description": "It is not."}})
 async def readyz(context: Parts) -> JSONResponse:
     """200 when requests can be answered: the control plane's socket and the users are there; else 503."""
     try:
@@ -47,7 +76,7 @@ async def readyz(context: Parts) -> JSONResponse:
     return JSONResponse({"ok": True})
 
 
-@root.get("/metrics", response_class=PlainTextResponse)
+@root.get("/metrics", response_class=PlainTextResponse, responses=text_answer("text/plain", "bessai_up 1\n"))
 async def metrics_page(
     context: Parts, _principal: Annotated[Principal, Depends(needs(Role.VIEWER))]
 ) -> PlainTextResponse:

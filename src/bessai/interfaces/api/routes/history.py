@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict
 
 from bessai.history import History, HistoryError, Series, query
-from bessai.interfaces.api.answers import Answer, errors, moment, time_text
+from bessai.interfaces.api.answers import Answer, moment, text_answer, time_text
 from bessai.interfaces.api.archive import journal
 from bessai.interfaces.api.context import Context, of
 from bessai.interfaces.api.problems import Problem, field_problem
@@ -28,6 +28,7 @@ MOST_POINTS = 12
 """Of one question."""
 _DAY = 86_400 * 10**9
 _COLUMNS = ("point", "unit", "time", "min", "mean", "max", "last", "count", "good")
+_CSV_EXAMPLE = ",".join(_COLUMNS) + "\r\nsoc,%,2026-11-29T06:41:40.000Z,50.0,50.01,50.02,50.02,10,1.0\r\n"
 _ROWS = 500
 """Rows of CSV that are sent at once."""
 
@@ -84,7 +85,7 @@ class Courses(Answer):
 @router.get(
     "/history",
     response_model=Courses,
-    responses={**errors(), 200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+    responses=text_answer("text/csv", _CSV_EXAMPLE),
 )
 async def history(
     request: Request,

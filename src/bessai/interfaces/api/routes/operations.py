@@ -12,7 +12,6 @@ from pydantic import Field
 
 from bessai.interfaces.api.acting import (
     RESPONSES,
-    Body,
     Engineer,
     Operator,
     Parts,
@@ -21,6 +20,7 @@ from bessai.interfaces.api.acting import (
     ask,
     who,
 )
+from bessai.interfaces.api.answers import Body, shown
 from bessai.interfaces.api.context import Context
 from bessai.interfaces.api.fallback import Silence, judge
 from bessai.interfaces.api.problems import Problem
@@ -36,12 +36,16 @@ _WATCHES: set[asyncio.Task[None]] = set()
 class Maintenance(Body):
     """On or off."""
 
+    model_config = shown({"on": True, "reason": "filters are changed"})
+
     on: bool = Field(strict=True, description="true: zero power, whoever asks. Alarms go on.")
     reason: Reason
 
 
 class Reset(Body):
     """Which trip."""
+
+    model_config = shown({"code": "cell_voltage_high", "reason": "cell 17 was replaced and measured"})
 
     code: Text = Field(description="Of the trip, or `all`.", examples=["cell_voltage_high"])
     unit: Text | None = Field(None, description="The device that it stops, where there are several.")
@@ -50,6 +54,8 @@ class Reset(Body):
 
 class DeadManTest(Body):
     """Of which device."""
+
+    model_config = shown({"reason": "yearly test"})
 
     unit: Text | None = Field(None, description="The device, where there are several.")
     reason: Reason

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from pydantic import ConfigDict
 
-from bessai.interfaces.api.answers import Answer, errors, finite, good
+from bessai.interfaces.api.answers import Answer, finite, good
 from bessai.interfaces.api.archive import journal
 from bessai.interfaces.api.context import Context, of
 from bessai.interfaces.api.publishers import Publisher, publisher, sinks_of
@@ -91,7 +91,7 @@ class Overview(Answer):
     """That are on; the age of what waits is looked for where one fails or more than 50 records wait."""
 
 
-@router.get("/overview", responses=errors())
+@router.get("/overview")
 async def overview(context: Annotated[Context, Depends(of)]) -> Overview:
     """The plant at a glance, of good values only.
 

@@ -137,10 +137,12 @@ class AllCells(Answer):
     groups: list[Cells]
 
 
-@router.get("/points", responses=errors())
+@router.get("/points")
 async def points(
     context: Annotated[Context, Depends(of)],
-    names: Annotated[str | None, Query(max_length=20_000, description="Names, comma between them.")] = None,
+    names: Annotated[
+        str | None, Query(max_length=20_000, pattern="^[ -~]*$", description="Names, comma between them.")
+    ] = None,
     search: Annotated[
         str | None, Query(max_length=100, description="A part of the name or the description.")
     ] = None,
@@ -184,7 +186,7 @@ async def point(name: str, context: Annotated[Context, Depends(of)]) -> PointInD
     )
 
 
-@router.get("/cells", responses=errors())
+@router.get("/cells")
 async def cells(context: Annotated[Context, Depends(of)]) -> AllCells:
     """Every numbered cell, such as `cell_voltage_17` or `rack_2.cell_temperature_4`, by device and kind."""
     status = await context.gateway.status()

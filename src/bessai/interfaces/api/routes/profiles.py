@@ -53,21 +53,37 @@ class Profiles(Answer):
     profiles: list[Summary]
 
 
-@router.get("/profiles", responses=errors())
+class Document(Answer):
+    """A profile as its file says it, with all that this leaves out."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
+            "examples": [
+                {"manufacturer": "Soltaro", "model": "Single rack, hardware version C", "points": {}}
+            ]
+        },
+    )
+
+    manufacturer: str
+    model: str
+
+
+@router.get("/profiles")
 async def profiles(context: Annotated[Context, Depends(of)]) -> Profiles:
     """The models that the registry knows."""
     return await context.read(lambda: Profiles(profiles=[_summary(_document(p)) for p in list_profiles()]))
 
 
-@router.get("/profiles/{id}", responses=errors(404), response_model=dict[str, Any])
-async def profile(id: str, context: Annotated[Context, Depends(of)]) -> dict[str, Any]:  # noqa: A002 - its name
+@router.get("/profiles/{id}", responses=errors(404))
+async def profile(id: str, context: Annotated[Context, Depends(of)]) -> Document:  # noqa: A002 - its name
     """The profile as its file says it; its JSON Schema is `registry/profile.schema.json`."""
 
-    def work() -> dict[str, Any]:
+    def work() -> Document:
         path = next((path for path in list_profiles() if path.stem == id), None)
         if path is None:
             raise Problem(404, "no_such_profile", f"the registry has no profile {id[:80]!r}")
-        return _document(path)
+        return Document(**_document(path))
 
     return await context.read(work)
 

@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from bessai.interfaces.api.acting import (
     LONGEST_LEASE,
     RESPONSES,
-    Body,
     Number,
     Operator,
     Parts,
@@ -22,9 +21,10 @@ from bessai.interfaces.api.acting import (
     Viewer,
     ask,
 )
+from bessai.interfaces.api.answers import Body, shown
 from bessai.interfaces.api.context import Context
 from bessai.interfaces.api.idempotency import answers_of
-from bessai.interfaces.api.problems import Problem, field_problem
+from bessai.interfaces.api.problems import Problem, field_problem, readable
 from bessai.interfaces.api.recording import recorded
 from bessai.interfaces.api.roles import Principal, Role
 from bessai.model.wording import in_words
@@ -38,12 +38,18 @@ Lease = Annotated[
 ]  # fmt: skip
 
 
+_REQUEST: dict[str, Any] = {"power": -5.0, "for": 900, "reason": "charge for the evening"}
+_PREVIEW: dict[str, Any] = {
+    "state": "normal", "setpoint": -5.0, "target": -5.0, "reactive": None, "bounds": [-10.0, 10.0], "clipped": False,
+    "limited_by": [], "winner": "operator:ana", "role": "won", "words": ["the plant is commanded to -5 kW"],
+    "valid_for_cycle": 1711,
+}  # fmt: skip
+
+
 class PowerRequest(Body):
     """A wish for power, bounds for everybody below, or both. Positive power discharges."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"power": -5.0, "for": 900, "reason": "charge for the evening"}]}
-    )
+    model_config = shown(_REQUEST)
 
     power: Number | None = Field(None, description="kW; with soc_target the highest power on the way.")
     soc_target: Annotated[Number, Field(ge=0, le=100)] | None = Field(
@@ -92,6 +98,8 @@ class Limit(BaseModel):
 class Preview(BaseModel):
     """What the plant would be asked to do if the request stood now."""
 
+    model_config = shown(_PREVIEW)
+
     state: str = Field(description="Of the guard.", examples=["normal"])
     setpoint: float | None = Field(description="kW, ramps and dwell times over; null without control.")
     target: float | None = Field(description="kW without what answers the grid's frequency.")
@@ -107,6 +115,13 @@ class Preview(BaseModel):
 
 class Made(BaseModel):
     """A request that stands."""
+
+    model_config = shown(
+        {
+            "source": "operator:ana", "expires": "2026-11-29T06:15:00.000Z", "preview": _PREVIEW,
+            "request": {**_REQUEST, "firm": False, "priority": "operator", "source": "operator:ana"},
+        }
+    )  # fmt: skip
 
     source: str
     expires: str = Field(description="ISO 8601.")
@@ -143,12 +158,16 @@ class RequestList(BaseModel):
 class Renewal(Body):
     """How long from now."""
 
+    model_config = shown({"for": 900, "reason": "it takes longer"})
+
     lease: Lease
     reason: Reason | None = None
 
 
 class Renewed(BaseModel):
     """A lease that goes on."""
+
+    model_config = shown({"source": "operator:ana", "expires": "2026-11-29T06:30:00.000Z"})
 
     source: str
     expires: str = Field(description="ISO 8601.")
@@ -237,7 +256,7 @@ async def cancel(
     """End a request before its lease does."""
     _owns(caller, source)
     if not reason.isprintable():
-        raise field_problem("reason", None, "only printable characters, in one line")
+        raise field_problem("reason", readable(reason), "only printable characters, in one line")
     async with recorded(
         context, request, caller, "request_cancel", reason=reason, target=source, safe=is_own(caller, source)
     ):

@@ -11,7 +11,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from pydantic import ConfigDict
 
-from bessai.interfaces.api.answers import Answer, errors, time_text
+from bessai.interfaces.api.answers import Answer, time_text
 from bessai.interfaces.api.context import Context, of
 from bessai.interfaces.api.roles import Role, needs
 from bessai.interfaces.schedule import Part, Schedule, ScheduleError, load_schedule
@@ -66,7 +66,7 @@ class ScheduleAnswer(Answer):
     entries: list[Entry]
 
 
-@router.get("/schedule", responses=errors())
+@router.get("/schedule")
 async def schedule(
     context: Annotated[Context, Depends(of)],
     days: Annotated[int, Query(ge=1, le=31, description="Days to look ahead.")] = 7,

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
 import bessai
+from bessai.interfaces.api.answers import Body, Secret, errors, shown
 from bessai.interfaces.api.context import Context, of
 from bessai.interfaces.api.guarding import cookie_name
 from bessai.interfaces.api.identity import ABSOLUTE, LANGUAGES, MINIMUM, Caller
@@ -23,7 +24,6 @@ router = APIRouter(tags=["session"])
 
 Parts = Annotated[Context, Depends(of)]
 Viewer = Annotated[Principal, Depends(needs(Role.VIEWER))]
-Secret = Annotated[str, Field(max_length=1024)]
 
 
 class Who(BaseModel):
@@ -39,6 +39,15 @@ class Who(BaseModel):
 class SessionBody(BaseModel):
     """What the page asks first."""
 
+    model_config = shown(
+        {
+            "setup_needed": False, "csrf": "kZ0…", "site": "demo", "version": "0.1.0", "languages": ["en", "es"],
+            "user": {"name": "ana", "role": "operator", "language": "es", "kind": "session",
+                     "expires": "2026-11-29T18:00:00.000Z"},
+            "password_min": 12,
+        }
+    )  # fmt: skip
+
     setup_needed: bool = Field(description="Nobody has set the gateway up.")
     user: Who | None = Field(description="null: nobody is signed in.")
     csrf: str | None = Field(description="To be sent as X-CSRF-Token with each change.")
@@ -48,24 +57,32 @@ class SessionBody(BaseModel):
     password_min: int = Field(description="Characters.")
 
 
-class SignIn(BaseModel):
+class SignIn(Body):
     """Name and password."""
+
+    model_config = shown({"user": "ana", "password": "correct battery staple"})
 
     user: str = Field(max_length=64, examples=["ana"])
     password: Secret
 
 
-class SetUp(BaseModel):
+class SetUp(Body):
     """The first administrator."""
+
+    model_config = shown(
+        {"token": "Jq3…", "user": "ana", "password": "correct battery staple", "language": "es"}
+    )
 
     token: str = Field(max_length=128, description="Of the link in the gateway's log.")
     user: str = Field(max_length=64, examples=["ana"])
     password: Secret
-    language: str = Field(default="en", examples=["en"])
+    language: str = Field(default="en", json_schema_extra={"enum": list(LANGUAGES)})
 
 
-class Passwords(BaseModel):
+class Passwords(Body):
     """One's own password, before and after."""
+
+    model_config = shown({"old": "correct battery staple", "new": "another battery staple"})
 
     old: Secret
     new: Secret
@@ -94,7 +111,7 @@ async def session(request: Request, context: Parts) -> SessionBody:
     return _body(context, request.state.caller)
 
 
-@router.post("/session")
+@router.post("/session", responses=errors(423))
 async def sign_in(body: SignIn, request: Request, response: Response, context: Parts) -> SessionBody:
     """Sign in: 401 when name or password are wrong, 423 while the name or the address is locked."""
     address = address_of(request)
@@ -114,7 +131,7 @@ async def sign_in(body: SignIn, request: Request, response: Response, context: P
     return await _signed_in(request, response, context, secret, "sign_in")
 
 
-@router.post("/setup", status_code=201)
+@router.post("/setup", status_code=201, responses=errors(409))
 async def set_up(body: SetUp, request: Request, response: Response, context: Parts) -> SessionBody:
     """Make the first administrator with the link's token, once, and sign in."""
     secret = await context.identity.set_up(
@@ -137,7 +154,7 @@ async def sign_out(request: Request, response: Response, context: Parts, caller:
     )
 
 
-@router.post("/session/password", status_code=204)
+@router.post("/session/password", status_code=204, responses=errors(423))
 async def password(body: Passwords, request: Request, context: Parts, caller: Viewer) -> None:
     """Change one's own password; the other sessions of the user end."""
     _session_only(caller)

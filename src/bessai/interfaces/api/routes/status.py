@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from pydantic import ConfigDict, Field
 
-from bessai.interfaces.api.answers import Answer, errors
+from bessai.interfaces.api.answers import Answer
 from bessai.interfaces.api.context import Context, of
 from bessai.interfaces.api.roles import Role, needs
 from bessai.model import GuardState, Priority, Quality, Severity
@@ -128,13 +128,13 @@ class Vocabulary(Answer):
     event_codes: dict[str, CodeWord] = Field(default_factory=dict)
 
 
-@router.get("/status", response_model=Status, responses=errors())
+@router.get("/status", response_model=Status)
 async def status(context: Annotated[Context, Depends(of)]) -> dict[str, Any]:
     """The gateway's status, at most 0.3 s old."""
     return await context.gateway.status()
 
 
-@router.get("/vocabulary", responses=errors())
+@router.get("/vocabulary")
 async def vocabulary() -> Vocabulary:
     """Names and their words, constant until the gateway is updated."""
     codes = {

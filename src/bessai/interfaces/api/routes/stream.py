@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from bessai.interfaces.api.answers import text_answer
 from bessai.interfaces.api.context import Context, of
 from bessai.interfaces.api.limits import abort
 from bessai.interfaces.api.live import MOST_POINTS, Viewer
@@ -19,6 +20,7 @@ from bessai.interfaces.api.roles import Principal, Role, needs
 router = APIRouter(tags=["live"])
 
 _ALIVE = 1.0
+_EXAMPLE = 'retry: 1000\n\nevent: lost\ndata: {"problem": "the control plane does not answer"}\n\n'
 _CHECKED = 10.0
 """Seconds between looks whether the viewer may still look."""
 
@@ -66,7 +68,7 @@ async def _gone(receive: Receive) -> None:
 
 
 @router.get(
-    "/stream", status_code=200, response_class=Stream, responses={200: {"content": {"text/event-stream": {}}}}
+    "/stream", status_code=200, response_class=Stream, responses=text_answer("text/event-stream", _EXAMPLE)
 )
 async def stream(
     context: Annotated[Context, Depends(of)],

@@ -14,7 +14,7 @@ from pydantic import ConfigDict
 
 from bessai.history import History, HistoryError
 from bessai.history.levels import LEVELS, SECOND
-from bessai.interfaces.api.answers import Answer, errors, time_text
+from bessai.interfaces.api.answers import Answer, time_text
 from bessai.interfaces.api.archive import journal
 from bessai.interfaces.api.context import Context, of
 from bessai.interfaces.api.machine import disk_of, process_of
@@ -196,7 +196,7 @@ class System(Answer):
     python: str
 
 
-@router.get("/system", responses=errors())
+@router.get("/system")
 async def system(context: Annotated[Context, Depends(of)]) -> System:
     """Cycle times, journal, history, publishers, disk and processes."""
     status = await context.gateway.status()

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
+from bessai.interfaces.api.answers import Body, errors, shown
 from bessai.interfaces.api.context import Context, of
 from bessai.interfaces.api.identity import Token
 from bessai.interfaces.api.identity.secret import iso
+from bessai.interfaces.api.identity.tokens import SCOPES
 from bessai.interfaces.api.problems import Problem
 from bessai.interfaces.api.recording import recorded
 from bessai.interfaces.api.roles import Principal, Role, needs
-from bessai.interfaces.api.routes.users import role_of
+from bessai.interfaces.api.routes.users import Name, RoleName, role_of
 
 router = APIRouter(tags=["tokens"])
 
 Parts = Annotated[Context, Depends(of)]
 Administrator = Annotated[Principal, Depends(needs(Role.ADMINISTRATOR))]
+
+
+_TOKEN: dict[str, Any] = {
+    "id": "t9Xw", "name": "scada-reader", "role": "viewer", "user": "ana", "created": "2026-11-29T06:00:00.000Z",
+    "expires": "2027-02-27T06:00:00.000Z", "last_used": None, "scopes": ["read"],
+}  # fmt: skip
 
 
 class TokenBody(BaseModel):
@@ -39,22 +47,30 @@ class TokenBody(BaseModel):
 class TokenList(BaseModel):
     """All tokens."""
 
+    model_config = shown({"tokens": [_TOKEN]})
+
     tokens: list[TokenBody]
 
 
 class MadeToken(TokenBody):
     """A new token."""
 
+    model_config = shown({**_TOKEN, "secret": "bessai_…"})
+
     secret: str = Field(description="Shown this once: Authorization: Bearer bessai_…")
 
 
-class NewToken(BaseModel):
+class NewToken(Body):
     """A token to be made."""
 
-    name: str = Field(max_length=64, examples=["scada-reader"])
-    role: str = Field(examples=["viewer"])
-    scopes: list[str] = Field(max_length=8, examples=[["read"]])
-    days: int = Field(ge=1, le=366, examples=[90])
+    model_config = shown({"name": "scada-reader", "role": "viewer", "scopes": ["read"], "days": 90})
+
+    name: Name
+    role: RoleName
+    scopes: list[Annotated[str, Field(json_schema_extra={"enum": list(SCOPES)})]] = Field(
+        max_length=8, json_schema_extra={"minItems": 1}
+    )
+    days: int = Field(ge=1, le=366, strict=True)
 
 
 @router.get("/tokens")
@@ -63,7 +79,7 @@ async def listed(context: Parts, _caller: Administrator) -> TokenList:
     return TokenList(tokens=[_body(token) for token in await context.identity.tokens()])
 
 
-@router.post("/tokens", status_code=201)
+@router.post("/tokens", status_code=201, responses=errors(409))
 async def make(body: NewToken, request: Request, context: Parts, caller: Administrator) -> MadeToken:
     """A new token; its secret is in this answer and nowhere else."""
     if caller.kind != "session":
@@ -78,7 +94,7 @@ async def make(body: NewToken, request: Request, context: Parts, caller: Adminis
     return MadeToken(**_body(token).model_dump(), secret=secret)
 
 
-@router.delete("/tokens/{token_id}", status_code=204)
+@router.delete("/tokens/{token_id}", status_code=204, responses=errors(404))
 async def remove(token_id: str, request: Request, context: Parts, caller: Administrator) -> None:
     """End a token."""
     named = next((token for token in await context.identity.tokens() if token.id == token_id), None)

@@ -7,9 +7,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
+from bessai.interfaces.api.answers import Body, Flag, Secret, errors, shown
 from bessai.interfaces.api.context import Context, of
-from bessai.interfaces.api.identity import User
+from bessai.interfaces.api.identity import LANGUAGES, User
 from bessai.interfaces.api.identity.secret import iso
+from bessai.interfaces.api.identity.users import NAME
 from bessai.interfaces.api.problems import field_problem
 from bessai.interfaces.api.recording import recorded
 from bessai.interfaces.api.roles import Principal, Role, needs
@@ -20,8 +22,21 @@ Parts = Annotated[Context, Depends(of)]
 Administrator = Annotated[Principal, Depends(needs(Role.ADMINISTRATOR))]
 
 
+Name = Annotated[
+    str, Field(max_length=64, json_schema_extra={"pattern": NAME}, description="a-z, 0-9, dot, dash, underscore.")
+]  # fmt: skip
+RoleName = Annotated[str, Field(json_schema_extra={"enum": [role.label for role in Role]})]
+Language = Annotated[str, Field(json_schema_extra={"enum": list(LANGUAGES)})]
+_USER: dict[str, Any] = {
+    "name": "ana", "role": "operator", "language": "es", "created": "2026-11-29T06:00:00.000Z",
+    "last_seen": "2026-11-29T06:41:00.000Z", "locked_until": None, "disabled": False, "sessions": 1,
+}  # fmt: skip
+
+
 class UserBody(BaseModel):
     """One user."""
+
+    model_config = shown(_USER)
 
     name: str
     role: str = Field(description="viewer, operator, engineer or administrator.")
@@ -36,26 +51,34 @@ class UserBody(BaseModel):
 class UserList(BaseModel):
     """All users."""
 
+    model_config = shown({"users": [_USER]})
+
     users: list[UserBody]
 
 
-class NewUser(BaseModel):
+class NewUser(Body):
     """A user to be made."""
 
-    name: str = Field(max_length=64, examples=["ana"])
-    role: str = Field(examples=["operator"])
-    password: str = Field(max_length=1024)
-    language: str = Field(default="en")
+    model_config = shown(
+        {"name": "ana", "role": "operator", "password": "correct battery staple", "language": "es"}
+    )
+
+    name: Name
+    role: RoleName
+    password: Secret
+    language: Language = "en"
 
 
-class UserChange(BaseModel):
+class UserChange(Body):
     """What is to be changed."""
 
-    role: str | None = None
-    password: str | None = Field(default=None, max_length=1024)
-    disabled: bool | None = None
-    language: str | None = None
-    unlock: bool = False
+    model_config = shown({"role": "engineer"}, {"unlock": True})
+
+    role: RoleName | None = None
+    password: Secret | None = None
+    disabled: Flag | None = None
+    language: Language | None = None
+    unlock: Flag = False
 
 
 @router.get("/users")
@@ -64,7 +87,7 @@ async def listed(context: Parts, _caller: Administrator) -> UserList:
     return UserList(users=[_body(user) for user in await context.identity.users()])
 
 
-@router.post("/users", status_code=201)
+@router.post("/users", status_code=201, responses=errors(409))
 async def add(body: NewUser, request: Request, context: Parts, caller: Administrator) -> UserBody:
     """A new user."""
     role = role_of(body.role)
@@ -73,7 +96,7 @@ async def add(body: NewUser, request: Request, context: Parts, caller: Administr
     return _body(user)
 
 
-@router.patch("/users/{name}")
+@router.patch("/users/{name}", responses=errors(404, 409))
 async def change(
     name: str, body: UserChange, request: Request, context: Parts, caller: Administrator
 ) -> UserBody:
@@ -90,7 +113,7 @@ async def change(
     return _body(user)
 
 
-@router.delete("/users/{name}", status_code=204)
+@router.delete("/users/{name}", status_code=204, responses=errors(404, 409))
 async def remove(name: str, request: Request, context: Parts, caller: Administrator) -> None:
     """Remove a user with all sessions and tokens."""
     async with recorded(context, request, caller, "user_removed", name):
