@@ -1,4 +1,6 @@
 /** The way to the API: JSON in and out, the CSRF token on every change, and errors that name their fields. */
+import { locale } from "./i18n.svelte";
+
 export interface FieldProblem {
   field: string;
   value: unknown;
@@ -51,7 +53,7 @@ export const remove = <T = void>(path: string, body?: unknown): Promise<T> => se
 async function send<T>(
   method: string, path: string, body?: unknown, signal?: AbortSignal, more: Record<string, string> = {},
 ): Promise<T> {
-  const headers: Record<string, string> = { Accept: "application/json", ...more };
+  const headers: Record<string, string> = { Accept: "application/json", "Accept-Language": locale.language, ...more };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (method !== "GET" && csrf) headers["X-CSRF-Token"] = csrf;
   let response: Response;
