@@ -88,12 +88,20 @@ async def _tokens(identity: Identity) -> dict[str, str]:
 
 
 @contextmanager
-def served(context: Context) -> Iterator[Api]:
-    """Serve an application until the end of the block."""
+def served(context: Context, *, live: bool = False) -> Iterator[Api]:
+    """Serve an application until the end of the block, with the live feed of its gateway or without."""
     app = create_app(context)
     tokens = asyncio.run(_tokens(context.identity))
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off"))
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
+
+    async def serve() -> None:
+        feed = asyncio.create_task(context.live.run()) if live else None
+        await server.serve()
+        if feed is not None:
+            feed.cancel()
+            await asyncio.gather(feed, return_exceptions=True)
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     try:
         while not server.started:

@@ -22,6 +22,11 @@ NAMES = (
 )
 
 
+class _Gateway:
+    async def status(self) -> dict[str, Any]:
+        return {"points": {"soc": {"value": 50.0, "unit": "%", "quality": "good", "age": 1.0}}}
+
+
 def _live() -> Live:
     live = Live(Path("no.sock"), "site", cast("Gateway", None))
     units = ("%", "V", "V", "°C", "V")
@@ -30,7 +35,7 @@ def _live() -> Live:
 
 
 def _cells(live: Live) -> list[dict[str, Any]]:
-    answer = asyncio.run(cells(cast("Any", SimpleNamespace(live=live))))
+    answer = asyncio.run(cells(cast("Any", SimpleNamespace(live=live, gateway=_Gateway()))))
     return [group.model_dump() for group in answer.groups]
 
 

@@ -79,7 +79,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 def test_a_device_tells_its_latency_and_its_own_errors(scene: Scene) -> None:
     (device,) = scene.until("/devices", lambda told: told["devices"][0]["latency"])["devices"]
     latency, own = device["latency"], device["own"]
-    assert 0 < latency["p50"] <= latency["p99"] <= latency["max"] < 60
+    assert 0 <= latency["p50"] <= latency["p99"] <= latency["max"] < 60
     assert latency["count"] == min(256, own["replies"])
     # the only unit of its connection, so that its own counters are the connection's
     assert (own["replies"], own["timeouts"]) == (device["replies"], device["timeouts"])
@@ -93,7 +93,7 @@ def test_a_device_tells_its_latency_and_its_own_errors(scene: Scene) -> None:
 
 
 def test_a_point_shows_the_registers_behind_its_value(scene: Scene) -> None:
-    told = scene.until("/points/rated_power", lambda told: told["raw"])
+    told = scene.until("/points/rated_power", lambda told: told["raw"] and told["value"])
     assert (told["function"], told["type"], len(told["raw"])) == (3, "u32", 2)
     number = int(told["raw"][0], 16) << 16 | int(told["raw"][1], 16)
     assert number * told["gain"] == pytest.approx(told["value"])

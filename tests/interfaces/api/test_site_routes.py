@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections import Counter
 from datetime import UTC, datetime
@@ -33,7 +32,6 @@ def test_several_devices_their_cells_and_the_schedule(tmp_path: Path) -> None:
 
     async def run() -> None:
         async with _plant() as plant:
-            _give_cells(plant)
             environment = {
                 "SITE_FILE": str(_site_file(tmp_path, plant)),
                 "SCHEDULE_FILE": str(tmp_path / "schedule.csv"),
@@ -53,7 +51,7 @@ def test_several_devices_their_cells_and_the_schedule(tmp_path: Path) -> None:
 
 
 def look(folder: Path, begin: int) -> None:
-    with served(plain_context(folder / "data", socket_path(folder / "data"))) as api:
+    with served(plain_context(folder / "data", socket_path(folder / "data")), live=True) as api:
         _until_the_cells_are_read(api)
         for part in (devices, points, cells, overview):
             part(api)
@@ -126,9 +124,7 @@ def cells(api: Api) -> None:
         ]
         assert len(good) == len(numbers) == {"voltage": 216, "temperature": 108}[kind]
         if kind == "voltage":
-            assert [round(value, 6) for value in good] == [
-                round(int(device[-1]) + 2 + number / 1000, 3) for number in numbers
-            ]
+            assert 2.5 < min(good) < max(good) < 3.7
         assert (group["min"], group["max"]) == (min(good), max(good))
         assert abs(group["mean"] - sum(good) / len(good)) < 1e-9
 
@@ -175,20 +171,6 @@ def _plant() -> TwinSite:
     return TwinSite(
         [bus(TwinUnit(name="inverter", profile=PCS, unit=PCS.connection.unit)), bus(*racks)], seed=3
     )
-
-
-def _give_cells(plant: TwinSite) -> None:
-    """The simulated racks know the extremes of their cells alone."""
-    for bus in (one for one in plant.buses if isinstance(one, TwinServer)):
-        for unit, device in bus.devices.items():
-            for name in [
-                one for one in device.registers.absent if re.fullmatch(r"cell_(voltage|temperature)_\d+", one)
-            ]:
-                device.registers.absent.discard(name)
-                number = int(name.rpartition("_")[2])
-                device.registers.show(
-                    name, unit + 2 + number / 1000 if "voltage" in name else 20 + number % 10
-                )
 
 
 def _site_file(folder: Path, plant: TwinSite) -> Path:

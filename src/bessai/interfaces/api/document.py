@@ -70,7 +70,7 @@ def _routes(router: APIRouter, prefix: str) -> Iterator[Told]:
     for route in router.routes:
         if isinstance(route, APIRoute):
             role, path = _role(route.dependant), prefix + route.path.replace(":path}", "}")
-            for method in sorted(route.methods or ()):
+            for method in sorted(set(route.methods or ()) - {"HEAD"}):  # says no more than GET
                 yield Told(
                     method=method, path=path, role=role, scope=None if role is None else _scope(method, path),
                     text=_first(inspect.getdoc(route.endpoint) or ""),

@@ -1,13 +1,14 @@
 """Bodies that can be read in one way only: UTF-8, each key once, text that can be written again.
 
 Python's own reader takes the last of two equal keys, and UTF-16. Two programs that read one request differently are a
-way around a check, and whoever sends such a body is better told.
+way around a check, and whoever sends such a body is better told. The same goes for a query that names a parameter twice.
 """
 
 from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import parse_qsl
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -27,7 +28,15 @@ class StrictJson:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Look at one request."""
-        if scope["type"] != "http" or not _is_json(Headers(scope=scope).get("content-type", "")):
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            _once(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        except Problem as problem:
+            await problems.respond(problem, scope, receive, send)
+            return
+        if not _is_json(Headers(scope=scope).get("content-type", "")):
             await self._app(scope, receive, send)
             return
         parts: list[bytes] = []
