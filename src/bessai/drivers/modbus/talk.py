@@ -60,9 +60,7 @@ class LastError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """Seconds from request to reply, as finely as the event loop's clock tells them (uvloop: 1 ms). What timed out had no
-    reply and is not in it.
-    """
+    """Seconds from request to reply, as finely as the loop's clock tells (uvloop: 1 ms); no time-outs are in it."""
 
     p50: float
     p99: float

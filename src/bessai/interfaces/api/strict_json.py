@@ -1,7 +1,7 @@
 """Bodies that can be read in one way only: UTF-8, each key once, text that can be written again.
 
 Python's own reader takes the last of two equal keys, and UTF-16. Two programs that read one request differently are a
-way around a check, and whoever sends such a body is better told. The same goes for a query that names a parameter twice.
+way around a check, and whoever sends such a body is better told. So is who names a parameter of the query twice.
 """
 
 from __future__ import annotations
