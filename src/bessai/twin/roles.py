@@ -110,8 +110,11 @@ def plants_behind(
     for i, (name, profile) in enumerate(profiles.items()):
         own = of[name]
         if _has_plant(profile) or (_is_battery(profile) and not any(name in r for r in racks_of.values())):
-            behind = [of[rack] for rack in racks_of.get(name, ())]
-            plants[name] = Plant(_sized(config, own, behind), seed=seed + i, connection=connection)
+            racks = racks_of.get(name, ())
+            sized = _sized(config, own, [of[rack] for rack in racks])
+            if cells := max((cells_of(profiles[rack]) or 0 for rack in racks), default=0):
+                sized = replace(sized, battery=replace(sized.battery, cells=cells))  # else its voltage would be another
+            plants[name] = Plant(sized, seed=seed + i, connection=connection)
         elif not _is_battery(profile):
             plants[name] = MeterPlant(config, seed=seed + i, connection=connection)
     seeds = {name: seed + i for i, name in enumerate(profiles)}
