@@ -113,7 +113,7 @@ def plants_behind(
             racks = racks_of.get(name, ())
             sized = _sized(config, own, [of[rack] for rack in racks])
             if cells := max((cells_of(profiles[rack]) or 0 for rack in racks), default=0):
-                sized = replace(sized, battery=replace(sized.battery, cells=cells))  # else its voltage would be another
+                sized = replace(sized, battery=replace(sized.battery, cells=cells))  # or its voltage differs
             plants[name] = Plant(sized, seed=seed + i, connection=connection)
         elif not _is_battery(profile):
             plants[name] = MeterPlant(config, seed=seed + i, connection=connection)
