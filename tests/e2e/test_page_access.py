@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from support.page import ADMINISTRATOR, House, browser
+from support.page import ADMINISTRATOR, House
 from support.visitor import Visitors, machine, visitors
 
 expect = pytest.importorskip("playwright.sync_api").expect
@@ -25,12 +25,6 @@ FOR_ALL = ["overview", "why", "trends", "cells", "alarms", "devices", "grid", "s
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with House(tmp_path_factory.mktemp("access")) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with browser() as found:
         yield found
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from support.page import axe, browser
+from support.page import axe
 from support.plant_house import PlantHouse
 from support.shots import Shots, sign_in
 
@@ -96,13 +96,6 @@ READY = """name => {
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlantHouse]:
     """A plant in which something happens."""
     with PlantHouse(tmp_path_factory.mktemp("looks"), racks=RACKS) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """One browser for all."""
-    with browser() as found:
         yield found
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from support.page import ADMINISTRATOR, House, browser
+from support.page import ADMINISTRATOR, House
 from support.visitor import BROKEN, REFUSAL, Visitors, machine, visitors
 
 expect = pytest.importorskip("playwright.sync_api").expect
@@ -32,12 +32,6 @@ FORGIVEN = re.compile(f"{REFUSAL.pattern}|{BROKEN.pattern}")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with House(tmp_path_factory.mktemp("stream")) as found:
         machine(found, "add", ANA, "--role", "administrator", "--password-stdin", password=PASSWORD)
-        yield found
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with browser() as found:
         yield found
 
 

@@ -6,6 +6,7 @@ import ast
 import json
 import warnings
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +93,14 @@ class _Helpers:
         return by_name + (call.args[place : place + 1] if place is not None else [])
 
 
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def _said(paths: Iterator[Path]) -> Iterator[tuple[str, str]]:
     """(code, where) of everything that is said; raises when a code cannot be seen."""
-    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+    trees = {path: _tree(path) for path in paths}
     helpers = _Helpers(trees)
     for path, tree in trees.items():
         constants = dict(_constants(tree))
@@ -118,7 +124,7 @@ def test_every_code_of_the_catalogue_is_said_or_marked_as_coming() -> None:
     texts = {
         node.value
         for path in SOURCE.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(_tree(path))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     unused = [code for code, entry in catalogue().items() if code not in texts and not entry.coming]

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from enum import Enum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -272,7 +273,5 @@ def _whole_file(path: Path) -> Iterator[Path]:
 
 
 def _require_pyarrow() -> None:
-    try:
-        import pyarrow.parquet  # noqa: F401
-    except ImportError:
+    if find_spec("pyarrow") is None:
         fail("parquet needs pyarrow: pip install 'open-bess-edge[parquet]'")

@@ -183,7 +183,7 @@ def _run(
     from bessai.drivers.modbus import ConnectionFailed
 
     with contextlib.ExitStack() as stack:
-        progress: Callable[[str], None] = lambda _: None  # noqa: E731
+        progress: Callable[[str], None] = _quiet
         if sys.stderr.isatty():
             from rich.console import Console
 
@@ -198,6 +198,10 @@ def _run(
         return probed, write(endpoint, job.file, document), None
     except OSError as error:
         return probed, None, f"--draft {job.file}: cannot be written: {error.strerror}"
+
+
+def _quiet(_: str) -> None:
+    """Where no terminal shows progress."""
 
 
 async def _probe(

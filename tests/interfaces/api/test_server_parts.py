@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import ssl
 import stat
@@ -17,8 +16,6 @@ from bessai.interfaces.api.connections import Door
 from bessai.interfaces.api.limits import Limits, Rate
 from bessai.interfaces.api.live import Viewer
 from bessai.interfaces.api.page import Page
-from bessai.interfaces.api.roles import Role
-from bessai.interfaces.api.server import Server, build
 from bessai.interfaces.api.settings import ApiSettings
 from bessai.interfaces.api.tls import Certificate, encrypted
 
@@ -81,37 +78,6 @@ def test_tls_is_left_out_on_loopback_alone(tmp_path: Path) -> None:
     assert encrypted(_settings(tmp_path), "10.0.0.1")
     assert encrypted(_settings(tmp_path, tls="on"), "127.0.0.1")
     assert not encrypted(_settings(tmp_path, tls="off"), "10.0.0.1")
-
-
-async def _reached(address: str, port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection(address, port)
-    except ConnectionRefusedError:
-        return False
-    writer.close()
-    return True
-
-
-def test_until_it_is_set_up_only_this_machine_is_served(tmp_path: Path) -> None:
-    async def run() -> None:
-        server = Server(build(_settings(tmp_path, host="0.0.0.0", port=0)))
-        serving = asyncio.create_task(server.run())
-        async with asyncio.timeout(60):
-            while not server.port:  # noqa: ASYNC110  it is not told
-                await asyncio.sleep(0.02)
-            assert await _reached("127.0.0.1", server.port)
-            assert not await _reached("127.0.0.2", server.port)  # stands for every other address
-            await server.context.identity.add_user("ana", Role.ADMINISTRATOR, "correct battery staple")
-            while not await _reached("127.0.0.2", server.port):  # noqa: ASYNC110  as above
-                await asyncio.sleep(0.02)
-        serving.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await serving
-        server.context.audit.close()
-        server.context.identity.close()
-        server.context.readers.shutdown()
-
-    asyncio.run(run())
 
 
 @pytest.mark.parametrize(
