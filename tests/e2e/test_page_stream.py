@@ -133,14 +133,20 @@ def test_a_silent_control_plane_is_said_in_words(house: House, visit: Visitors) 
     page.reload()
     fresh(page)
     page.evaluate("window.same = true")
+    control = look(visit, house, "control")
+    send = control.get_by_role("button", name="Review and send")
+    expect(send).to_be_enabled()
     pid = int(house.status["pid"])
     os.kill(pid, signal.SIGSTOP)
     try:
         said_old(page, "lost", "El plano de control no responde: los valores no están vigentes")
         assert well(house) == 503
+        expect(control.get_by_role("alert").filter(has_text="it does not send").first).to_be_visible()
+        expect(send).to_be_disabled()
     finally:
         os.kill(pid, signal.SIGCONT)
     healed(page)
+    expect(send).to_be_enabled()
     becomes(house, 200)
 
 
