@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from time import perf_counter
 
 from bessai.drivers.modbus import mbap, rtu
 from bessai.drivers.modbus.batches import Batch, BatchQueue, Reply, Urgency
@@ -49,8 +50,8 @@ class ModbusClient:
         """Most requests in flight, of any unit."""
         self._units: dict[int, Unit] = {}
         self._queue = BatchQueue()
-        self._in_flight: dict[int, tuple[Batch, int, float, float]] = {}
-        """Transaction to batch, index, when it was sent and how long it may take."""
+        self._in_flight: dict[int, tuple[Batch, int, float, float, float]] = {}
+        """Transaction to batch, index, when it was sent (loop time), how long it may take, when it was sent (ticks)."""
         self._echoes: bool | None = None
         self._transaction = 0
         self._not_before = 0.0
@@ -163,7 +164,7 @@ class ModbusClient:
             self._line_used(link.rtu)
         if not frames:
             return
-        now = self._loop.time()
+        now, tick = self._loop.time(), perf_counter()
         for transaction, number, pdu in frames:
             waiting = self._in_flight.get(transaction)
             if waiting is None or waiting[0].unit.number != number:
@@ -172,10 +173,10 @@ class ModbusClient:
                     self._units[number].late(now)
                 continue
             del self._in_flight[transaction]
-            batch, index, sent, _ = waiting
+            batch, index, sent, _, ticked = waiting
             unit, took = batch.unit, now - sent
             talk = unit.talk
-            talk.latencies[talk.replies & LAST] = took
+            talk.latencies[talk.replies & LAST] = tick - ticked
             talk.replies += 1
             if took > unit.worst or now > unit.ages_at or unit.silences:
                 unit.heard(took, now)
@@ -216,7 +217,7 @@ class ModbusClient:
             return
         frames: list[bytes] = []
         loop = self._loop
-        now = now or loop.time()
+        now, tick = now or loop.time(), perf_counter()
         due = 0.0
         batch: Batch | None = None
         while len(in_flight) < self._window:
@@ -240,7 +241,7 @@ class ModbusClient:
                 frames.append(mbap.frame(transaction, unit.number, request.pdu))
             else:
                 limit += self._expect(link.rtu, transaction, unit, request, frames)
-            in_flight[transaction] = (batch, index, now, limit)
+            in_flight[transaction] = (batch, index, now, limit, tick)
             if not due or now + limit < due:
                 due = now + limit
             batch.sent = index = index + 1
@@ -288,7 +289,7 @@ class ModbusClient:
             return
         now = self._loop.time()
         due = 0.0
-        for transaction, (batch, index, sent, limit) in list(self._in_flight.items()):
+        for transaction, (batch, index, sent, limit, _) in list(self._in_flight.items()):
             if sent + limit > now:
                 due = min(due or sent + limit, sent + limit)
                 continue
