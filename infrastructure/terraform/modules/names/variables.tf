@@ -50,7 +50,7 @@ variable "site" {
   }
 
   validation {
-    condition     = !contains(["dead-letter", "writer", "deploy"], var.site)
+    condition     = !contains(["dead-letter", "deploy"], var.site)
     error_message = "site \"${var.site}\" is the name of a part of this installation: call the site otherwise."
   }
 }
