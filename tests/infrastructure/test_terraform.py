@@ -154,8 +154,7 @@ def test_nowhere_is_a_role_of_the_whole_project_nor_a_key_nor_the_value_of_a_sec
 def test_only_one_environment_of_one_repository_may_push() -> None:
     (provider,) = _resources("github", "google_iam_workload_identity_pool_provider")
     assert provider.arguments["attribute_condition"] == (
-        "\"assertion.sub == 'repo:${var.repository}:environment:${var.environment}' && "
-        "assertion.repository == '${var.repository}' && assertion.repository_id == '${var.repository_id}'\""
+        "\"assertion.repository_id == '${var.repository_id}' && assertion.environment == '${var.environment}'\""
     )
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import shutil
 import ssl
+import subprocess
 import threading
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -286,6 +289,30 @@ def test_the_certificate_is_exchanged_for_a_token_of_the_account(
     assert credentials.token == "of-the-account"
     (exchange, impersonation) = asked
     assert exchange[0] == "/v1/token"
-    assert exchange[2] == "calama-1", "mutual TLS with the site's certificate"
+    assert exchange[2] == impersonation[2] == "calama-1", "mutual TLS with the site's certificate"
     assert "token-type%3Amtls" in exchange[1]
     assert impersonation[0].endswith(f"/serviceAccounts/{SITE['service_account_email']}:generateAccessToken")
+
+
+def test_the_files_are_those_that_gcloud_makes(terraform: Terraform, tmp_path: Path) -> None:
+    gcloud = shutil.which("gcloud")
+    if gcloud is None:
+        pytest.skip("gcloud is not installed: the credentials file is not compared with its")
+    files = terraform.outputs("environment", SITE | {"directory": str(tmp_path)})["files"]
+    own = trustme.CA().issue_cert(common_name="calama-1")
+    own.cert_chain_pems[0].write_to_path(tmp_path / "site.crt")
+    own.private_key_pem.write_to_path(tmp_path / "site.key")
+    subprocess.run(
+        [
+            gcloud, "iam", "workload-identity-pools", "create-cred-config", SITE["provider_name"],
+            f"--service-account={SITE['service_account_email']}",
+            f"--credential-cert-path={tmp_path}/site.crt",
+            f"--credential-cert-private-key-path={tmp_path}/site.key",
+            f"--credential-cert-configuration-output-file={tmp_path}/certificate_config.json",
+            f"--output-file={tmp_path}/credentials.json",
+        ],
+        env=os.environ | {"CLOUDSDK_CONFIG": str(tmp_path), "CLOUDSDK_CORE_DISABLE_PROMPTS": "1"},
+        check=True, timeout=120, capture_output=True,
+    )  # fmt: skip
+    for name, text in files.items():
+        assert json.loads(text) == json.loads((tmp_path / name).read_text(encoding="utf-8")), name

@@ -81,7 +81,6 @@ module "github" {
   project_id    = module.services.project_id
   region        = module.artifacts.region
   repositories  = module.artifacts.repositories
-  repository    = var.github.repository
   repository_id = var.github.repository_id
   environment   = var.github.environment
 }

@@ -57,7 +57,6 @@ variable "emails" {
 variable "github" {
   description = "Repository whose releases push packages here; null: none."
   type = object({
-    repository    = string
     repository_id = string
     environment   = optional(string, "release")
   })

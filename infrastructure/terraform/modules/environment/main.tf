@@ -25,7 +25,7 @@ locals {
         certificate_config_location = "${var.directory}/certificate_config.json"
       }
     }
-    service_account_impersonation_url = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/${var.service_account_email}:generateAccessToken"
+    service_account_impersonation_url = "https://iamcredentials.mtls.googleapis.com/v1/projects/-/serviceAccounts/${var.service_account_email}:generateAccessToken"
   }
 
   certificate_config = {

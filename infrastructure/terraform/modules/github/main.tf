@@ -12,20 +12,18 @@ resource "google_iam_workload_identity_pool" "github" {
 }
 
 resource "google_iam_workload_identity_pool_provider" "github" {
-  # checkov:skip=CKV_GCP_125:it cannot see through the variables; repository, its number and environment are all held fast below
+  # checkov:skip=CKV_GCP_125:it wants `sub`, whose form GitHub changes from one repository to the next; number and environment are held fast below
   project                            = var.project_id
   workload_identity_pool_id          = google_iam_workload_identity_pool.github.workload_identity_pool_id
   workload_identity_pool_provider_id = "github"
   display_name                       = "GitHub"
 
+  # Not `sub`: of repositories made since July 2026 it holds numbers beside the names, of older ones it does not.
   attribute_mapping = {
-    "google.subject"          = "assertion.sub"
-    "attribute.repository"    = "assertion.repository"
-    "attribute.repository_id" = "assertion.repository_id"
-    "attribute.environment"   = "assertion.environment"
+    "google.subject" = "assertion.repository_id + ':' + assertion.environment"
   }
 
-  attribute_condition = "assertion.sub == 'repo:${var.repository}:environment:${var.environment}' && assertion.repository == '${var.repository}' && assertion.repository_id == '${var.repository_id}'"
+  attribute_condition = "assertion.repository_id == '${var.repository_id}' && assertion.environment == '${var.environment}'"
 
   oidc {
     issuer_uri = "https://token.actions.githubusercontent.com"
@@ -43,10 +41,10 @@ resource "google_service_account_iam_member" "github" {
   service_account_id = google_service_account.deploy.name
   role               = "roles/iam.workloadIdentityUser"
   member = format(
-    "principal://iam.googleapis.com/projects/%s/locations/global/workloadIdentityPools/%s/subject/repo:%s:environment:%s",
+    "principal://iam.googleapis.com/projects/%s/locations/global/workloadIdentityPools/%s/subject/%s:%s",
     data.google_project.this.number,
     google_iam_workload_identity_pool.github.workload_identity_pool_id,
-    var.repository,
+    var.repository_id,
     var.environment,
   )
 }

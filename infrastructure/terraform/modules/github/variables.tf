@@ -9,23 +9,13 @@ variable "prefix" {
   default     = "bessai"
 }
 
-variable "repository" {
-  description = "Repository on GitHub whose workflows may push: OWNER/NAME."
-  type        = string
-
-  validation {
-    condition     = can(regex("^[A-Za-z0-9](-?[A-Za-z0-9]){0,38}/[A-Za-z0-9._-]{1,100}$", var.repository))
-    error_message = "repository \"${var.repository}\" must be OWNER/NAME, without https:// and without stars."
-  }
-}
-
 variable "repository_id" {
-  description = "Number of the repository: `gh api repos/OWNER/NAME --jq .id`. A name that is given up can be taken by a stranger, its number cannot."
+  description = "Number of the repository whose workflows may push: `gh api repos/OWNER/NAME --jq .id`. A name that is given up can be taken by a stranger, its number cannot."
   type        = string
 
   validation {
     condition     = can(regex("^[1-9][0-9]{0,18}$", var.repository_id))
-    error_message = "repository_id \"${var.repository_id}\" must be the number of the repository."
+    error_message = "repository_id \"${var.repository_id}\" must be the number of the repository, not its name."
   }
 }
 
