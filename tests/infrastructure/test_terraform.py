@@ -44,15 +44,78 @@ def test_the_tests_of_the_module_pass(terraform: Terraform, module: str) -> None
     assert (int(passed), int(failed)) == (runs, 0)
 
 
-def test_a_variable_that_is_wrong_is_explained(terraform: Terraform) -> None:
-    module = terraform.initialised("names")
-    done = terraform.run(
-        module, "plan", "-no-color", "-input=false", "-var=project_id=acme-bess", "-var=site=Calama 1"
-    )
-    assert done.returncode == 1
-    assert 'site "Calama 1" cannot be used: give 2 to 20 lowercase letters' in " ".join(
-        done.stdout.replace("│", " ").split()
-    )
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+PROJECT = {"project_id": "acme-bess"}
+TAKEN: Mapping[str, Mapping[str, Any]] = {
+    "services": PROJECT,
+    "ingest": PROJECT,
+    "encryption": PROJECT,
+    "artifacts": PROJECT,
+    "names": PROJECT | {"site": "calama-1"},
+    "identity": PROJECT | {"authorities": [CERTIFICATE], "sites": ["calama-1"]},
+    "github": PROJECT | {"repository_id": "123", "region": "southamerica-west1", "repositories": {}},
+    "budget": PROJECT | {"billing_account": "01AB23-01AB23-01AB23", "amount": 100},
+    "alerts": PROJECT
+    | {
+        "sites": {"a1": {"topic": "t"}},
+        "dead_letter_subscription": "d",
+        "emails": {"a": "guardia@example.cl"},
+    },
+    "site": PROJECT
+    | {
+        "site": "a1",
+        "table": "p.d.t",
+        "dead_letter_topic": "projects/p/topics/t",
+        "pubsub_agent": "serviceAccount:s",
+    },
+    "fleet": PROJECT | {"sites": {"a1": {}, "b2": {"site_id": "B"}}, "emails": {}},
+    "one-site": PROJECT | {"site": "a1", "email": "guardia@example.cl"},
+}
+REFUSED: Sequence[tuple[str, Mapping[str, Any], str]] = [
+    ("names", {"site": "Calama 1"}, 'site "Calama 1" cannot be used: give 2 to 20 lowercase letters'),
+    ("services", {"services": ["pubsub"]}, "names like pubsub.googleapis.com"),
+    ("ingest", {"region": "US"}, "no single region"),
+    ("ingest", {"table_days": 0}, "null to keep messages for ever"),
+    ("ingest", {"dead_letter_days": 32}, "at most 31 days"),
+    ("ingest", {"readers": ["allUsers"]}, "allUsers and allAuthenticatedUsers are refused"),
+    ("ingest", {"topic_schema": {"type": "JSON", "definition": "{}"}}, "Pub/Sub knows no JSON Schema"),
+    ("ingest", {"kms_key_name": "data"}, "full name of a key"),
+    (
+        "identity",
+        {"authorities": [CERTIFICATE.replace("CERTIFICATE", "PRIVATE KEY")]},
+        "never its key",
+    ),
+    ("identity", {"authorities": []}, "one to three certificates"),
+    ("identity", {"sites": ["a' || 'b"]}, "short name of a site"),
+    ("github", {"repository_id": "OWNER/NAME"}, "not its name"),
+    ("github", {"environment": "x' || true"}, "letters, digits"),
+    ("artifacts", {"readers": {"all": "allUsers"}}, "allUsers and allAuthenticatedUsers are refused"),
+    ("budget", {"billing_account": "acme"}, "six hexadecimal digits"),
+    ("budget", {"amount": 0.5}, "whole number"),
+    ("alerts", {"emails": {}}, "nobody would be called"),
+    ("alerts", {"sites": {"a1": {"topic": "t", "silence_minutes": 2}}}, "from 5 to 1410"),
+    ("site", {"delivery_attempts": 4}, "from 5 to 100"),
+    ("site", {"secrets": ["Password=1"]}, "the name, never the value"),
+    (
+        "fleet",
+        {"sites": {"a1": {"site_id": "b2"}, "b2": {}}},
+        "the records of both would be taken for those of one",
+    ),
+]
+
+
+@each_directory
+def test_variables_that_are_right_are_taken(terraform: Terraform, directory: Path) -> None:
+    if directory.name != "environment":  # its own tests do that
+        assert terraform.judge(directory, TAKEN[directory.name]) == ""
+
+
+@pytest.mark.parametrize(("name", "wrong", "sentence"), REFUSED)
+def test_a_variable_that_is_wrong_is_explained(
+    terraform: Terraform, name: str, wrong: Mapping[str, Any], sentence: str
+) -> None:
+    (directory,) = (path for path in DIRECTORIES if path.name == name)
+    assert sentence in terraform.judge(directory, {**TAKEN[name], **wrong})
 
 
 @each_directory

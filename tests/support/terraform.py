@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -57,6 +58,20 @@ class Terraform:
         self._succeed(copy, "apply", "-auto-approve", "-input=false", "-no-color")
         answer = json.loads(self._succeed(copy, "output", "-json"))
         return {name: output["value"] for name, output in answer.items()}
+
+    def judge(self, directory: Path, variables: Mapping[str, Any]) -> str:
+        """What Terraform says to these variables of a module, in one line; empty: it takes them.
+
+        The rest of the module is left out: it needs its provider.
+        """
+        alone = self._scratch / f"variables-{directory.name}"
+        if not alone.exists():
+            alone.mkdir()
+            shutil.copy(directory / "variables.tf", alone)
+        given = alone / "terraform.tfvars.json"
+        given.write_text(json.dumps(dict(variables)), encoding="utf-8")
+        done = self.run(alone, "plan", "-input=false", "-no-color", "-lock=false")
+        return "" if done.returncode == 0 else " ".join(re.sub("[│╷╵]", " ", done.stdout).split())
 
     def _succeed(self, directory: Path, *words: str) -> str:
         done = self.run(directory, *words)

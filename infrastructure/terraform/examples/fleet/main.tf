@@ -54,8 +54,8 @@ module "site" {
   schema            = module.ingest.schema
 
   credentials       = each.value.credentials
-  identity_pool     = each.value.credentials == "certificate" ? module.identity[0].pool : null
-  identity_provider = each.value.credentials == "certificate" ? module.identity[0].provider : null
+  identity_pool     = each.value.credentials == "certificate" ? one(module.identity[*].pool) : null
+  identity_provider = each.value.credentials == "certificate" ? one(module.identity[*].provider) : null
 
   secrets             = each.value.secrets
   live_readers        = each.value.live_readers

@@ -45,7 +45,7 @@ resource "google_pubsub_topic" "this" {
 resource "google_service_account" "this" {
   project      = module.names.project_id
   account_id   = module.names.account_id
-  display_name = "Gateway of ${module.names.site_id}"
+  display_name = substr("Gateway of ${module.names.site_id}", 0, 100)
   description  = "Publishes to the topic ${module.names.topic}, and nothing else."
 }
 
