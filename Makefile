@@ -56,9 +56,9 @@ format: $(VENV)/.development
 
 lock: $(VENV)/bin/uv
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--extra parquet --extra kafka --extra nats --extra scada --extra gridcode -o requirements.txt pyproject.toml
+		--extra parquet --extra kafka --extra nats --extra notify --extra scada --extra gridcode -o requirements.txt pyproject.toml
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--extra parquet --extra kafka --extra nats --extra scada --extra gridcode --group dev -c requirements.txt -o requirements-dev.txt pyproject.toml
+		--extra parquet --extra kafka --extra nats --extra notify --extra scada --extra gridcode --group dev --group checks --group docs -c requirements.txt -o requirements-dev.txt pyproject.toml
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--group build -o requirements-build.txt
 
