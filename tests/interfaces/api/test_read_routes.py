@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import time
+import urllib.request
 from typing import Any
 
 import pytest
@@ -211,6 +213,11 @@ def test_system_tells_of_real_processes(house: House) -> None:
 
 def test_the_vocabulary_has_every_limit_in_both_languages(house: House) -> None:
     told = house.api.get("/vocabulary").json()
+    request = urllib.request.Request(f"{house.api.url}/api/v1/vocabulary", headers=house.api.headers())
+    request.add_header("Accept-Encoding", "gzip")
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert answer.headers["content-encoding"] == "gzip"
+        assert json.loads(gzip.decompress(answer.read())) == told
     assert told["limits"].keys() == wording.limit_words().keys()
     assert all(text["en"] and text["es"] for text in told["limits"].values())
     assert told["event_codes"]["soc_low"]["es"]["action"]

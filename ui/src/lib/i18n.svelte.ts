@@ -61,8 +61,19 @@ type Words = Record<string, Record<string, string>>;
 /** Of the built page: one language, from the file that `languages.ts` made. */
 let words = $state.raw<Words>({});
 
+const files: Partial<Record<Language, Promise<Words | boolean>>> = {};
+
+/** What `fetched` brings, kept when it came. */
+function loaded(language: Language): Promise<Words | boolean> {
+  files[language] ??= fetched(language).then((found) => {
+    if (!found) delete files[language];
+    return found;
+  });
+  return files[language];
+}
+
 /** The file of a language, true where there is none because the texts stand in the code, false when it cannot be had. */
-async function loaded(language: Language): Promise<Words | boolean> {
+async function fetched(language: Language): Promise<Words | boolean> {
   const file = document.documentElement.dataset[language];
   if (!file) return true;
   try {

@@ -45,6 +45,16 @@ class Session {
     return this.user !== null && RANK[this.user.role] >= RANK[role];
   }
 
+  /** The first answer, asked for before there is anything to show it; a failure is asked again. */
+  first(): Promise<void> {
+    this.#first ??= this.load().catch((error: unknown) => {
+      this.#first = null;
+      throw error;
+    });
+    return this.#first;
+  }
+  #first: Promise<void> | null = null;
+
   async load(): Promise<void> {
     this.take(await get<SessionAnswer>("/session"));
   }

@@ -66,9 +66,9 @@ class Page:
             "vary": "accept-encoding",
             "cache-control": _FOR_EVER if name.startswith("assets/") else "no-cache",
         }
-        accepted = _accepted(headers.get("accept-encoding", ""))
+        codings = accepted(headers.get("accept-encoding", ""))
         for coding, ending in _SEALED:
-            packed = self._find(name + ending) if coding in accepted else None
+            packed = self._find(name + ending) if coding in codings else None
             if packed is not None:
                 found = packed
                 sent["content-encoding"] = coding
@@ -92,7 +92,7 @@ class Page:
         return held
 
 
-def _accepted(header: str) -> set[str]:
-    """Codings that the other side takes; one of weight 0 is a refusal."""
+def accepted(header: str) -> set[str]:
+    """Codings that an `Accept-Encoding` header takes; one of weight 0 is a refusal."""
     found = (coding.partition(";") for coding in header.lower().replace(" ", "").split(","))
     return {name for name, _, weight in found if not re.fullmatch(r"q=0(?:\.0*)?", weight)}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+from functools import cache
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import ConfigDict, Field
 
 from bessai.interfaces.api.answers import Answer
 from bessai.interfaces.api.context import Context, of
+from bessai.interfaces.api.page import accepted
 from bessai.interfaces.api.roles import Role, needs
 from bessai.model import GuardState, Priority, Quality, Severity
 from bessai.model.catalogue import LANGUAGES, catalogue
@@ -134,9 +137,19 @@ async def status(context: Annotated[Context, Depends(of)]) -> dict[str, Any]:
     return await context.gateway.status()
 
 
-@router.get("/vocabulary")
-async def vocabulary() -> Vocabulary:
+@router.get("/vocabulary", response_model=Vocabulary)
+async def vocabulary(request: Request) -> Response:
     """Names and their words, constant until the gateway is updated."""
+    plain, packed = _vocabulary()
+    headers = {"vary": "accept-encoding"}
+    if "gzip" not in accepted(request.headers.get("accept-encoding", "")):
+        return Response(plain, headers=headers, media_type="application/json")
+    return Response(packed, headers={**headers, "content-encoding": "gzip"}, media_type="application/json")
+
+
+@cache
+def _vocabulary() -> tuple[bytes, bytes]:
+    """JSON, and the same with gzip: made once, because the first view waits for it."""
     codes = {
         code: CodeWord(
             severity=entry.severity.label,
@@ -145,7 +158,7 @@ async def vocabulary() -> Vocabulary:
         )
         for code, entry in catalogue().items()
     }
-    return Vocabulary(
+    words = Vocabulary(
         qualities=[QualityWord(code=q, name=q.label, good=q is Quality.GOOD) for q in Quality],
         priorities=[PriorityWord(name=p.name.lower(), rank=p) for p in Priority],
         severities=[severity.label for severity in Severity],
@@ -155,6 +168,8 @@ async def vocabulary() -> Vocabulary:
         languages=list(LANGUAGES),
         event_codes=codes,
     )
+    plain = words.model_dump_json().encode()
+    return plain, gzip.compress(plain, mtime=0)
 
 
 def code_text(code: str, language: str) -> CodeText:
