@@ -14,21 +14,24 @@ from simulation.faults import FAULTS
 from simulation.seeds import base_seed
 from simulation.tally import DAY, PLANTS, Tally, replay, run
 
-PARTS: tuple[tuple[str, float], ...] = (
-    *((profile, 5.0) for profile in ("huawei_sun2000", "pack") for _ in range(3)),
-    ("reactive_pack", 2.0),
-    *(("three", 2.0) for _ in range(2)),
-)
-"""Plants and simulated hours: a day and a half."""
+PARTS = {
+    0: ("huawei_sun2000", 5.0),
+    1: ("huawei_sun2000", 5.0),
+    3: ("pack", 5.0),
+    4: ("pack", 5.0),
+    6: ("reactive_pack", 2.0),
+    7: ("three", 2.0),
+}
+"""Plants and simulated hours by what is added to the seed: a day. More are behind `make soak`."""
 SOAK_DAYS = 60
 
 
-def test_they_are_a_day_and_a_half() -> None:
-    assert sum(hours for _, hours in PARTS) * 3600 == 1.5 * DAY
+def test_they_are_a_day() -> None:
+    assert sum(hours for _, hours in PARTS.values()) * 3600 == DAY
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("part", range(len(PARTS)))
+@pytest.mark.parametrize("part", PARTS)
 def test_promises_hold_for_days(part: int) -> None:
     seed = base_seed() + part
     plant, hours = PARTS[part]
