@@ -16,6 +16,7 @@ MODULES = (
     "probe",
     "read",
     "status",
+    "health",
     "explain",
     "request",
     "scada",
