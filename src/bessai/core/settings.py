@@ -178,7 +178,7 @@ class Settings(Destinations):
     )
     http_setup_host: str = Field(
         default="127.0.0.1",
-        description="Where the page may be set up; this machine alone. A container's own network, where nobody else is.",
+        description="Where the page may be set up; another address than this machine's only in a container.",
     )
     otel_exporter_otlp_endpoint: str = Field(
         default="http://otel-collector:4317", description="OTLP (gRPC) endpoint of the collector."
