@@ -11,7 +11,7 @@ import urllib.request
 
 def put(path: str, body: dict[str, object]) -> None:
     """Make one; that it is there already is fine."""
-    request = urllib.request.Request(  # noqa: S310  the emulator's own address
+    request = urllib.request.Request(
         f"http://{os.environ['PUBSUB_EMULATOR_HOST']}/v1/{path}",
         data=json.dumps(body).encode(), method="PUT", headers={"Content-Type": "application/json"},
     )  # fmt: skip
