@@ -73,7 +73,7 @@ inside() {
         for node in null zero random urandom; do touch "$1/dev/$node"; mount --bind "/dev/$node" "$1/dev/$node"; done
         root=$1 user=$2; shift 2
         exec env -i PATH=/opt/bessai/bin:/usr/local/bin:/bin HOME=/var/lib/bessai DATA_DIR=/var/lib/bessai PYTHONUNBUFFERED=1 \
-            chroot --userspec="$user:$user" "$root" /bin/sh -euc "$*"
+            /usr/sbin/chroot --userspec="$user:$user" "$root" /bin/sh -euc "$*"
     ' bash "$empty" "$@"
 }
 

@@ -8,7 +8,7 @@
 # as the official image has it. So every instruction of the Dockerfile runs, on other bytes than the pinned ones. What an
 # engine does beyond a chroot (its own networks, seccomp, limits, restarts) is not seen here.
 #
-# Needs: buildah debootstrap iproute2 util-linux. Takes some minutes and 5 GB in WORK.
+# Needs: buildah debootstrap iproute2 util-linux. Takes some minutes and 5 GB in WORK; KEEP=1 takes up what WORK has already.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -64,7 +64,7 @@ bessai_in() {
         mount --make-rprivate /
         mount --bind "$1" "$1"
         mount -o remount,bind,ro "$1"
-        mount -t tmpfs -o mode=1777,size=64m tmpfs "$1/tmp"
+        mount -t tmpfs -o mode=1777,size=64m,noexec,nosuid,nodev tmpfs "$1/tmp"
         mount --bind "$2" "$1/var/lib/bessai"
         mount -t proc proc "$1/proc"
         mount -t tmpfs -o mode=755 tmpfs "$1/dev"
@@ -73,7 +73,7 @@ bessai_in() {
         inside=$1 user=$3; shift 3
         exec env -i PATH=/opt/bessai/bin:/usr/local/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
             DATA_DIR=/var/lib/bessai HOME=/var/lib/bessai \
-            chroot --userspec="$user:$user" "$inside" sh -euc "cd /etc/bessai; $*"
+            /usr/sbin/chroot --userspec="$user:$user" "$inside" sh -euc "cd /etc/bessai; $*"
     ' bash "$image_root" "$work/data" "$uid" "$@"
 }
 
@@ -84,6 +84,7 @@ if [ -z "$base" ]; then
 fi
 ok "base: $base"
 
+[ -n "${KEEP:-}" ] && build inspect --type image "$image" >/dev/null 2>&1 ||
 build bud --quiet --isolation chroot --format docker --build-arg PYTHON_IMAGE="$base" --build-arg VERSION=check \
     --platform "linux/$(dpkg --print-architecture)" -f "$here/Dockerfile" -t "$image" "$root" >"$work/build.log" 2>&1 ||
     { tail -n 40 "$work/build.log" >&2; fail "the image was not built; see $work/build.log"; }
