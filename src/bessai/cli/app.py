@@ -16,6 +16,7 @@ MODULES = (
     "probe",
     "read",
     "status",
+    "metrics",
     "explain",
     "request",
     "scada",
