@@ -17,6 +17,7 @@ MODULES = (
     "read",
     "status",
     "health",
+    "metrics",
     "explain",
     "request",
     "scada",
