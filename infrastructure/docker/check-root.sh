@@ -48,7 +48,7 @@ cp "${tools[@]}" "$empty/bin/"
     printf '%s\n' "$prefix/bin/$name" "${tools[@]}"
     find "$prefix/lib/$name/lib-dynload" -name '*.so'
     # What the wheels of compiled packages load from the system, beside the C library.
-    /sbin/ldconfig -p | sed -n 's/.* => \(.*\(libstdc++\|libgcc_s\|libresolv\|librt\|libm\|libnss_files\)\.so\.[0-9]*\)$/\1/p'
+    /sbin/ldconfig -p | sed -n 's/.* => \(.*\(libstdc++\|libgcc_s\|libpthread\|libdl\|libutil\|libresolv\|librt\|libm\|libz\|libnss_files\)\.so\.[0-9]*\)$/\1/p'
 } | while read -r file; do
     case "$file" in *.so.[0-9]*) echo "$file" ;; esac
     ldd "$file" 2>/dev/null | sed -n 's/.*=> \(\/[^ ]*\).*/\1/p; s/^\s*\(\/[^ ]*\) (.*/\1/p'
@@ -80,8 +80,8 @@ inside() {
 inside 0 '
     python3 -c "import socket; socket.create_connection((\"192.0.2.1\", 80), 1)" 2>/dev/null && { echo "there is a network"; exit 1; }
     python3 -m venv /opt/bessai
-    /opt/bessai/bin/pip install -q --no-index --find-links /wheels --require-hashes -r /wheels/requirements.txt
-    /opt/bessai/bin/pip install -q --no-index --no-deps /wheels/open_bess_edge-*.whl
+    /opt/bessai/bin/pip install -q --no-cache-dir --no-index --find-links /wheels --require-hashes -r /wheels/requirements.txt
+    /opt/bessai/bin/pip install -q --no-cache-dir --no-index --no-deps /wheels/open_bess_edge-*.whl
     /opt/bessai/bin/pip check'
 ok "installed without a network: $(inside $uid bessai --version)"
 inside $uid '
