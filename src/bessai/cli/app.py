@@ -16,6 +16,8 @@ MODULES = (
     "probe",
     "read",
     "status",
+    "health",
+    "metrics",
     "explain",
     "request",
     "scada",

@@ -261,7 +261,11 @@ class Gateway:
             },
             "maintenance": maintenance_status(self.guard),
             "trips": [trip_status(trip) for trip in self.guard.latch.standing],
-            "cycle": self.cycle.stats.as_dict(),
+            "cycle": self.cycle.stats.as_dict()
+            | {
+                "period": self.settings.cycle_time,
+                "age": None if last is None else round(self.clock.monotonic() - last.image.monotonic, 3),
+            },
             "heartbeat": self.pulse.status(),
             "conditions": [
                 {"code": c.code, "severity": c.severity.label, "point": c.point, "message": c.message}

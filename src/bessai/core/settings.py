@@ -176,6 +176,10 @@ class Settings(Destinations):
     http_name: str | None = Field(
         default=None, description="Name or address that people type, for the certificate and the link."
     )
+    http_setup_host: str = Field(
+        default="127.0.0.1",
+        description="Where the page may be set up; another address than this machine's only in a container.",
+    )
     otel_exporter_otlp_endpoint: str = Field(
         default="http://otel-collector:4317", description="OTLP (gRPC) endpoint of the collector."
     )
@@ -194,7 +198,7 @@ class Settings(Destinations):
             raise ValueError("give a name of printable characters")
         return value.strip()
 
-    @field_validator("inverter_ip", "http_host", "http_name")
+    @field_validator("inverter_ip", "http_host", "http_name", "http_setup_host")
     @classmethod
     def _host(cls, value: str | None) -> str | None:
         if value is None:

@@ -101,6 +101,25 @@ def test_until_it_is_set_up_it_listens_on_this_machine_alone(
     asyncio.run(run())
 
 
+def test_in_a_container_it_is_set_up_where_its_network_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def run() -> None:
+        async with page_server(tmp_path, host="0.0.0.0", setup_host="0.0.0.0", tls="off") as page:
+            await until(lambda: "open http://127.0.0.1:" in caplog.text)
+            said = await page.ask("/api/v1/session", host="127.0.0.2")
+            assert said.json()["setup_needed"] is True
+            refused = await page.ask("/api/v1/overview", host="127.0.0.2")
+            assert refused.json()["code"] == "not_set_up", "it answers nothing but the setting up"
+            await page.people()
+            await until(lambda: not page.context.identity.setup_needed)
+            assert (await page.ask("/api/v1/session", host="127.0.0.2")).json()["setup_needed"] is False
+
+    asyncio.run(run())
+
+
 # certificates -----------------------------------------------------------------------------------------------
 
 

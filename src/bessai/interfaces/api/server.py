@@ -102,8 +102,8 @@ class Server:
 
     def hosts(self, *, set_up: bool) -> list[str]:
         """Where to listen."""
-        host = self.settings.host
-        if not set_up or host == _HERE:
+        host = self.settings.host if set_up else self.settings.setup_host
+        if host == _HERE:
             return [_HERE]
         return [host] if host in _ALL or host == "localhost" else [_HERE, host]
 
@@ -123,7 +123,7 @@ class Server:
             _log.info("nobody has set the page up: open %s", identity.setup_link(self.link(_HERE)))
             while await self.context.read(lambda: identity.setup_needed):  # noqa: ASYNC110  `bessai user` may do it too
                 await asyncio.sleep(_SETUP_LOOK)
-            if self.hosts(set_up=True) == [_HERE]:
+            if self.hosts(set_up=True) == self.hosts(set_up=False):
                 await asyncio.Event().wait()
             await self.door.unlisten()
         await self._listen(self.hosts(set_up=True))

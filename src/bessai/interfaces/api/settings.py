@@ -17,7 +17,9 @@ class ApiSettings:
     socket: Path
     """Of the control plane."""
     host: str = "127.0.0.1"
-    """HTTP_HOST. Until somebody has set the page up it is served on 127.0.0.1 only."""
+    """HTTP_HOST. It counts once somebody has set the page up."""
+    setup_host: str = "127.0.0.1"
+    """HTTP_SETUP_HOST: until then it is served there only."""
     port: int = 8080
     """HTTP_PORT; 0 takes a free one."""
     tls: Literal["auto", "on", "off"] = "auto"
@@ -50,6 +52,7 @@ class ApiSettings:
             data_dir=Path(get("DATA_DIR") or "data"),
             socket=Path(socket),
             host=get("HTTP_HOST") or "127.0.0.1",
+            setup_host=get("HTTP_SETUP_HOST") or "127.0.0.1",
             port=int(get("HTTP_PORT") or 8080),
             tls="on" if tls == "on" else "off" if tls == "off" else "auto",
             cert_file=Path(certificate) if certificate else None,
