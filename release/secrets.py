@@ -1,0 +1,115 @@
+"""Passwords and keys among the tracked files: `python -m release.secrets`; `--accept` after each was looked at.
+
+detect-secrets looks; `.secrets.baseline` holds what was looked at and is none: by kind, file and a hash, never the words
+themselves. A secret that is found is never made good by deleting it: it is in the history, so it has to be replaced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from detect_secrets.core import scan
+from detect_secrets.settings import transient_settings
+
+from release.lock import ROOT
+
+BASELINE = ROOT / ".secrets.baseline"
+
+HASHES_ONLY = ("requirements.txt", "requirements-dev.txt", "requirements-build.txt", "ui/package-lock.json", BASELINE.name)
+"""Files that machines write, full of digests."""
+MADE_UP = ("tests/", "benchmarks/", "docs/", "ui/tests/")
+"""Here passwords are invented on purpose, so words like `password = "…"` say nothing; keys are looked for all the same."""
+GUESSES = frozenset({"Secret Keyword", "Basic Auth Credentials"})
+"""The kinds that only look at the words around."""
+
+SETTINGS: dict[str, Any] = {
+    "plugins_used": [
+        {"name": name}
+        for name in (
+            "ArtifactoryDetector", "AWSKeyDetector", "AzureStorageKeyDetector", "BasicAuthDetector", "DiscordBotTokenDetector",
+            "GitHubTokenDetector", "GitLabTokenDetector", "JwtTokenDetector", "KeywordDetector", "MailchimpDetector",
+            "NpmDetector", "OpenAIDetector", "PrivateKeyDetector", "PypiTokenDetector", "SendGridDetector", "SlackDetector",
+            "SquareOAuthDetector", "StripeDetector", "TelegramBotTokenDetector", "TwilioKeyDetector",
+        )
+    ]
+    + [{"name": "Base64HighEntropyString", "limit": 4.5}, {"name": "HexHighEntropyString", "limit": 3.0}],
+    "filters_used": [
+        {"path": f"detect_secrets.filters.{name}"}
+        for name in (
+            "allowlist.is_line_allowlisted",
+            "heuristic.is_indirect_reference",
+            "heuristic.is_likely_id_string",
+            "heuristic.is_potential_uuid",
+            "heuristic.is_sequential_string",
+            "heuristic.is_templated_secret",
+            "heuristic.is_prefixed_with_dollar_sign",
+            "heuristic.is_not_alphanumeric_string",
+        )
+    ],
+}  # fmt: skip
+
+Finding = tuple[str, str, str]
+"""File, kind and SHA-1 of the words."""
+
+
+def tracked(root: Path = ROOT) -> list[str]:
+    """The files that git knows, without those that hold digests only."""
+    said = subprocess.run(["git", "ls-files", "-z"], cwd=root, check=True, capture_output=True, text=True).stdout
+    return [name for name in said.split("\0") if name and name not in HASHES_ONLY]
+
+
+def found(names: Iterable[str], root: Path = ROOT) -> dict[Finding, int]:
+    """What looks like a secret, with its line."""
+    result: dict[Finding, int] = {}
+    with transient_settings(SETTINGS):
+        for name in names:
+            path = root / name
+            if not path.is_file() or b"\0" in path.read_bytes()[:4096]:
+                continue
+            for secret in scan.scan_file(str(path)):
+                if secret.type in GUESSES and name.startswith(MADE_UP):
+                    continue
+                result.setdefault((name, secret.type, secret.secret_hash), secret.line_number)
+    return result
+
+
+def accepted() -> set[Finding]:
+    """What somebody looked at and found to be no secret."""
+    results = json.loads(BASELINE.read_text("utf-8"))["results"]
+    return {
+        (name, str(entry["type"]), str(entry["hashed_secret"])) for name, entries in results.items() for entry in entries
+    }
+
+
+def accept(findings: dict[Finding, int]) -> None:
+    """Write the baseline anew, in the form of detect-secrets."""
+    results: dict[str, list[dict[str, Any]]] = {}
+    for (name, kind, digest), line in sorted(findings.items()):
+        results.setdefault(name, []).append({"type": kind, "hashed_secret": digest, "line_number": line})
+    BASELINE.write_text(json.dumps({"version": "1.5.0", **SETTINGS, "results": results}, indent=1) + "\n", "utf-8")
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m release.secrets", description=__doc__)
+    parser.add_argument("--accept", action="store_true", help="write the baseline anew: all that is found is none")
+    arguments = parser.parse_args()
+    names = tracked()
+    findings = found(names)
+    if arguments.accept:
+        accept(findings)
+    new = {finding: line for finding, line in findings.items() if finding not in accepted()}
+    for (name, kind, _), line in sorted(new.items()):
+        print(f"{name}:{line}: {kind}. A real one: replace it where it is used, then remove it. None: --accept", file=sys.stderr)
+    print(f"{len(names)} files, {len(new)} new findings, {len(findings) - len(new)} known to be none")
+    return 1 if new else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
