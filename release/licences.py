@@ -20,7 +20,10 @@ PAGE = ROOT / "docs" / "licences.md"
 NOTICE = ROOT / "NOTICE"
 
 PERMISSIVE = frozenset(
-    "0BSD Apache-2.0 BSD-2-Clause BSD-3-Clause CC0-1.0 ISC MIT MIT-0 MIT-CMU PSF-2.0 Zlib".split()
+    {
+        *("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC"),
+        *("MIT", "MIT-0", "MIT-CMU", "PSF-2.0", "Zlib"),
+    }
 )
 WEAK = frozenset({"MPL-2.0"})
 """Copyleft of the file: unchanged files oblige to nothing beyond their own text, which is in each package."""
@@ -75,7 +78,7 @@ def made() -> dict[str, str]:
         licence = known(name, here.get(name)) or before.get(name)
         if licence is None:
             raise LicenceError(
-                f"{name}: its metadata do not say its licence clearly; read its licence file, then add it to READ in {__file__}"
+                f"{name}: its metadata leave doubt; read its licence file, then add it to READ in release/licences.py"
             )
         lines[name] = licence
     return lines
@@ -87,15 +90,22 @@ def findings() -> list[str]:
     for name, room in sorted(locked.items()):
         licence = book.get(name)
         if licence is None:
-            bad.append(f"{name}: not in the ledger; run `python -m release.licences --write` and read what changes")
+            bad.append(
+                f"{name}: not in the ledger; run `python -m release.licences --write` and read what changes"
+            )
             continue
         if name in here and (now := known(name, here[name])) != licence:
             bad.append(f"{name}: says {now}, the ledger says {licence}; read it, then `--write`")
         if not allowed(licence, RUNS if room == "runtime" else DEVELOPS):
             bad.append(f"{name}: {licence} is not allowed for {room}")
-    bad += [f"{name}: in the ledger, but not locked any more; run `--write`" for name in sorted(book.keys() - locked)]
     bad += [
-        f"{part.name}: {part.licence} is not allowed in the page" for part in page_packages() if not allowed(part.licence, RUNS)
+        f"{name}: in the ledger, but not locked any more; run `--write`"
+        for name in sorted(book.keys() - locked)
+    ]
+    bad += [
+        f"{part.name}: {part.licence} is not allowed in the page"
+        for part in page_packages()
+        if not allowed(part.licence, RUNS)
     ]
     return bad
 
@@ -107,7 +117,9 @@ def page() -> str:
     develops = [name for name in sorted(locked) if locked[name] == "development"]
 
     def table(names: list[str]) -> list[str]:
-        rows = [f"| {name} | {book[name]} | {READ[name][1] if name in READ else 'metadata'} |" for name in names]
+        rows = [
+            f"| {name} | {book[name]} | {READ[name][1] if name in READ else 'metadata'} |" for name in names
+        ]
         return ["| package | licence (SPDX) | known from |", "| --- | --- | --- |", *rows]
 
     shipped = [f"| {part.name} | {part.version} | {part.licence} |" for part in page_packages()]
@@ -118,15 +130,16 @@ def page() -> str:
             "",
             "Made by `python -m release.licences --write`; CI checks it. Our own code is [Apache-2.0](../LICENSE).",
             "",
-            "Allowed at run time: " + ", ".join(sorted(RUNS)) + ". Where a package offers several licences, one",
-            "of them has to be among these. MPL-2.0 obliges to publish changes of its own files; nothing of it is changed here.",
+            f"Allowed at run time: {', '.join(sorted(RUNS))}.",
+            "Where a package offers several licences, one of them has to be among these. MPL-2.0 obliges to publish",
+            "changes of its own files; nothing of it is changed here.",
             "",
             f"Only tests and checks use {', '.join(f'{name} ({book[name]})' for name in other)}:",
             "programs or test modules beside the gateway, never imported by it, in no wheel, bundle or image of ours.",
             "",
-            "Wheels with compiled parts carry libraries of others (numpy its linear algebra, cryptography OpenSSL, pyarrow, grpcio and",
-            "apsw theirs). Their licence texts are inside those wheels, and so in every installation; the table has what the",
-            "package says of itself.",
+            "Wheels with compiled parts carry libraries of others (numpy its linear algebra, cryptography OpenSSL,",
+            "pyarrow, grpcio and apsw theirs). The licence texts that their makers put in come with every installation;",
+            "the table has what the package says of itself.",
             "",
             f"## To run: {len(runs)} packages",
             "",
@@ -136,7 +149,7 @@ def page() -> str:
             "",
             f"## In the page: {len(shipped)} packages",
             "",
-            "Compiled into the files that the gateway serves; their texts are in [NOTICE](../NOTICE), which every wheel carries.",
+            "Compiled into the files that the gateway serves. Their texts are in [NOTICE](../NOTICE); every wheel has it.",
             "",
             "| package | version | licence (SPDX) |",
             "| --- | --- | --- |",
@@ -152,11 +165,12 @@ def page() -> str:
 
 def notice() -> str:
     """`NOTICE`: the texts that have to go where the page goes."""
-    parts = [
+    head = (
         "BESSAI Edge Gateway (Open BESS Edge)\nCopyright The Open BESS Edge developers\n\n"
         "Licensed under the Apache License, Version 2.0; see LICENSE.\n\n"
         "The page that the gateway serves contains code of the following packages.\n"
-    ]
+    )
+    parts = [head]
     for part in page_packages():
         folder = ROOT / "ui" / "node_modules" / part.name
         text = next(path for path in sorted(folder.iterdir()) if path.name.lower().startswith("license"))

@@ -82,7 +82,7 @@ class PagePackage:
 
 
 SHIPPED = ("clsx", "svelte", "uplot")
-"""Found in the source maps of a build; `tests/release/test_page_parts.py` looks again."""
+"""Found in the source maps of a build; `tests/supply/test_page_parts.py` looks again."""
 
 
 def page_packages(root: Path = ROOT) -> list[PagePackage]:

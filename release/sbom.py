@@ -95,7 +95,9 @@ def document() -> dict[str, Any]:
     for pin in locked:
         child = f"pkg:pypi/{pin.name}@{pin.version}"
         for parent in parents[pin.name]:
-            above = [root] if parent == NAME else [ref for ref in edges if ref.startswith(f"pkg:pypi/{parent}@")]
+            above = (
+                [root] if parent == NAME else [ref for ref in edges if ref.startswith(f"pkg:pypi/{parent}@")]
+            )
             for ref in above:
                 edges[ref].add(child)
     metadata: dict[str, Any] = {

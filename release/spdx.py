@@ -70,9 +70,9 @@ def allowed(expression: str, licences: Collection[str]) -> bool:
         return good
 
     def one() -> bool:
-        token = tokens.pop(0) if tokens else ""
-        if token != "(":
-            return token in licences
+        word = tokens.pop(0) if tokens else ""
+        if word != "(":
+            return word in licences
         good = either()
         return bool(tokens) and tokens.pop(0) == ")" and good
 
