@@ -1,7 +1,7 @@
 """Passwords and keys among the tracked files: `python -m release.secrets`; `--accept` after each was looked at.
 
 detect-secrets looks; `.secrets.baseline` holds what was looked at and is none: by kind, file and a hash, never the
-words themselves. A secret that is found is never made good by deleting it: it is in the history, so it has to be replaced.
+words themselves. Deleting a secret that is found does not make it good: it is in the history, so it has to be replaced.
 """
 
 from __future__ import annotations

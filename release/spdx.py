@@ -35,9 +35,9 @@ _WORDS = {
 def licence_of(distribution: Distribution) -> str | None:
     """The SPDX expression that the package's metadata say, or None when they leave doubt."""
     metadata = distribution.metadata
-    if expression := metadata.get("License-Expression"):
-        return str(expression)
-    words = (metadata.get("License") or "").strip()
+    if "License-Expression" in metadata:
+        return metadata["License-Expression"]
+    words = metadata["License"].strip() if "License" in metadata else ""
     if said := _WORDS.get(words.lower()):
         return said
     if words and set(re.findall(r"[^\s()]+", words)) - {"AND", "OR"} <= set(_WORDS.values()):
@@ -45,7 +45,7 @@ def licence_of(distribution: Distribution) -> str | None:
     prefix = "License :: OSI Approved :: "
     classified = {
         _WORDS.get(line.removeprefix(prefix).lower())
-        for line in metadata.get_all("Classifier", [])
+        for line in metadata.get_all("Classifier") or []
         if line.startswith(prefix)
     }
     return classified.pop() if len(classified) == 1 else None
