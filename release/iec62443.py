@@ -82,11 +82,10 @@ def _row(one: Requirement) -> str:
     words = " ".join(filter(None, [one.how, f"**Gap:** {one.gap}" if one.gap else ""]))
     where = ", ".join(f"[`{Path(name).name}`](../../{name})" for name in one.where) or "–"
     tests = ", ".join(
-        f"[`{name.partition('::')[2] or Path(name).name}`](../../{name.partition('::')[0]})" for name in one.tests
+        f"[`{name.partition('::')[2] or Path(name).name}`](../../{name.partition('::')[0]})"
+        for name in one.tests
     )
-    return (
-        f"| {one.id} | {one.title} | {one.level} | {one.confidence} | {one.verdict} | {words} | {where} | {tests or '–'} |"
-    )
+    return f"| {one.id} | {one.title} | {one.level} | {one.confidence} | {one.verdict} | {words} | {where} | {tests or '–'} |"
 
 
 def page() -> str:
