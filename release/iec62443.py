@@ -29,20 +29,21 @@ _HEAD = """\
 
 Made from `docs/security/iec-62443-4-2.json` by `python -m release.iec62443`; edit the data, not this page.
 
-**This is a self-assessment of an open-source project, not a certificate.** Nobody independent has looked at it, and the text
-of the norm was not at hand: numbers and titles come from public sources, the rest are our own words. Whoever needs conformity
-has to assess with the norm itself.
+**This is a self-assessment of an open-source project, not a certificate.** Nobody independent has looked at it, and
+the text of the norm was not at hand: numbers and titles come from public sources, the rest are our own words. Whoever
+needs conformity has to assess with the norm itself.
 
 - **Aim.** SL 2 (capability): against somebody who means it, with simple means, few resources and general skills.
-- **Kind of component.** Software application. What the norm asks of devices, hosts and networks (EDR, HDR, NDR) is the matter
-  of whoever supplies the machine; it is listed so that nothing seems forgotten.
+- **Kind of component.** Software application. What the norm asks of devices, hosts and networks (EDR, HDR, NDR) is the
+  matter of whoever supplies the machine; it is listed so that nothing seems forgotten.
 - **Scope.** The gateway as the documentation installs it: under its own user, with the unit of
-  [`infrastructure/systemd`](../../infrastructure/systemd/), the page encrypted. Requirements that only SL 3 or 4 ask for are
-  not listed.
+  [`infrastructure/systemd`](../../infrastructure/systemd/), the page encrypted. Requirements that only SL 3 or 4 ask
+  for are not listed.
 - **Level.** The lowest SL that asks for it, as far as known.
-- **Sure.** A: number and title were read in a public source, which is a table of a manufacturer for chapters 2 and 3 (SEW-EURODRIVE,
-  manual 33095213) and OPC 10000-2 v1.05, table A.2, for CR 1.1 to 1.4. B: as commonly summarized; not read again in a source that can be
-  named here. Levels were read for CR 1.1 alone (research data of TU Wien); take all others as B.
+- **Sure.** A: number and title were read in a public source: for chapters 2 and 3 a table of a manufacturer
+  (SEW-EURODRIVE, manual 33095213), for CR 1.1 to 1.4 OPC 10000-2 v1.05, table A.2. B: as commonly summarized; not read
+  again in a source that can be named here. Levels were read for CR 1.1 alone (research data of TU Wien); take all
+  others as B.
 - **Tests.** Each named test exists and is run by `make test`; a test of this page compares.
 
 See also the [threat model](threat-model.md), [users, audit and TLS](../security.md), and the
@@ -85,7 +86,8 @@ def _row(one: Requirement) -> str:
         f"[`{name.partition('::')[2] or Path(name).name}`](../../{name.partition('::')[0]})"
         for name in one.tests
     )
-    return f"| {one.id} | {one.title} | {one.level} | {one.confidence} | {one.verdict} | {words} | {where} | {tests or '–'} |"
+    cells = (one.id, one.title, one.level, one.confidence, one.verdict, words, where, tests or "–")
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def page() -> str:
@@ -95,11 +97,11 @@ def page() -> str:
     asked = len(all_) - counts["not applicable"]
     lines = [_HEAD, "## Summary", ""]
     lines += [
-        f"Of {len(all_)} lines {asked} apply: {counts['met']} met, {counts['partly']} partly, {counts['not']} not. "
+        f"Of {len(all_)} lines {asked} apply: {counts['met']} met, {counts['partly']} partly, {counts['not']} not.",
         "What weighs most:",
         "",
-        "1. Most devices speak Modbus without TLS. The wire between gateway and devices has to be protected as the battery is.",
-        "2. Whoever has the gateway's account on the machine may do everything, and names on the command line are claims.",
+        "1. Most devices speak Modbus without TLS. Protect the wire to the devices as the battery itself.",
+        "2. Whoever has the gateway's account on the machine may do everything; names on the command line are claims.",
         "3. Numbers of lock-out, sessions and passwords are ours and cannot be set.",
         "4. Nothing looks for intrusions yet.",
         "",
