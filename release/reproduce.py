@@ -1,6 +1,7 @@
 """Two builds of the same sources, compared byte by byte: `python -m release.reproduce [--output DIR]`.
 
 They differ in place, in the times and rights of the sources, in umask, time zone, language and in the seed of hashes.
+Files in them carry the time of the commit, or SOURCE_DATE_EPOCH.
 `--page DIR` takes a page that is built already, and spares Node; without it both builds build it themselves.
 """
 
@@ -40,6 +41,14 @@ def sources(target: Path) -> None:
         shutil.copy(ROOT / name, target / name)
 
 
+def moment() -> str:
+    """The time that the built files carry, in seconds of the Unix epoch."""
+    command = ["git", "log", "-1", "--format=%ct"]
+    return (
+        os.environ.get("SOURCE_DATE_EPOCH") or subprocess.check_output(command, cwd=ROOT, text=True).strip()
+    )
+
+
 def build(root: Path, output: Path, *, otherwise: bool) -> None:
     """Wheel and source archive of a copy, into a directory."""
     if otherwise:
@@ -51,7 +60,7 @@ def build(root: Path, output: Path, *, otherwise: bool) -> None:
         [sys.executable, "-m", "hatchling", "build", "-d", str(output)],
         cwd=root,
         check=False,
-        env={**os.environ, **(_OTHERWISE if otherwise else {})},
+        env={**os.environ, "SOURCE_DATE_EPOCH": moment(), **(_OTHERWISE if otherwise else {})},
         umask=0o077 if otherwise else 0o022,
         capture_output=True,
         text=True,

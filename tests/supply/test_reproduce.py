@@ -1,5 +1,6 @@
 """Two builds of one commit are the same bytes, so anybody can see that a release is made of these sources."""
 
+import datetime
 import zipfile
 from pathlib import Path
 
@@ -29,6 +30,18 @@ def test_the_wheel_has_all_that_it_needs(built: tuple[Path, Path]) -> None:
     assert {"bessai/interfaces/api/page/index.html", "bessai/registry/profiles/huawei_sun2000.json"} <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not [name for name in names if "test" in name.split("/")[0] or name.startswith(("release", "ui"))]
+
+
+def test_files_carry_the_time_that_is_asked_for(
+    built: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = zipfile.ZipFile(next(built[0].glob("*.whl")))
+    asked = datetime.datetime.fromtimestamp(int(reproduce.moment()), datetime.UTC)
+    assert {datetime.datetime(*item.date_time[:5], tzinfo=datetime.UTC) for item in wheel.infolist()} == {
+        asked.replace(second=0)
+    }
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1790000000")
+    assert reproduce.moment() == "1790000000"
 
 
 def test_a_difference_is_found_and_named(tmp_path: Path) -> None:
