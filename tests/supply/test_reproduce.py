@@ -1,6 +1,7 @@
 """Two builds of one commit are the same bytes, so anybody can see that a release is made of these sources."""
 
 import datetime
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -28,7 +29,9 @@ def test_the_wheel_has_all_that_it_needs(built: tuple[Path, Path]) -> None:
     wheel = next(built[0].glob("*.whl"))
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {"bessai/interfaces/api/page/index.html", "bessai/registry/profiles/huawei_sun2000.json"} <= names
-    assert any(name.endswith("licenses/LICENSE") for name in names)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    for text in project["license-files"]:
+        assert any(name.endswith(f"licenses/{text}") for name in names), text
     assert not [name for name in names if "test" in name.split("/")[0] or name.startswith(("release", "ui"))]
 
 
