@@ -12,37 +12,31 @@ from release.lock import ROOT
 BUILT = ROOT / reproduce.PAGE
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def test_two_builds_are_the_same(tmp_path: Path) -> None:
+    """One test, for each build costs seconds: equal, whole, and of the commit's time."""
     if not (BUILT / "index.html").exists():
         pytest.skip("the page is not built (make page)")
-    return reproduce.two(tmp_path_factory.mktemp("reproduce"), BUILT)
-
-
-def test_two_builds_are_the_same(built: tuple[Path, Path]) -> None:
-    one, other = built
+    one, other = reproduce.two(tmp_path, BUILT)
     assert len(list(one.iterdir())) == 2
     assert reproduce.differences(one, other) == []
+    wheel = zipfile.ZipFile(next(one.glob("*.whl")))
+    whole(set(wheel.namelist()))
+    asked = datetime.datetime.fromtimestamp(int(reproduce.moment()), datetime.UTC).replace(second=0)
+    assert {datetime.datetime(*item.date_time[:5], tzinfo=datetime.UTC) for item in wheel.infolist()} == {
+        asked
+    }
 
 
-def test_the_wheel_has_all_that_it_needs(built: tuple[Path, Path]) -> None:
-    wheel = next(built[0].glob("*.whl"))
-    names = set(zipfile.ZipFile(wheel).namelist())
+def whole(names: set[str]) -> None:
+    """The wheel has all that it needs, and nothing else."""
     assert {"bessai/interfaces/api/page/index.html", "bessai/registry/profiles/huawei_sun2000.json"} <= names
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     for text in project["license-files"]:
         assert any(name.endswith(f"licenses/{text}") for name in names), text
-    assert not [name for name in names if "test" in name.split("/")[0] or name.startswith(("release", "ui"))]
+    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"bessai"}
 
 
-def test_files_carry_the_time_that_is_asked_for(
-    built: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wheel = zipfile.ZipFile(next(built[0].glob("*.whl")))
-    asked = datetime.datetime.fromtimestamp(int(reproduce.moment()), datetime.UTC)
-    assert {datetime.datetime(*item.date_time[:5], tzinfo=datetime.UTC) for item in wheel.infolist()} == {
-        asked.replace(second=0)
-    }
+def test_the_time_can_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1790000000")
     assert reproduce.moment() == "1790000000"
 
