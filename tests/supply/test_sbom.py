@@ -45,9 +45,13 @@ def test_it_is_valid(made: dict[str, Any]) -> None:
     validation = pytest.importorskip("cyclonedx.validation.json")
     schema = pytest.importorskip("cyclonedx.schema")
     judge = validation.JsonStrictValidator(schema.SchemaVersion.V1_6)
-    assert judge.validate_str(json.dumps(made)) is None
-    made_wrong = made | {"components": [{"type": "library"}]}
-    assert judge.validate_str(json.dumps(made_wrong)) is not None
+    short = json.loads(json.dumps(made))
+    for part in short["components"]:  # of each kind of thing one or two: the schema compares all with all
+        del part["externalReferences"][0]["hashes"][2:]
+    del short["components"][2:-2], short["dependencies"][3:]
+    assert judge.validate_str(json.dumps(short)) is None
+    del short["components"][0]["name"]
+    assert judge.validate_str(json.dumps(short)) is not None
 
 
 def test_it_is_the_same_each_time(made: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
