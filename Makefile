@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 PAGE := src/bessai/interfaces/api/page/index.html
 PAGE_SOURCES := $(shell find ui -path ui/node_modules -prune -o -type f -print)
 
-.PHONY: help run test coverage soak lint format lock page clean
+.PHONY: help run test coverage soak lint supply sbom image-check format lock page clean
 .DEFAULT_GOAL := help
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make test      all tests"
 	@echo "make coverage  the same, slower, with coverage"
 	@echo "make lint      style, types and import contracts"
+	@echo "make supply    workflows, secrets, licences; make sbom: the list of parts"
 	@echo "make soak      long randomised runs"
 	@echo "make page      the dashboard, from ui/"
 	@echo "make lock      requirements*.txt anew from pyproject.toml"
@@ -49,6 +50,17 @@ lint: $(VENV)/.development $(PAGE)
 	@$(BIN)/python ui/npm.py run --silent check
 	@$(BIN)/python ui/npm.py run --silent lint
 	@$(BIN)/python ui/npm.py run --silent test
+
+supply: $(VENV)/.development
+	@$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	@$(BIN)/python -m release.secrets
+	@$(BIN)/python -m release.licences
+
+sbom: $(VENV)/.development
+	@$(BIN)/python -m release.sbom --output build/open-bess-edge.cdx.json
+
+image-check:
+	@infrastructure/docker/check.sh && infrastructure/docker/check-root.sh
 
 format: $(VENV)/.development
 	@$(BIN)/ruff format .
