@@ -55,7 +55,7 @@ def build(root: Path, output: Path, *, otherwise: bool) -> None:
         for path in root.rglob("*"):
             if path.is_file() and not path.is_symlink() and "node_modules" not in path.parts:
                 os.utime(path, (2_000_000_000, 2_000_000_000))
-                path.chmod(0o600)
+                path.chmod(0o700 if path.stat().st_mode & 0o100 else 0o600)
     done = subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-d", str(output)],
         cwd=root,
