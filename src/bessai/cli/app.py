@@ -21,6 +21,7 @@ MODULES = (
     "scada",
     "schedule",
     "alarms",
+    "notify",
     "trips",
     "reset",
     "maintenance",
