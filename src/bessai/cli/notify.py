@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
     """Add the sub-commands."""
     group = typer.Typer(no_args_is_help=True, help="Notifications: check, test, show what waits, preview.")
     group.command()(check)
-    group.command()(test)
+    group.command("test")(send_test)
     group.command()(show)
     group.command()(preview)
     app.add_typer(group, name="notify")
@@ -46,18 +46,18 @@ def check(file: Path | None = _FILE, as_json: bool = _JSON) -> None:
         channels = [channel.name for channel in config.channels]
         print_json({"valid": not problems, "problems": problems, "warnings": warnings, "channels": channels})
         raise typer.Exit(WRONG_INPUT if problems else 0)
-    for warning in warnings:
-        typer.echo(f"warning: {warning}", err=True)
+    for text in warnings:
+        typer.echo(f"warning: {text}", err=True)
     if problems:
         fail(*problems)
     typer.echo(f"{config.path}: valid, {len(config.file.rules)} rules")
     for name in config.file.recipients:
-        channels = ", ".join(channel.name for channel in config.of(name))
+        listed = ", ".join(channel.name for channel in config.of(name))
         now = ", quiet hours now" if _quiet(config, name) else ""
-        typer.echo(f"  {name} ({config.language(name)}): {channels}{now}")
+        typer.echo(f"  {name} ({config.language(name)}): {listed}{now}")
 
 
-def test(
+def send_test(
     recipient: str | None = typer.Argument(None, help="Name in the file; all of them when left out."),
     file: Path | None = _FILE,
     as_json: bool = _JSON,
@@ -176,7 +176,7 @@ def preview(
     desk = Desk(config, State(), place)
     told = recipients_of(config.file.rules, alarm, place.site)
     line = Line.of(Change(kind="began" if entry.condition else "event", alarm=alarm), now)
-    people = []
+    people: list[dict[str, Any]] = []
     for name in told:
         hours = quiet_now(config.file.recipients[name].quiet, now, config.zone)
         sending = Sending(ref=f"{place.site}/{name}/preview", lines=[line], unlisted=0, began=now)
@@ -194,7 +194,9 @@ def preview(
             }
         )
     found = desk.next_step(alarm)
-    then = None if found is None else {"minutes": found[1].after_minutes, "tell": found[1].tell}
+    then: dict[str, Any] | None = (
+        None if found is None else {"minutes": found[1].after_minutes, "tell": found[1].tell}
+    )
     if as_json:
         print_json({"people": people, "escalation": then})
         return
@@ -241,7 +243,8 @@ def _done(jobs: list[Job]) -> list[Outcome]:
     """The outcome of each job, in the order of the jobs."""
     from bessai.interfaces.notify.courier import PATIENCE, ProcessCourier
 
-    courier, found = ProcessCourier(), {}
+    courier = ProcessCourier()
+    found: dict[str, Outcome] = {}
     courier.start(jobs)
     deadline = time.monotonic() + PATIENCE + 10.0
     while len(found) < len(jobs) and time.monotonic() < deadline:

@@ -13,6 +13,7 @@ from bessai.interfaces.notify.schema import Address, expand
 
 _SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]{0,31})://.")
 _AFTER_SCHEME = re.compile(r"(?<=://).*", re.DOTALL)
+_PARTS = re.compile(r"[/:@?&=#,+]+")
 HIDDEN: Final = "***"
 
 
@@ -62,16 +63,12 @@ def masked(text: str) -> str:
 def scrubbed(text: str, url: str) -> str:
     """What a library said, without anything of the URL beyond its scheme and host."""
     rest = url.partition("://")[2]
-    authority, slash, path = rest.partition("/")
-    login, at, host = authority.rpartition("@")
-    host = host.split("?", 1)[0]
-    secrets = {url, rest, login if at else "", path if slash else ""}
-    for part in (login if at else "", path, rest.partition("?")[2]):
-        secrets.update(re.split(r"[/:@?&=#,+]+", part))
-    if not at and not host.replace(":", "").strip(".").count("."):
-        # of tgram://TOKEN/… and the like the "host" is a token
-        secrets.update(re.split(r"[:]+", host))
-        secrets.add(host)
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    login, _, host = authority.rpartition("@")
+    behind = rest[len(authority) :]
+    secrets = {url, rest, login, behind, *_PARTS.split(login), *_PARTS.split(behind)}
+    if "." not in host and not login:  # the "host" of tgram://TOKEN/… and the like is a secret too
+        secrets |= {host, *host.split(":")}
     secrets |= {unquote(secret) for secret in secrets}
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _SHORTEST and secret.lower() != "localhost":
