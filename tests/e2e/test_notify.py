@@ -33,9 +33,10 @@ def test_an_alarm_of_the_plant_reaches_people_and_a_broken_channel_is_an_alarm_t
             )
             file = tmp_path / "notify.yaml"
             file.write_text(FILE.format(hook=hook.port, refused=free_port()))
-            settings = {"NOTIFY_FILE": str(file), "HTTP_NAME": "gw.norte"}
             async with TwinServer(load_profile("huawei_sun2000"), seed=3) as twin:
-                gateway = GatewayProcess(tmp_path / "data", INVERTER_PORT=str(twin.port), **settings)
+                gateway = GatewayProcess(
+                    tmp_path / "data", INVERTER_PORT=str(twin.port), NOTIFY_FILE=str(file)
+                )
                 with gateway:
                     await gateway.until(lambda s: s["control"]["state"] == "normal")
                     await twin.stop()
@@ -45,7 +46,7 @@ def test_an_alarm_of_the_plant_reaches_people_and_a_broken_channel_is_an_alarm_t
                     )
                     await gateway.until(lambda _: bool(mail.mails))
                     shown = await asyncio.to_thread(
-                        bessai, "notify", "show", "--json", DATA_DIR=str(gateway.data), **settings
+                        bessai, "notify", "show", "--json", DATA_DIR=str(gateway.data), NOTIFY_FILE=str(file)
                     )
                     assert gateway.end() == 0
         assert post["title"] == "ALARMA site-1: evidence_lost soc"

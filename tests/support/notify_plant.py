@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import urllib.error
 import urllib.request
-import json
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -36,8 +36,8 @@ def at(text: str, zone: str = "+00:00") -> float:
 def event(code: str, now: float, severity: str = "alarm", *, over: bool = False, **more: Any) -> Event:
     """An event as the alarm book makes it."""
     fields: dict[str, Any] = {
-        "code": code, "severity": Severity[severity.upper()], "message": f"{code} happened", "wall_ns": round(now * 1e9),
-        "active": not over,
+        "code": code, "severity": Severity[severity.upper()], "message": f"{code} happened", "active": not over,
+        "wall_ns": round(now * 1e9),
     }  # fmt: skip
     return Event(**(fields | more))
 

@@ -42,7 +42,7 @@ class Webhook:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, format: str, *args: Any) -> None:
+            def log_message(self, *_: Any) -> None:
                 """Tests look at what arrived."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

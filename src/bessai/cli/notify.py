@@ -262,11 +262,11 @@ def _open_to_others(config: NotifyConfig) -> list[str]:
             f"{config.path}: {where}: an address is a secret and every user of this machine can read it here; "
             'use `url_file` or `url: "${NAME}"`, or take the right to read away: chmod o-r'
         )
-    for recipient in config.file.recipients.values():
-        for address in recipient.channels:
-            path = config.path.parent / address.url_file if address.url_file else None
-            if path is not None and path.stat().st_mode & 0o004:
-                warnings.append(f"{path}: every user of this machine can read it; chmod 640, or 600")
+    warnings += [
+        f"{path}: every user of this machine can read it; chmod 640, or 600"
+        for path in config.secret_files()
+        if path.stat().st_mode & 0o004
+    ]
     return warnings
 
 

@@ -109,6 +109,22 @@ def test_what_comes_and_goes_all_day_stays_within_the_hourly_limit_and_loses_not
     assert told == 360
 
 
+def test_warnings_leave_a_place_for_an_alarm(one: Scene) -> None:
+    for number in range(20):
+        one.take("device_disconnected", "warning", point=f"rack_{number}")
+        one.go(10)
+    assert len(one.sent) == 2
+    one.take("fire_alarm")
+    assert one.go(10) == ["ana/json: norte: 1 alarm, 18 warnings"]
+
+
+def test_what_nobody_can_acknowledge_is_not_escalated(two: Scene) -> None:
+    two.take("chattering", "alarm", about="soc_high")
+    assert len(two.go(24 * 3600, step=60)) == 1
+    two.take("chattering", over=True, about="soc_high")
+    assert two.go(60) == ["ana/json: ENDED norte: chattering soc_high"]
+
+
 @pytest.mark.parametrize("code", ["alarm_acknowledged", "alarm_shelved"])
 def test_acknowledged_and_shelved_are_silent(two: Scene, code: str) -> None:
     two.take("soc_high", "warning")
@@ -305,9 +321,15 @@ def test_a_message_a_day(tmp_path: Path, stands: bool, title: str) -> None:
     assert len(scene.go(86_400, step=600)) == 1
 
 
+def test_the_first_daily_message_comes_on_the_day_of_the_start(tmp_path: Path) -> None:
+    scene = Scene(config(tmp_path, 'daily: {at: "08:00", tell: [ana]}' + ONE), at("2026-11-30 07:59"))
+    assert scene.go(600) == ["ana/json: norte: all is well"]
+
+
 def test_the_gateways_own_list_mends_what_was_missed(one: Scene) -> None:
-    listed = {"code": "fire_alarm", "point": None, "severity": "alarm", "message": "smoke", "value": None, "active": True,
-              "state": "unacknowledged", "began_wall_ns": round((NOON - 60) * 1e9), "first_out": True}  # fmt: skip
+    listed = {"code": "fire_alarm", "point": None, "severity": "alarm", "message": "smoke", "value": None,
+              "active": True, "state": "unacknowledged", "first_out": True,
+              "began_wall_ns": round((NOON - 60) * 1e9)}  # fmt: skip
     one.take("evidence_lost", point="soc")
     one.go(10)
     assert one.desk.reconcile([listed], one.now)

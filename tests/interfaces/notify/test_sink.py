@@ -135,17 +135,29 @@ def test_a_wrong_file_is_said_and_what_happens_meanwhile_waits(house: House, hoo
     house.file.write_text(good.replace("tell", "hunter2secret"))
     house.step()
     assert str(house.sink.last_error).endswith("nobody is notified until it is mended")
-    house.file.write_text(good)
-    house.step()
-    house.file.write_text(good.replace("ana", "x" * 100))
     house.journal.append(event_entry(2))
+    house.file.write_text(good)
     house.until(lambda: house.sink.delivered)
+    house.file.write_text(good.replace("ana", "x" * 100))
+    house.journal.append(replace(event_entry(3), events=(event("gas_alarm", time.time()),)))
+    house.until(lambda: house.sink.delivered == 2)
     assert "what was read before goes on" in str(house.sink.last_error)
     house.file.write_text(good.replace("rules", "language: es\nrules"))
     house.until(lambda: house.sink.last_error is None)
-    house.journal.append(replace(event_entry(3), events=(event("fire_alarm", time.time()),)))
-    house.until(lambda: house.sink.delivered == 2)
+    house.journal.append(replace(event_entry(4), events=(event("fire_alarm", time.time()),)))
+    house.until(lambda: house.sink.delivered == 3)
     assert hook.posts[-1]["title"].startswith("ALARMA norte")
+
+
+def test_another_address_in_its_file_counts_at_once(house: House, hook: Webhook) -> None:
+    (house.folder / "ana.url").write_text("json://127.0.0.1:9/")
+    house.file.write_text(house.file.read_text().replace("url: ", "url_file: ana.url} #"))
+    house.file.write_text(house.file.read_text().replace("ana.url}", "ana.url}]}"))
+    house.step()
+    (house.folder / "ana.url").write_text(f"json://127.0.0.1:{hook.port}/")
+    house.step()
+    house.journal.append(event_entry(2))
+    house.until(lambda: house.sink.delivered)
 
 
 def test_nothing_leaves_that_cannot_be_noted(house: House, hook: Webhook) -> None:

@@ -207,14 +207,22 @@ class Desk:
             return False
         local = datetime.fromtimestamp(now, self.config.zone)
         today, late = local.date().isoformat(), local.time().replace(fold=0) >= clock(daily.at)
+        if state.daily is None:  # what was due before this began is not
+            state.daily = today if late else "none yet"
+            return True
         if not late or state.daily == today:
             return False
-        first, state.daily = state.daily is None, today
-        if first or DAYS[local.weekday()] not in daily.days:
-            return True
-        alarm = Alarm(code="", point=None, severity=int(Severity.INFO), message="", began_ns=round(now * 1e9),
-                      seen_ns=0)  # fmt: skip
-        self._put(daily.tell, Change(kind="daily", alarm=alarm), now)
+        state.daily = today
+        if DAYS[local.weekday()] in daily.days:
+            for channel in (one for name in daily.tell for one in self.config.of(name)):
+                line = Line(
+                    kind="daily",
+                    severity=int(Severity.INFO),
+                    message="",
+                    began_ns=round(now * 1e9),
+                    queued=now,
+                )
+                self.state.queues[channel.name].put(line)
         return True
 
     def _at_most(self, channel: str) -> int:

@@ -66,14 +66,22 @@ class NotifyConfig:
         """The channels of a recipient."""
         return [channel for channel in self.channels if channel.recipient == recipient]
 
-    def literals(self) -> list[str]:
-        """Channels whose address stands in the file itself, by recipient."""
-        return [
-            f"recipients.{name}.channels.{i}.url"
+    def addresses(self) -> dict[str, Address]:
+        """Every address of the file, by the field in which it stands."""
+        found: dict[str, Address] = {
+            f"recipients.{name}.channels.{i}": address
             for name, recipient in self.file.recipients.items()
             for i, address in enumerate(recipient.channels)
-            if address.literal
-        ]
+        }
+        return found | ({"heartbeat": self.file.heartbeat} if self.file.heartbeat else {})
+
+    def literals(self) -> list[str]:
+        """Fields in which an address stands itself."""
+        return [f"{where}.url" for where, address in self.addresses().items() if address.literal]
+
+    def secret_files(self) -> list[Path]:
+        """Files that hold addresses."""
+        return [self.path.parent / a.url_file for a in self.addresses().values() if a.url_file is not None]
 
 
 def load_notify(path: Path | str, environment: Mapping[str, str]) -> NotifyConfig:

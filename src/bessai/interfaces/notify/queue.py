@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bessai.interfaces.notify.standing import Change, Kind
+from bessai.model import Severity
 
 MOST_LINES = 300
 """Lines that wait for a channel; what comes beyond is counted. Judgement: nobody reads a longer message."""
 _BURST = 3
-"""Messages that go out without a pause before the pace of `at_most` counts."""
+"""Messages that go out without a pause before the pace of `at_most` counts. The last of them is kept for alarms."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 600.0
 """Seconds between attempts at a channel that fails: they double from the one to the other."""
 
@@ -21,7 +22,8 @@ class Line:
     """One thing to tell."""
 
     kind: Kind
-    code: str
+    code: str = ""
+    """Of the daily message there is none."""
     point: str | None = None
     about: str | None = None
     severity: int
@@ -146,7 +148,8 @@ class Queue:
         pause, burst = _pace(at_most)
         self.free_at = min(self.free_at, now + burst * pause)
         oldest = min(min(line.queued, now) for line in lines)
-        return now >= self.next_try and now - oldest >= gather and now >= self.free_at - (burst - 1) * pause
+        spare = burst - 1 if most_severe(lines) >= Severity.ALARM else max(0, burst - 2)
+        return now >= self.next_try and now - oldest >= gather and now >= self.free_at - spare * pause
 
     def begin(self, lines: list[Line], ref: str, now: float) -> Sending:
         """Note that a message is under way."""

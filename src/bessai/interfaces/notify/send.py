@@ -4,7 +4,7 @@ One JSON document on standard input, `{"jobs": [{"id", "url", "title", "body", "
 has its address looked at. One JSON line on standard output for each as soon as its outcome is known:
 `{"id", "ok", "why", "sure"}`. `why` holds no secret; not `sure`: the message may have arrived.
 
-Apprise and its many services take 75 MB, and some of them hang: in a process of its own neither matters.
+Apprise and its many services take 80 MB, and some of them hang: in a process of its own neither matters.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from bessai.interfaces.notify.addresses import kind_of, scrubbed
 
 MISSING: Final = "notifications need the package apprise; install open-bess-edge[notify]"
 _THREADS: Final = 8
+_SHORT: Final = 500
+"""Characters: a service that takes fewer gets the beginning, which says what matters; others get all, in parts."""
 
 _NEVER_LEFT = re.compile(
     r"refused|unreachable|not known|No address|name resolution|resolve|NewConnectionError|ConnectTimeout|"
@@ -92,6 +94,10 @@ def deliver(job: Mapping[str, Any]) -> dict[str, Any]:
             return _outcome(job, why=why)
         if job.get("body") is None:
             return _outcome(job)
+        if "overflow=" not in url:  # too long for a service is cut or split, never refused for ever
+            limit = service.body_maxlen
+            mode = apprise.OverflowMode
+            service.overflow_mode = mode.TRUNCATE if 0 < limit < _SHORT else mode.SPLIT
         done = service.notify(
             title=str(job["title"]),
             body=str(job["body"]),
@@ -116,11 +122,12 @@ def _outcome(job: Mapping[str, Any], *, why: str | None = None, sure: bool = Tru
 def main() -> int:
     """Read the jobs, do them side by side, say what became of each."""
     jobs = json.load(sys.stdin)["jobs"]
-    saying = threading.Lock()
+    saying, out = threading.Lock(), sys.stdout
+    sys.stdout = sys.stderr  # a service that prints must not spoil the outcomes
 
     def say(outcome: Mapping[str, Any]) -> None:
         with saying:
-            print(json.dumps(outcome), flush=True)
+            print(json.dumps(outcome), file=out, flush=True)
 
     try:
         set_up()

@@ -150,11 +150,8 @@ class NotifySink(Sink):
         return replace(super().status(), details=told)
 
     def _reload(self, reader: Reader) -> None:
-        try:
-            stat = self._path.stat()
-            file: tuple[int, ...] = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-        except OSError:
-            file = ()
+        secrets = self._desk.config.secret_files() if self._desk else []
+        file = tuple(number for path in (self._path, *secrets) for number in _stamp(path))
         if file == self._file:
             return
         self._file = file
@@ -168,6 +165,9 @@ class NotifySink(Sink):
                 else ""
             )
             self._file_problem = f"{error.problems[0]}{more}; {goes_on}"
+            if self._desk is None and not self._state_path.exists():
+                with contextlib.suppress(OSError):  # then what happens from here on is told once it is mended
+                    save_state(self._state_path, State(cursor=reader.last_sequence()))
             return
         self._file_problem, self._unusable = None, {}
         state = self._desk.state if self._desk else self._load(reader)
@@ -178,6 +178,7 @@ class NotifySink(Sink):
                 self._desk.recovered,
             )
         self._dirty = True
+        self._file = tuple(n for path in (self._path, *config.secret_files()) for n in _stamp(path))
         self._heartbeat = _heartbeat(config)
         self._courier.start(
             [Job(id=f"{_CHECK}{channel.name}", url=channel.url) for channel in config.channels]
@@ -281,6 +282,15 @@ class NotifySink(Sink):
         elif (problem := "; ".join(problems)) != self.last_error or self._attempt_failed:
             self.failed(problem)
         self._attempt_failed = False
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """What changes when a file does; empty when there is none."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return ()
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 def _heartbeat(config: NotifyConfig) -> Heartbeat | None:

@@ -68,8 +68,12 @@ class Standing:
         return next((alarm for alarm in self.alarms.values() if alarm.code == "maintenance_on"), None)
 
     def open(self) -> list[Alarm]:
-        """What stands and nobody has taken note of, most severe first."""
-        found = [a for a in self.alarms.values() if not a.acknowledged and a.key not in self.shelved]
+        """What stands and nobody has taken note of, most severe first; without what nobody can acknowledge."""
+        found = [
+            alarm
+            for alarm in self.alarms.values()
+            if alarm.about is None and not alarm.acknowledged and alarm.key not in self.shelved
+        ]
         return sorted(found, key=lambda alarm: (-alarm.severity, alarm.began_ns))
 
     def take(self, event: Event, unit: str | None = None) -> Change | None:
