@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bessai.registry import load_profile
 from bessai.twin import TwinServer
-from support.gateway import GatewayProcess, bessai
+from support.gateway import GatewayProcess, typed
 from support.processes import free_port
 from support.smtp_server import SmtpServer
 from support.webhook import Webhook
@@ -46,7 +46,7 @@ def test_an_alarm_of_the_plant_reaches_people_and_a_broken_channel_is_an_alarm_t
                     )
                     await gateway.until(lambda _: bool(mail.mails))
                     shown = await asyncio.to_thread(
-                        bessai, "notify", "show", "--json", DATA_DIR=str(gateway.data), NOTIFY_FILE=str(file)
+                        typed, "notify", "show", "--json", DATA_DIR=str(gateway.data), NOTIFY_FILE=str(file)
                     )
                     assert gateway.end() == 0
         assert post["title"] == "ALARMA site-1: evidence_lost soc"

@@ -84,10 +84,13 @@ class PostCourier:
     """Sends by a plain POST, so that what is tested is not Apprise."""
 
     def __init__(self) -> None:
+        self.started: list[str] = []
+        """Ids of the messages."""
         self._outcomes: list[Outcome] = []
         self._lock = threading.Lock()
 
     def start(self, jobs: Sequence[Job]) -> None:
+        self.started += [job.id for job in jobs if job.body is not None]
         for job in jobs:
             threading.Thread(target=self._send, args=(job,), daemon=True).start()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,13 @@ def finished(courier: ProcessCourier, jobs: list[Job]) -> dict[str, Outcome]:
 
 def test_apprise_sends_mail_and_posts_and_says_what_failed(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    with SmtpServer(f"ana:{SECRET}") as mail, Webhook() as hook, Webhook() as broken, Webhook() as silent:
+    with (
+        SmtpServer(f"ana:{SECRET}") as mail,
+        Webhook() as hook,
+        Webhook() as broken,
+        Webhook() as silent,
+        Webhook() as long,
+    ):
         broken.status, refused = 500, free_port()
         silent.let_go.clear()
         mailto = f"mailto://ana:{{}}@127.0.0.1:{mail.port}?from=gw@norte.cl&to=ana@norte.cl,eva@norte.cl"
@@ -46,7 +53,10 @@ def test_apprise_sends_mail_and_posts_and_says_what_failed(caplog: pytest.LogCap
         text = {"title": "ALARMA norte: señal", "body": "uno\ndos & <tres>", "kind": "failure"}
         jobs = [Job(id=name, url=url, **text) for name, url in urls.items()]
         jobs += [Job(id="looked", url=urls["broken"])]
+        jobs += [Job(id="long", url=f"json://127.0.0.1:{long.port}/", title="a", body="word " * 8000)]
         found = finished(ProcessCourier(), jobs)
+    assert found.pop("long").why is None
+    assert len(long.posts) == 2, "in parts, not refused"
     assert {name for name, outcome in found.items() if outcome.why is None} == {"mail", "post", "looked"}
     (post,) = hook.posts
     assert (post["title"], post["message"], post["type"]) == (
@@ -81,8 +91,6 @@ def test_a_process_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch,
 
 def test_without_apprise_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "apprise.py").write_text("raise ImportError\n")
-    import os
-
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
     (outcome,) = finished(ProcessCourier(), [Job(id="a", url="json://h", body="x")]).values()
     assert outcome.why == "notifications need the package apprise; install open-bess-edge[notify]"

@@ -152,6 +152,7 @@ def test_worse_or_unshelved_is_told_again(one: Scene) -> None:
     one.take("soc_high", "alarm")
     assert one.go(10) == ["ana/json: ALARM norte: soc_high"]
     assert "It got worse" in one.body
+    assert [alarm.code for alarm in one.desk.state.standing.open()] == ["soc_high"]
     one.take("alarm_shelved", "info", about="soc_high", user="ana")
     one.take("alarm_unshelved", "info", about="soc_high", user="ana")
     assert len(one.go(600)) == 1
@@ -245,6 +246,7 @@ def test_what_may_have_arrived_is_sent_again_and_says_so(one: Scene) -> None:
     one.go(8)
     one.broken = False
     assert len(one.go(60)) == 1
+    assert one.desk.state.queues["ana/json"].doubtful == 1
     assert "reached you before" in one.body
     one.take("soc_low", "warning")
     one.go(400)
@@ -294,6 +296,15 @@ def test_a_clock_that_is_set_back_silences_nobody(one: Scene) -> None:
     one.broken = False
     one.take("soc_low", "warning")
     assert len(one.go(900)) == 1
+
+
+def test_the_pace_does_not_outlast_a_clock_that_is_set_back(one: Scene) -> None:
+    for number in range(40):
+        one.take("fire_alarm", point=f"rack_{number}")
+        one.go(60)
+    one.now -= 10 * 86_400
+    one.take("gas_alarm")
+    assert len(one.go(900)) >= 1
 
 
 def test_maintenance_mutes_nothing_and_is_told(one: Scene) -> None:

@@ -99,6 +99,13 @@ def test_what_stands_at_the_first_start_is_told(house: House, hook: Webhook) -> 
     assert hook.posts[0]["title"] == "ALARM norte: fire_alarm"
 
 
+def test_a_long_backlog_is_read_to_its_end(house: House) -> None:
+    house.step()
+    house.journal.append(*(cycle_entry(n) for n in range(2, 1200)), event_entry(1200))
+    house.step()
+    assert (house.sink.cursor, house.courier.started) == (1200, ["ana/json#1"])
+
+
 def test_a_new_process_goes_on_where_the_old_one_ended(house: House, hook: Webhook) -> None:
     house.step()
     house.journal.append(event_entry(2))
@@ -168,7 +175,7 @@ def test_nothing_leaves_that_cannot_be_noted(house: House, hook: Webhook) -> Non
     house.step()
     assert "cannot be written" in str(house.sink.last_error)
     house.step()
-    assert hook.posts == []
+    assert (house.courier.started, hook.posts) == ([], [])
     state_path(house.folder).with_suffix(".tmp").rmdir()
     house.until(lambda: house.sink.delivered)
     assert house.sink.last_error is None
