@@ -268,7 +268,8 @@ def _notify(parts: Parts) -> Sink | None:
     settings = parts.settings
     if settings.notify is None:
         return None
-    from bessai.interfaces.notify.sink import NotifySink, ask_alarms  # noqa: PLC0415  as above
+    from bessai.interfaces.notify.asking import ask_alarms  # noqa: PLC0415  as above
+    from bessai.interfaces.notify.sink import NotifySink  # noqa: PLC0415  as above
     from bessai.interfaces.notify.words import Place  # noqa: PLC0415  as above
 
     socket = settings.socket

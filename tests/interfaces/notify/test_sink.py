@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from bessai.interfaces.build import build_sinks
-from bessai.interfaces.notify.sink import NotifySink, ask_alarms
+from bessai.interfaces.notify.asking import ask_alarms
+from bessai.interfaces.notify.sink import NotifySink
 from bessai.interfaces.notify.store import load_state, state_path
 from bessai.interfaces.settings import ServiceSettings
 from bessai.journal import Cursors, Journal

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -298,18 +296,3 @@ def _heartbeat(config: NotifyConfig) -> Heartbeat | None:
     if beat is None or config.heartbeat_url is None:
         return None
     return Heartbeat(config.heartbeat_url, 60.0 * beat.every_minutes)
-
-
-def ask_alarms(path: Path, timeout: float = 1.0) -> list[dict[str, Any]] | None:
-    """The alarm list of the gateway that listens at a socket; None when it does not answer."""
-    try:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(timeout)
-            connection.connect(str(path))
-            connection.sendall(b'{"op": "alarms"}\n')
-            with connection.makefile("rb") as stream:
-                answer = json.loads(stream.readline())
-    except (OSError, ValueError):
-        return None
-    found = answer.get("alarms") if isinstance(answer, dict) else None
-    return found if isinstance(found, list) else None
