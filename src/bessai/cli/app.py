@@ -23,6 +23,7 @@ MODULES = (
     "scada",
     "schedule",
     "alarms",
+    "notify",
     "trips",
     "reset",
     "maintenance",

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import typer
 
 from bessai.cli.common import check_destinations, fail, print_json
+
+if TYPE_CHECKING:
+    from bessai.core.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -28,6 +32,7 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
     try:
         settings, site, limits, grid = checked()
         check_destinations(settings)
+        _check_notifications(settings)
     except SettingsError as error:
         if as_json:
             print_json({"valid": False, "problems": error.problems})
@@ -96,3 +101,18 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
     if site.report is not None:
         rules = len(site.report.rules)
         Console().print(f"report: {rules} rule{'s' * (rules != 1)} from {escape(str(settings.report_file))}")
+
+
+def _check_notifications(settings: Settings) -> None:
+    """A wrong notification file does not keep the gateway from running, but here it is told. Raises SettingsError."""
+    if settings.notify_file is None:
+        return
+    import os
+
+    from bessai.core.settings import SettingsError
+    from bessai.interfaces.notify.loading import NotifyError, load_notify
+
+    try:
+        load_notify(settings.notify_file, os.environ)
+    except NotifyError as error:
+        raise SettingsError([f"NOTIFY_FILE: {problem}" for problem in error.problems]) from None

@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
     schema.command("batch")(batch)
     schema.command("schedule")(schedule)
     schema.command("grid")(grid)
+    schema.command("notify")(notify)
     app.add_typer(schema, name="schema")
 
 
@@ -45,3 +46,10 @@ def grid() -> None:
     from bessai.grid import grid_json_schema
 
     typer.echo(json.dumps(grid_json_schema(), indent=2, ensure_ascii=False))
+
+
+def notify() -> None:
+    """Print the JSON Schema of a notification file, `NOTIFY_FILE`."""
+    from bessai.interfaces.notify.schema import notify_json_schema
+
+    typer.echo(json.dumps(notify_json_schema(), indent=2, ensure_ascii=False))

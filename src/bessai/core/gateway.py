@@ -323,6 +323,13 @@ class Gateway:
         ]
         conditions += [
             Condition(
+                code="notifications_failing", severity=Severity.WARNING, message=str(sink["last_error"])
+            )
+            for sink in bad
+            if sink.get("name") == "notify"
+        ]
+        conditions += [
+            Condition(
                 code="scada_degraded",
                 severity=Severity.WARNING,
                 message=f"{sink['name']}: {sink['last_error']}",

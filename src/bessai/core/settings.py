@@ -123,6 +123,9 @@ class Settings(Destinations):
         default=None, description="Grid-code functions of the plant (YAML); unset: none."
     )
     schedule_file: Path | None = Field(default=None, description="Schedule of power (CSV or JSON).")
+    notify_file: Path | None = Field(
+        default=None, description="Who hears of alarms (YAML); unset: nobody is notified."
+    )
     black_box_before: float = Field(
         default=120.0, ge=10, le=3600, description="Seconds kept before an event, at full rate."
     )

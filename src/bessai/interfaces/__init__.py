@@ -11,6 +11,7 @@ one which is slow or failing delays no other:
   protocol carries a batch; `pubsub.PubSubPublisher` is the one for Google Cloud Pub/Sub.
 * `telemetry.TelemetrySink` turns each cycle into OpenTelemetry spans and metrics. It starts at the newest
   record and keeps no cursor: telemetry about the past is worth nothing.
+* `notify.sink.NotifySink` tells people of alarms; see `notify`.
 
 `envelope.Envelope` is the message that people and clouds see, documented as stable in `docs/message.md`.
 To add a destination, write a `Courier`, or a `sink.Sink`, and list its builder in `build.BUILDERS`.

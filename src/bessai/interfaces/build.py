@@ -264,6 +264,25 @@ def _schedule(parts: Parts) -> Sink | None:
     return ScheduleRequester(settings.schedule, socket_ask(settings.socket))
 
 
+def _notify(parts: Parts) -> Sink | None:
+    settings = parts.settings
+    if settings.notify is None:
+        return None
+    from bessai.interfaces.notify.asking import ask_alarms  # noqa: PLC0415  as above
+    from bessai.interfaces.notify.sink import NotifySink  # noqa: PLC0415  as above
+    from bessai.interfaces.notify.words import Place  # noqa: PLC0415  as above
+
+    socket = settings.socket
+    return NotifySink(
+        settings.notify,
+        directory=settings.data_dir,
+        place=Place(site=settings.site, link=settings.page),
+        open_reader=parts.open_reader,
+        open_cursors=parts.open_cursors,
+        alarms=lambda: None if socket is None else ask_alarms(socket),
+    )
+
+
 def _iec104(parts: Parts) -> Sink | None:
     socket = parts.settings.socket
     try:
@@ -300,6 +319,6 @@ def _dnp3(parts: Parts) -> Sink | None:
 
 BUILDERS: Final[Sequence[Callable[[Parts], Sink | None]]] = (
     _pubsub, _mqtt, _sparkplug, _kafka, _nats, _parquet, _history, _performance, _telemetry, _schedule,
-    _iec104, _dnp3,
+    _iec104, _dnp3, _notify,
 )  # fmt: skip
 """In the order in which the status shows them."""

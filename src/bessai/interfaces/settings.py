@@ -84,6 +84,10 @@ class ServiceSettings:
     """None: no history is kept."""
     grid: Path | None = None
     """The grid file, when there is one: then performance is recorded."""
+    notify: Path | None = None
+    """The notification file, when there is one."""
+    page: str | None = None
+    """Where people reach the page's alarm list; None: nowhere that is known."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> ServiceSettings:
@@ -118,7 +122,21 @@ class ServiceSettings:
             parquet=ParquetSettings.from_environment(environment),
             history=None if get("HISTORY_MAX_MB") == "0" else Keep.from_environment(environment),
             grid=Path(grid) if grid else None,
+            notify=Path(notify) if (notify := get("NOTIFY_FILE")) else None,
+            page=page_link(environment),
         )
+
+
+def page_link(environment: Mapping[str, str]) -> str | None:
+    """Where people reach the page's alarm list; None while `HTTP_NAME` does not say by which name."""
+    get = environment.get
+    name, port, tls = get("HTTP_NAME"), get("HTTP_PORT") or "8080", get("HTTP_TLS") or "auto"
+    if not name or port == "0":
+        return None
+    host = get("HTTP_HOST") or "127.0.0.1"
+    here = host.startswith("127.") or host in {"::1", "localhost"}
+    scheme = "http" if tls == "off" or (tls == "auto" and here) else "https"
+    return f"{scheme}://{f'[{name}]' if ':' in name else name}:{port}/#/alarms"
 
 
 def _publish(text: str) -> Sequence[str] | None:
