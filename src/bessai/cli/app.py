@@ -16,6 +16,7 @@ MODULES = (
     "probe",
     "read",
     "status",
+    "doctor",
     "explain",
     "request",
     "scada",
