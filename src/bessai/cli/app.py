@@ -17,6 +17,7 @@ MODULES = (
     "read",
     "status",
     "doctor",
+    "support-bundle",
     "explain",
     "request",
     "scada",
@@ -61,7 +62,7 @@ def make_app(command: str | None = None) -> typer.Typer:
     )
     app.callback()(_root)
     for name in (command,) if command in MODULES else MODULES:
-        import_module(f"bessai.cli.{name}").register(app)
+        import_module(f"bessai.cli.{name.replace('-', '_')}").register(app)
     return app
 
 

@@ -50,6 +50,8 @@ class Look:
     run: Run = run
     now: Callable[[], float] = time.time
     """UTC seconds."""
+    kept: dict[str, Any] = field(default_factory=dict)
+    """What was found once and is needed again."""
 
     def read(self, path: str) -> str | None:
         """A file of the kernel's, without the last line's end; None when it is not there."""
