@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +31,9 @@ def support_bundle(
             "--show", help="Print the manifest first; on a terminal ask before anything is written."
         ),
     ] = False,
+    log: Annotated[
+        Path | None, typer.Option("--log", help="The gateway's log file, where systemd does not keep it.")
+    ] = None,
     max_mb: Annotated[int, typer.Option(min=1, max=500, help="Largest size of what is in it, MB.")] = 20,
     data_dir: Path = DATA_DIR,
 ) -> None:
@@ -43,7 +47,7 @@ def support_bundle(
     from bessai.doctor import CHECKS, examine, look_around
     from bessai.doctor.bundle import gather
 
-    look = look_around(data_dir, asking(data_dir))
+    look = replace(look_around(data_dir, asking(data_dir)), log=log)
     bundle = gather(look, examine(look, CHECKS), max_bytes=max_mb << 20)
     path = output or Path(f"{bundle.folder}.tar.gz")
     if show:

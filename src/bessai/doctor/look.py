@@ -48,6 +48,8 @@ class Look:
     root: Path = field(default=Path("/"))
     """Where the kernel's files are looked for."""
     run: Run = run
+    log: Path | None = None
+    """The gateway's log, where systemd does not keep it."""
     now: Callable[[], float] = time.time
     """UTC seconds."""
     kept: dict[str, Any] = field(default_factory=dict)

@@ -31,6 +31,12 @@ _NAMED = re.compile(
 )
 _PATHS = re.compile(r"(_FILE|_PATH|_credentials_file|_file)\\?[\"']?\s*[:=]\s*$", re.IGNORECASE)
 _HOME = re.compile(r"(/home/)([^/\s\"':]+)")
+_BY = re.compile(
+    r"\b(by )(?!user-)([^\s:;,()]{2,64})(?= \((?:viewer|operator|engineer|administrator|machine)\))"
+    r"|(?<!limited )(?<!stopped )\b(by )(?!user-)([^\s:;,()]{2,64})(?=: )"
+    r"|([,;] (?:asked )?by )(?!user-)([^\s:;,()]{2,64})"
+)
+"""As events tell who did something."""
 _NAMES = frozenset({"user", "users", "by", "acknowledged_by", "shelved_by", "authorised_by"})
 """Members of plain data that hold a person's name."""
 _COMMON = frozenset({
@@ -62,6 +68,10 @@ class Sieve:
         text = _BEARER.sub(rf"\1 {MASK}", text)
         text = _NAMED.sub(_masked_value, address(text))
         text = _HOME.sub(lambda found: found[1] + self.sign(found[2]), text)
+        text = _BY.sub(
+            lambda found: (found[1] or found[3] or found[5]) + self.sign(found[2] or found[4] or found[6]),
+            text,
+        )
         if self._people is not None:
             text = self._people.sub(lambda found: self.sign(found[0]), text)
         return text

@@ -55,6 +55,8 @@ def people(look: Look) -> set[str]:
         with suppress(apsw.Error), closing(_read_only(path)) as database:
             found |= {str(name) for (name,) in database.execute("SELECT name FROM user")}
             found |= {str(name) for (name,) in database.execute("SELECT name FROM token")}
+    if look.status is not None and look.status.get("maintenance"):
+        found.add(str(look.status["maintenance"]["user"]))
     with suppress(Exception):
         found |= {str(event["user"]) for event in _events_of(look) if event.get("user")}
     return found - {""}
@@ -220,14 +222,22 @@ def _audit(look: Look, _: Sequence[Checked]) -> Made:
 
 
 def _log(look: Look, _: Sequence[Checked]) -> Made:
+    if look.log is not None:
+        yield "log.txt", _end_of(look.log)
+        return
     text = look.run(
         ["journalctl", "-u", unit_of(look), "-n", str(_LOG_LINES), "--no-pager", "-o", "short-iso-precise"]
     )
     if not text or text.startswith("-- No entries"):
-        raise RuntimeError(
-            "journalctl has none: the gateway does not run under systemd, or this user may not see it"
-        )
+        raise RuntimeError("journalctl has none for this user: name a file with --log, or see `docker logs`")
     yield "log.txt", text
+
+
+def _end_of(path: Path) -> str:
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _FILE_BYTES))
+        return file.read().decode(errors="replace")
 
 
 def _unit(look: Look, _: Sequence[Checked]) -> Made:
@@ -269,5 +279,5 @@ PARTS: Final[tuple[Part, ...]] = (
     Part(name="unit.txt", about="the systemd unit and its state", make=_unit),
     Part(name="machine.txt", about="kernel, processor, memory, disks, network counters", make=_machine),
     Part(name="files", about="a file that the settings name, masked", make=_files),
-    Part(name="log.txt", about=f"the last {_LOG_LINES} lines of the log", make=_log),
+    Part(name="log.txt", about=f"the newest lines of the log, at most {_LOG_LINES}", make=_log),
 )
