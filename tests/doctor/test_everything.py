@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
-import os
 import re
 import ssl
 import stat
@@ -180,37 +179,6 @@ def test_no_file_of_the_data_directory_holds_a_secret(house: House) -> None:
 def test_no_process_shows_a_secret_in_its_arguments(house: House) -> None:
     for pid in family(house.gateway.process.pid):  # type: ignore[union-attr]
         assert house.seeded.found_in(Path(f"/proc/{pid}/cmdline").read_bytes()) == []
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("MQTT_PASSWRD", "{}"), ("MQTT_URL", "mqtts://gateway:{}@host:99999"), ("MQTT_URL", "http://gateway:{}@host"),
-        ("KAFKA_BROKERS", "gateway:{}@host:9093"), ("NATS_URL", "http://gateway:{}@host"), ("NATS_URL", "nats://{}@host"),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://reader:{}@host"), ("INVERTER_PORT", "gateway:{}@502"),
-        ("NATS_TOKENS", "{}"),
-    ],
-)  # fmt: skip
-def test_a_complaint_about_a_setting_shows_no_secret(tmp_path: Path, name: str, value: str) -> None:
-    seed = "SeedOfAMistake4711"
-    (tmp_path / "config").mkdir()
-    (tmp_path / "config" / ".env").write_text(f"{name}={value.format(seed)}\n{seed}\nMQTT_PASSWORD {seed}\n")
-    given = {"SITE_ID": "a", "INVERTER_IP": "127.0.0.1", "DATA_DIR": str(tmp_path / "data")}
-    before = Path.cwd()
-    os.chdir(tmp_path)
-    try:
-        torn = typed("config", "check", **given)
-        (tmp_path / "config" / ".env").write_text(f"{name}={value.format(seed)}\n")
-        wrong = typed("config", "check", **given)
-        doctor = typed("doctor", "--only", "configuration", **given)
-    finally:
-        os.chdir(before)
-    for done in (torn, wrong, doctor):
-        assert done.returncode == 2, done.stdout
-        assert done.stdout + done.stderr
-        assert seed not in done.stdout + done.stderr
-    assert "line 2" in torn.stderr
-    assert name in wrong.stderr
 
 
 def test_the_bundle_holds_no_secret_and_no_name(house: House, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from bessai.core.destinations import Destinations
-from bessai.model.masking import masked, refused
+from bessai.model.masking import MASK, is_secret, masked, refused
 
 ENV_FILE = Path("config/.env")
 
@@ -348,11 +348,17 @@ def _unknown(known: list[str], env_file: Path, from_file: Mapping[str, str]) -> 
         if name not in known and not name.startswith("OTEL_"):
             near = difflib.get_close_matches(name.upper(), known, 1)
             hint = f"did you mean {near[0]}?" if near else "remove it"
-            yield f"{env_file}: {name}={refused(name, value)}: unknown variable; {hint}"
+            yield f"{env_file}: {name}={_strange(name, value, near)}: unknown variable; {hint}"
     for name, value in os.environ.items():
         near = difflib.get_close_matches(name.upper(), known, 1, cutoff=0.87)
         if near and name not in known and near[0] not in os.environ and not name.startswith("OTEL_"):
-            yield f"environment: {name}={refused(name, value)}: unknown variable; did you mean {near[0]}?"
+            shown = _strange(name, value, near)
+            yield f"environment: {name}={shown}: unknown variable; did you mean {near[0]}?"
+
+
+def _strange(name: str, value: str, near: list[str]) -> str:
+    """The value of an unknown name, unless it may be a secret: nobody knows what was meant."""
+    return refused(name, value) if near and not is_secret(near[0]) else MASK
 
 
 def _contradictions(given: Mapping[str, str | None]) -> Iterator[str]:
