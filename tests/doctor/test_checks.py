@@ -361,8 +361,15 @@ def test_the_gateway_that_does_not_answer(tmp_path: Path) -> None:
 
 
 def test_sinks_and_journal(tmp_path: Path) -> None:
-    sink = {"name": "mqtt", "state": "ok", "backlog": 3, "lag": 1.0, "last_error": None, "dead_letters": 0}
-    journal = {
+    sink: dict[str, Any] = {
+        "name": "mqtt",
+        "state": "ok",
+        "backlog": 3,
+        "lag": 1.0,
+        "last_error": None,
+        "dead_letters": 0,
+    }
+    journal: dict[str, Any] = {
         "records": 9,
         "size_bytes": 1,
         "dropped_queue": 0,

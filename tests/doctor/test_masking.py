@@ -94,6 +94,20 @@ def test_signs_are_the_same_in_a_bundle_and_others_in_the_next() -> None:
     ]
 
 
+def test_addresses_of_notifications_are_secret_wherever_they_stand(tmp_path: Path) -> None:
+    (tmp_path / "notify.yaml").write_text('channels: [{url: "tgram://123456789:AAbbCCddEE/-100200300"}]\n')
+    known = known_secrets(
+        {
+            "NOTIFY_FILE": str(tmp_path / "notify.yaml"),
+            "NOTIFY_ANA_URL": "mailtos://ana:p4ssw0rds@smtp.example.com",
+        }
+    )
+    said = Sieve(known).text("tried tgram://123456789:AAbbCCddEE/-100200300, then AAbbCCddEE, then p4ssw0rds")
+    assert not {"AAbbCCddEE", "p4ssw0rds", "123456789"} & set(
+        said.replace(",", " ").replace("/", " ").replace(":", " ").split()
+    )
+
+
 def test_secrets_are_learnt_from_settings_and_the_files_that_they_name(tmp_path: Path) -> None:
     (tmp_path / "p").write_text("from-a-file\n")
     (tmp_path / "k").write_text(

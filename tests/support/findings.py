@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from types import GeneratorType
 
 from bessai.doctor import CHECKS, Finding, Verdict, words
 from bessai.doctor.checks import disk
 
-_NAMES = {check.look.__code__: check.name for check in CHECKS} | {disk.smart.__code__: "disk_wear"}  # type: ignore[attr-defined]
+_NAMES = {check.look.__code__: check.name for check in CHECKS} | {disk.smart.__code__: "disk_wear"}
 _NEED = {Verdict.WARN, Verdict.BAD, Verdict.UNKNOWN}
 
 
-def codes(found: Iterator[Finding] | Any) -> list[str]:
+def codes(found: Iterator[Finding]) -> list[str]:
     """`verdict text` of each finding of a check that was called just now."""
+    assert isinstance(found, GeneratorType)
     name = _NAMES[found.gi_code]
     findings = list(found)
     for finding in findings:

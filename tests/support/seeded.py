@@ -12,6 +12,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from bessai.core.settings import Settings
 from support.certificates import make_certificates
 from support.processes import free_port
 
@@ -88,6 +89,19 @@ class Seeded:
             "GOOGLE_APPLICATION_CREDENTIALS": self._account(),
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://reader:{self.seed('OTEL_EXPORTER_OTLP_ENDPOINT')}@127.0.0.1:9",
         }
+
+        if "notify_file" in Settings.model_fields:
+            self.environment["NOTIFY_FILE"] = self._notify()
+
+    def _notify(self) -> str:
+        path = self.folder / "notify.yaml"
+        address = (
+            f"json://reader:{self.seed('NOTIFY_FILE, password')}@127.0.0.1:9/{self.seed('NOTIFY_FILE, path')}"
+        )
+        path.write_text(
+            f"recipients: {{shift: {{channels: [{{url: '{address}'}}]}}}}\nrules: [{{severity: info, tell: [shift]}}]\n"
+        )
+        return str(path)
 
     def seed(self, name: str) -> str:
         """A new secret."""

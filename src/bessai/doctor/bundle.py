@@ -64,6 +64,7 @@ class Bundle:
             "  keys, passwords, tokens  masked wherever they were known or looked like some",
             "  users' names             replaced by signs, the same throughout this bundle",
             "  identity.db, audit log   never; only number and hash of its newest entry",
+            "  notification file        never: its addresses are secrets",
             "  measured values          only those that events and alarms name",
             "",
             "Still in it: the site's name, addresses and host names of devices and servers, serial numbers that",

@@ -21,6 +21,8 @@ from bessai.model.masking import MASK, address, is_secret
 
 _SHORTEST = 4
 """Characters: shorter secrets would mask innocent text. Their settings are masked by name."""
+_CHANNEL_PART = 8
+"""Characters of a part of a notification's address: shorter ones are words and hosts' endings."""
 _PEM = re.compile(
     r"-----BEGIN ([A-Z0-9 ]*(?:PRIVATE KEY|NKEY SEED|USER JWT)[A-Z0-9 ]*)-----.*?-----END \1-----", re.DOTALL
 )
@@ -131,6 +133,8 @@ def known_secrets(given: Mapping[str, str]) -> set[str]:
     for name, value in given.items():
         if is_secret(name):
             found.add(value)
+        elif name.startswith("NOTIFY_"):
+            found |= _of_channels(value if "://" in value else _read(Path(value)))
         elif "://" in value or "@" in value:
             found |= _of_address(value)
         elif name.endswith(("_PASSWORD_FILE", "_TOKEN_FILE")):
@@ -150,6 +154,14 @@ def _of_address(value: str) -> set[str]:
         except ValueError:
             continue
         found |= {secret for raw in (url.username, url.password) if raw for secret in (raw, unquote(raw))}
+    return found
+
+
+def _of_channels(text: str) -> set[str]:
+    """Addresses of notifications hold tokens anywhere: what follows each `://`, and its parts."""
+    found: set[str] = set()
+    for rest in re.findall(r"://([^\s\"']+)", text):
+        found |= {rest, *(part for part in re.split(r"[/:@?&=#,+]+", rest) if len(part) >= _CHANNEL_PART)}
     return found
 
 

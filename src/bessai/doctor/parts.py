@@ -63,8 +63,13 @@ def people(look: Look) -> set[str]:
 
 
 def given(look: Look) -> dict[str, str]:
-    """The texts of all settings as they stand in the environment and the file, good or not."""
-    found: dict[str, str] = {}
+    """The texts of all settings as they stand in the environment and the file, good or not.
+
+    Addresses of notifications are variables of any name that begins so.
+    """
+    found = {
+        name: value for name, value in os.environ.items() if name.startswith("NOTIFY_") and "://" in value
+    }
     for field in Settings.model_fields:
         name = field.upper()
         try:
