@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bessai.doctor import CHECKS, GROUPS, Verdict, words
+from bessai.doctor.parts import PARTS
 
 SOURCES = Path(words.__file__).parent / "checks"
 
@@ -49,3 +50,20 @@ def test_every_text_is_said_somewhere_and_none_is_missing() -> None:
     said = set(re.findall(r"\b(?:ok|skipped|unknown|warn|bad)\)?\(\s*\"(\w+)\"", source))
     assert said <= written
     assert {name for name in written if f'"{name}"' not in source} <= {"ok", "skipped", "unknown"}
+
+
+def test_the_page_names_every_check() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text(encoding="utf-8")
+    table = page.partition("## What is looked at")[2].partition("\n## ")[0]
+    named = [
+        name
+        for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", row)
+    ]
+    assert named == [check.name for check in CHECKS]
+
+
+def test_the_page_names_every_part_of_the_bundle() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "support-bundle.md").read_text(encoding="utf-8")
+    for part in PARTS:
+        assert f"`{part.name}" in page, part.name

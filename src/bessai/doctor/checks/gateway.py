@@ -62,8 +62,10 @@ def destinations(look: Look) -> Iterator[Finding]:
     for sink in sinks:
         facts = {"name": sink["name"], "backlog": sink["backlog"], "lag": sink["lag"] or 0.0}
         if sink["last_error"] is not None:
-            # telemetry about the past is worth nothing: it is not kept, and nothing waits for it
-            yield (warn if sink["name"] == "otel" else bad)("failing", **facts, error=sink["last_error"])
+            if sink["name"] == "otel":  # telemetry about the past is worth nothing: it is not kept
+                yield warn("dropping", **facts, error=sink["last_error"])
+            else:
+                yield bad("failing", **facts, error=sink["last_error"])
         elif facts["lag"] > _BEHIND:
             yield warn("behind", **facts)
         else:
