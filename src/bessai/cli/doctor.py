@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bessai.cli.common import DATA_DIR, GatewayError, ask_gateway, fail, print_json
+from bessai.cli.common import GatewayError, ask_gateway, fail, print_json
 
 if TYPE_CHECKING:
     from bessai.doctor.look import Ask
 
 _COLOURS = {"ok": typer.colors.GREEN, "warn": typer.colors.YELLOW, "unknown": typer.colors.YELLOW,
             "bad": typer.colors.RED}  # fmt: skip
+
+
+DATA_DIR = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        show_default="DATA_DIR, else data",
+        help="Where the gateway keeps its journal and socket.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +41,7 @@ def doctor(
     ] = None,
     lang: Annotated[str, typer.Option("--lang", help="en or es.")] = "en",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
-    data_dir: Path = DATA_DIR,
+    data_dir: DATA_DIR = None,
 ) -> None:
     """Look at settings, clock, disk, rights, network, certificates, machine and the running gateway; say what to mend.
 
@@ -48,7 +59,8 @@ def doctor(
         checks = chosen(only or [])
     except ValueError as error:
         fail(error)
-    look = look_around(data_dir, asking(data_dir))
+    directory = directory_of(data_dir)
+    look = look_around(directory, asking(directory))
     found = examine(look, checks)
     if as_json:
         print_json(plain(look, found, lang))
@@ -58,6 +70,18 @@ def doctor(
                 line, fg=_COLOURS.get(str(verdict)) if verdict else None
             )  # colours on a terminal only
     raise typer.Exit(exit_code(found))
+
+
+def directory_of(given: Path | None) -> Path:
+    """As `default_data_dir`, but settings that cannot be read are what the doctor is there to tell."""
+    from bessai.core.settings import SettingsError, given_value
+
+    if given is not None:
+        return given
+    try:
+        return Path(given_value("DATA_DIR") or "data")
+    except SettingsError:
+        return Path(os.environ.get("DATA_DIR") or "data")
 
 
 def asking(data_dir: Path) -> Ask:

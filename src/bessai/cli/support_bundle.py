@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from bessai.cli.common import DATA_DIR, NOT_HEALTHY, fail
-from bessai.cli.doctor import asking
+from bessai.cli.common import NOT_HEALTHY, fail
+from bessai.cli.doctor import DATA_DIR, asking, directory_of
 
 
 def register(app: typer.Typer) -> None:
@@ -35,7 +35,7 @@ def support_bundle(
         Path | None, typer.Option("--log", help="The gateway's log file, where systemd does not keep it.")
     ] = None,
     max_mb: Annotated[int, typer.Option(min=1, max=500, help="Largest size of what is in it, MB.")] = 20,
-    data_dir: Path = DATA_DIR,
+    data_dir: DATA_DIR = None,
 ) -> None:
     """Put what somebody far away needs to help into one file, without keys, passwords, tokens and users' names.
 
@@ -47,7 +47,8 @@ def support_bundle(
     from bessai.doctor import CHECKS, examine, look_around
     from bessai.doctor.bundle import gather
 
-    look = replace(look_around(data_dir, asking(data_dir)), log=log)
+    directory = directory_of(data_dir)
+    look = replace(look_around(directory, asking(directory)), log=log)
     bundle = gather(look, examine(look, CHECKS), max_bytes=max_mb << 20)
     path = output or Path(f"{bundle.folder}.tar.gz")
     if show:
