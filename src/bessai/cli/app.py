@@ -17,7 +17,7 @@ MODULES = (
     "read",
     "status",
     "doctor",
-    "support-bundle",
+    "support_bundle",
     "explain",
     "request",
     "scada",
@@ -61,8 +61,9 @@ def make_app(command: str | None = None) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for name in (command,) if command in MODULES else MODULES:
-        import_module(f"bessai.cli.{name.replace('-', '_')}").register(app)
+    known = (command or "").replace("-", "_")
+    for name in (known,) if known in MODULES else MODULES:
+        import_module(f"bessai.cli.{name}").register(app)
     return app
 
 
