@@ -102,10 +102,13 @@ def test_addresses_of_notifications_are_secret_wherever_they_stand(tmp_path: Pat
             "NOTIFY_ANA_URL": "mailtos://ana:p4ssw0rds@smtp.example.com",
         }
     )
-    said = Sieve(known).text("tried tgram://123456789:AAbbCCddEE/-100200300, then AAbbCCddEE, then p4ssw0rds")
+    said = Sieve(known).text(
+        "tried tgram://123456789:AAbbCCddEE/-100200300, then AAbbCCddEE, then p4ssw0rds at smtp.example.com"
+    )
     assert not {"AAbbCCddEE", "p4ssw0rds", "123456789"} & set(
         said.replace(",", " ").replace("/", " ").replace(":", " ").split()
     )
+    assert "smtp.example.com" in said, "a server's name helps"
 
 
 def test_secrets_are_learnt_from_settings_and_the_files_that_they_name(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from bessai.model.masking import MASK, address, is_secret
 
 _SHORTEST = 4
 """Characters: shorter secrets would mask innocent text. Their settings are masked by name."""
+_HOST = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,24}")
 _CHANNEL_PART = 8
 """Characters of a part of a notification's address: shorter ones are words and hosts' endings."""
 _PEM = re.compile(
@@ -158,10 +159,11 @@ def _of_address(value: str) -> set[str]:
 
 
 def _of_channels(text: str) -> set[str]:
-    """Addresses of notifications hold tokens anywhere: what follows each `://`, and its parts."""
+    """What follows each `://`, and its parts: notifications' addresses hold tokens anywhere, also where hosts stand."""
     found: set[str] = set()
     for rest in re.findall(r"://([^\s\"']+)", text):
-        found |= {rest, *(part for part in re.split(r"[/:@?&=#,+]+", rest) if len(part) >= _CHANNEL_PART)}
+        parts = [part for part in re.split(r"[/:@?&=#,+]+", rest) if not _HOST.fullmatch(part)]
+        found |= {rest, *(part for part in parts if len(part) >= _CHANNEL_PART)}
     return found
 
 
