@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from bessai.doctor import Checked, Look
+from bessai.cli.doctor import asking
+from bessai.doctor import Checked, Look, chosen, examine, look_around
 from bessai.doctor.bundle import gather
 from bessai.doctor.parts import Part
 from support.gateway import typed
@@ -124,3 +125,35 @@ def test_what_breaks_or_does_not_fit_is_named_and_stops_nothing(
         "breaks.txt": "no ••••",
     }
     assert "vast.txt" in bundle.manifest()
+
+
+@pytest.mark.parametrize("below", ["", "sub/data"])
+def test_a_user_who_may_not_look_in_is_told_so_and_nothing_breaks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, below: str
+) -> None:
+    """As somebody runs it at first: without sudo."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody else")
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    data = tmp_path / "data"
+    (data / "tls").mkdir(parents=True)
+    data.chmod(0o700)
+    for name, value in (("SITE_ID", "a"), ("INVERTER_IP", "127.0.0.1"), ("DATA_DIR", str(data / below))):
+        monkeypatch.setenv(name, value)
+    os.seteuid(65534)
+    try:
+        directory = data / below
+        look = look_around(directory, asking(directory), tmp_path / "no" / ".env")
+        found = {
+            one.name: [finding.text for finding in one.findings]
+            for one in examine(look, chosen(["configuration,disk,rights,certificates,gateway,clock_journal"]))
+        }
+        bundle = gather(look, [])
+    finally:
+        os.seteuid(0)
+    assert found["settings"] == ["problem"] or not below, "os.access asks for the real user, who is root here"
+    assert found["certificates"] == found["clock_journal"] == ["unreadable"]
+    assert found["running"] == ["silent"]
+    assert not [name for name, texts in found.items() if "broke" in texts]
+    assert "journal.json" in dict(bundle.missing)

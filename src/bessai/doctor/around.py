@@ -15,7 +15,7 @@ from bessai.journal.lock import in_use
 
 def look_around(data_dir: Path, ask: Ask, env_file: Path = ENV_FILE) -> Look:
     """What the checks are given. Whatever is wrong with the settings is kept for the check that tells it."""
-    there = data_dir.is_dir()
+    there = os.access(data_dir, os.F_OK)
     problems: list[str] = []
     found: Checked | None = None
     settings: Settings | None = None

@@ -51,7 +51,7 @@ def people(look: Look) -> set[str]:
     """Names that are people's: users of the page, of this machine's session, and who stands in events."""
     found = {os.environ.get("SUDO_USER", ""), _login()}
     path = look.data_dir / "identity.db"
-    if path.is_file():
+    if os.access(path, os.R_OK):
         with suppress(apsw.Error), closing(_read_only(path)) as database:
             found |= {str(name) for (name,) in database.execute("SELECT name FROM user")}
             found |= {str(name) for (name,) in database.execute("SELECT name FROM token")}

@@ -39,7 +39,7 @@ def certificate_files(look: Look) -> list[tuple[str, Path, Path | None]]:
             if ca is not None:
                 found.append((f"{kind.upper()}_CA_FILE", ca, None))
     own = look.data_dir / "tls" / "page.pem"
-    if (settings is None or settings.http_cert_file is None) and own.exists():
+    if (settings is None or settings.http_cert_file is None) and _may_be(own):
         found.append(("page", own, own.with_suffix(".key")))
     if site is not None:
         for device in site.devices:
@@ -54,6 +54,17 @@ def certificate_files(look: Look) -> list[tuple[str, Path, Path | None]]:
             found += [("scada.iec104.tls.cert", Path(tls.cert), Path(tls.key))]
             found += [("scada.iec104.tls.ca", Path(tls.ca), None)]
     return list({(path, key): (name, path, key) for name, path, key in found}.values())
+
+
+def _may_be(path: Path) -> bool:
+    """False when there is no such file; True also when this user may not see it."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _judged(look: Look, name: str, path: Path, key: Path | None) -> Iterator[Finding]:

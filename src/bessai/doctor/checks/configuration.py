@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ def settings(look: Look) -> Iterator[Finding]:
     if look.settings is None:
         yield bad("elsewhere", file=str(look.env_file.absolute()))
     elif look.site is not None:
-        where = look.env_file if look.env_file.is_file() else None
+        where = look.env_file if os.access(look.env_file, os.R_OK) else None
         yield ok(
             "ok" if where else "ok_environment",
             site=look.settings.site_id,

@@ -143,7 +143,7 @@ def file_system(look: Look) -> Iterator[Finding]:
 def _existing(directory: Path) -> Path:
     """The directory, or the nearest one above it that is there."""
     directory = directory.absolute()
-    while not directory.exists() and directory != directory.parent:
+    while not os.access(directory, os.F_OK) and directory != directory.parent:
         directory = directory.parent
     return directory
 
