@@ -29,7 +29,10 @@ class _Shared(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         alone = ("tests/simulation/", "tests/gridcode/test_selftest.py")  # a core is left for tests that wait
-        shared = ("tests/interfaces/api/", "tests/e2e/test_page", "tests/docs/test_api_guide")
+        shared = (
+            "tests/interfaces/api/", "tests/e2e/test_page", "tests/docs/test_api_guide",
+            "tests/doctor/test_everything",
+        )  # fmt: skip
         if nodeid.startswith(shared):  # a gateway for each file
             return nodeid.split("::", 1)[0]
         return next((path for path in alone if nodeid.startswith(path)), nodeid)

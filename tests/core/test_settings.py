@@ -120,7 +120,7 @@ def test_misspelt_names_are_told_with_the_right_one(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("DRIVER_PROFIL_PATH", "x.json")
     problems = _problems(file)
     assert f"{file}: INVERTER_PROT=6607: unknown variable; did you mean INVERTER_PORT?" in problems
-    assert f"{file}: COLOUR=red: unknown variable; remove it" in problems
+    assert f"{file}: COLOUR=••••: unknown variable; remove it" in problems
     assert (
         "environment: DRIVER_PROFIL_PATH=x.json: unknown variable; did you mean DRIVER_PROFILE_PATH?"
         in problems

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -20,20 +19,17 @@ from bessai.core.settings import Settings
 from bessai.drivers import Pace, Registers
 from bessai.drivers.modbus import READ_CODES
 from bessai.grid import GridConfig
+from bessai.model.masking import MASK, masked
 from bessai.site import Device, Site
+
+__all__ = ["MASK", "Description", "masked", "settings_as_plain"]
 
 Handler = Callable[[dict[str, Any]], dict[str, Any]]
 
-MASK = "••••"
 MOST_DEVICES = 200
 """Of one answer: more would hold the cycle up."""
 MOST_POINTS = 300
 """The same."""
-
-_SECRET = re.compile(r"(PASSWORD|TOKEN|SECRET)$")
-_USER_INFO = re.compile(r"//[^\s,]*@")
-"""As far as the last @: a password may have a slash that somebody forgot to write as %2F."""
-_QUERY = re.compile(r"(?i)([?&][^=&\s]*(?:password|token|secret|key)[^=&\s]*=)[^&\s,]*")
 
 
 class Description:
@@ -209,17 +205,6 @@ def settings_as_plain(settings: Settings) -> list[dict[str, Any]]:
             }
         )
     return told
-
-
-def masked(name: str, value: Any) -> Any:
-    """A value as it may be shown: no secret, and no user or password inside an address."""
-    if value is None:
-        return None
-    if _SECRET.search(name):
-        return MASK
-    if not isinstance(value, str):
-        return value
-    return _QUERY.sub(rf"\g<1>{MASK}", _USER_INFO.sub(f"//{MASK}@", value))
 
 
 def _plain(value: Any) -> Any:

@@ -115,9 +115,9 @@ def too_large_to_publish(site: Site) -> str | None:
 
 def data_directory_problem(path: Path) -> str | None:
     """Why a data directory cannot be used, or None. Creates it when it does not exist."""
-    if path.exists() and not path.is_dir():
-        return f"DATA_DIR={path}: is not a directory"
     try:
+        if path.exists() and not path.is_dir():
+            return f"DATA_DIR={path}: is not a directory"
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         return f"DATA_DIR={path}: cannot be created: {error.strerror}"

@@ -20,10 +20,9 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from bessai.core.destinations import Destinations
+from bessai.model.masking import MASK, is_secret, masked, refused
 
 ENV_FILE = Path("config/.env")
-
-_SECRET = ("_password", "_token")
 
 _HOST_LABEL = re.compile(r"^(?!-)[A-Za-z0-9_-]{1,63}(?<!-)$")
 
@@ -261,10 +260,7 @@ class Settings(Destinations):
         """All settings for printing, by variable name; passwords inside addresses are hidden."""
         shown: dict[str, Any] = {}
         for name, value in self.model_dump(mode="json").items():
-            text = re.sub(r"//[^/@\s]*@", "//***@", value) if isinstance(value, str) else value
-            if name.endswith(_SECRET) and value is not None:
-                text = "***"
-            shown[name.upper()] = text
+            shown[name.upper()] = masked(name, value, "***")
         return shown
 
     def environment(self) -> dict[str, str]:
@@ -309,7 +305,7 @@ def load_settings(env_file: Path = ENV_FILE) -> Settings:
                 problems.append(f"{name} is missing. {what} Set it in the environment or in {env_file}")
             else:
                 message = item["msg"].removeprefix("Value error, ").rstrip(".")
-                problems.append(f"{where}: {name}={_shorten(given[name])}: {message}")
+                problems.append(f"{where}: {name}={refused(name, given[name])}: {message}")
     if problems or settings is None:
         raise SettingsError(problems)
     return settings
@@ -344,7 +340,7 @@ def _from_file(env_file: Path) -> dict[str, str]:
     except OSError as error:
         raise SettingsError([f"{env_file}: cannot be read: {error.strerror}"]) from None
     bad = [
-        f"{env_file}: line {binding.original.line}: {_shorten(binding.original.string.strip())}: is no NAME=value"
+        f"{env_file}: line {binding.original.line}: {_begin(binding.original.string)}: is no NAME=value"
         for binding in parse_stream(io.StringIO(text))
         if binding.error or (binding.key is not None and binding.value is None)
     ]
@@ -359,11 +355,17 @@ def _unknown(known: list[str], env_file: Path, from_file: Mapping[str, str]) -> 
         if name not in known and not name.startswith("OTEL_"):
             near = difflib.get_close_matches(name.upper(), known, 1)
             hint = f"did you mean {near[0]}?" if near else "remove it"
-            yield f"{env_file}: {name}={_shorten(value)}: unknown variable; {hint}"
+            yield f"{env_file}: {name}={_strange(name, value, near)}: unknown variable; {hint}"
     for name, value in os.environ.items():
         near = difflib.get_close_matches(name.upper(), known, 1, cutoff=0.87)
         if near and name not in known and near[0] not in os.environ and not name.startswith("OTEL_"):
-            yield f"environment: {name}={_shorten(value)}: unknown variable; did you mean {near[0]}?"
+            shown = _strange(name, value, near)
+            yield f"environment: {name}={shown}: unknown variable; did you mean {near[0]}?"
+
+
+def _strange(name: str, value: str, near: list[str]) -> str:
+    """The value of an unknown name, unless it may be a secret: nobody knows what was meant."""
+    return refused(name, value) if near and not is_secret(near[0]) else MASK
 
 
 def _contradictions(given: Mapping[str, str | None]) -> Iterator[str]:
@@ -372,7 +374,7 @@ def _contradictions(given: Mapping[str, str | None]) -> Iterator[str]:
     if given["SITE_FILE"]:
         for name in ("INVERTER_IP", "INVERTER_PORT", "INVERTER_UNIT", "DRIVER_PROFILE_PATH"):
             if given[name]:
-                yield f"{name}={_shorten(given[name])}: SITE_FILE says where the devices are; set one of the two"
+                yield f"{name}={refused(name, given[name])}: SITE_FILE says where the devices are; set one of the two"
     if bool(given["GCP_PROJECT_ID"]) != bool(given["GCP_PUBSUB_TOPIC"]):
         missing = "GCP_PUBSUB_TOPIC" if given["GCP_PROJECT_ID"] else "GCP_PROJECT_ID"
         yield f"{missing} is missing; set both GCP_PROJECT_ID and GCP_PUBSUB_TOPIC, or neither"
@@ -399,6 +401,8 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _shorten(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 60 else text[:57] + "…"
+def _begin(line: str) -> str:
+    """The setting that a line begins with; what else stands there may be a password that somebody forgot the = of."""
+    word = re.match(r"\w*", line.strip())
+    name = word[0] if word else ""
+    return f"{name} …" if name.lower() in Settings.model_fields else "…"

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
 
+from bessai.model.masking import refused
+
 _ENCRYPTED: Final = "because a password may only cross a network encrypted"
 _MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _COMPRESSIONS: Final = ("none", "gzip", "zstd", "lz4", "snappy")
@@ -94,10 +96,11 @@ class KafkaSettings:
         if not text:
             return None
         brokers = tuple(part.strip() for part in text.split(","))
+        shown = refused("KAFKA_BROKERS", text)
         for broker in brokers:
             if not re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):\d{1,5}", broker):
                 raise ValueError(
-                    f"KAFKA_BROKERS={text}: {broker!r} is no host:port; give host:port,host:port"
+                    f"KAFKA_BROKERS={shown}: {refused('', broker)!r} is no host:port; give host:port,host:port"
                 )
         topic = environment.get("KAFKA_TOPIC") or "bessai.records"
         if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", topic) or topic in {".", ".."}:
@@ -148,6 +151,7 @@ class NatsSettings:
         if not text:
             return None
         servers = tuple(part.strip() for part in text.split(","))
+        shown = refused("NATS_URL", text)
         urls = [urlsplit(server) for server in servers]
         for url in urls:
             if url.password or url.username:
@@ -156,7 +160,7 @@ class NatsSettings:
                 )
             if url.scheme not in {"tls", "nats"} or not url.hostname or url.path.strip("/"):
                 raise ValueError(
-                    f"NATS_URL={text}: give tls://host:4222, or nats://host:4222 without encryption"
+                    f"NATS_URL={shown}: give tls://host:4222, or nats://host:4222 without encryption"
                 )
         encrypted = all(url.scheme == "tls" for url in urls)
         username, password = _account(environment, "NATS")
@@ -164,7 +168,7 @@ class NatsSettings:
         if sum(map(bool, (username, token, credentials))) > 1:
             raise ValueError("NATS_USERNAME, NATS_TOKEN and NATS_CREDENTIALS_FILE: set one of them")
         if (username or token) and not encrypted and not all(_is_here(url.hostname or "") for url in urls):
-            raise ValueError(f"NATS_URL={text}: give tls://, {_ENCRYPTED}")
+            raise ValueError(f"NATS_URL={shown}: give tls://, {_ENCRYPTED}")
         subject = environment.get("NATS_SUBJECT") or f"bessai.{subject_token(site)}.records"
         if not all(subject.split(".")) or re.search(r"[\s*>]", subject):
             raise ValueError(

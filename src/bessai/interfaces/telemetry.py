@@ -26,6 +26,7 @@ from bessai.interfaces.sink import Reader, Sink, SinkStatus
 from bessai.journal.entry import Entry
 from bessai.journal.stats import ReaderStats
 from bessai.model import Quality, Severity
+from bessai.model.masking import address
 
 _FRESH = 30.0
 """Seconds after which the last cycle says nothing about now, so that gauges fall silent."""
@@ -104,7 +105,7 @@ class TelemetrySink(Sink):
     def _exported(self, cycles: int | None) -> None:
         if cycles is None:
             self.failed(
-                f"The collector at {self._endpoint} does not take telemetry, which is dropped until it does. "
+                f"The collector at {address(self._endpoint)} does not take telemetry, which is dropped until it does. "
                 "Correct OTEL_EXPORTER_OTLP_ENDPOINT, or set OTEL_SDK_DISABLED=true."
             )
         else:

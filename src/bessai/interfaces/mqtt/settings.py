@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
+from bessai.model.masking import refused
+
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
 
 
@@ -121,12 +123,12 @@ class _Reading:
             parts = urlsplit(text)
             host, port = parts.hostname, parts.port
         except ValueError:
-            self.problems.append(f"MQTT_URL={text} is not an address: {mend}")
+            self.problems.append(f"MQTT_URL={refused('MQTT_URL', text)} is not an address: {mend}")
             return "", 0, True
         if parts.username is not None or parts.password is not None:  # the value would show the password
             self.problems.append("MQTT_URL holds a user: use MQTT_USERNAME and MQTT_PASSWORD for that")
         elif parts.scheme not in {"mqtts", "mqtt"} or not host or parts.path.strip("/") or parts.query:
-            self.problems.append(f"MQTT_URL={text} is not an address: {mend}")
+            self.problems.append(f"MQTT_URL={refused('MQTT_URL', text)} is not an address: {mend}")
         tls = parts.scheme != "mqtt"
         return host or "", port or (8883 if tls else 1883), tls
 
