@@ -8,6 +8,7 @@
 {"op": "alarm_ack", "code": "soc_low", "point": "soc", "user": "ana", "reason": "known"}
 {"op": "alarm_shelve", …, "for": 3600}
 {"op": "alarm_unshelve", …}
+{"op": "update", "result": "updated", "from": "0.1.0", "to": "0.2.0", "user": "ana", "reason": "release 0.2.0"}
 """
 
 from __future__ import annotations
@@ -20,9 +21,17 @@ from bessai.core.alarms import AlarmBook
 from bessai.core.black_box import BlackBox, RecordedGuard
 from bessai.core.guard import SafetyGuard
 from bessai.core.operations import operation_from
-from bessai.model import Clock, Event
+from bessai.model import Clock, Event, Severity
 
 _TEXT = 128
+_UPDATES = {
+    "updated": ("gateway_updated", Severity.INFO, "gateway {to} replaced {from}, and was watched"),
+    "rolled_back": (
+        "update_rolled_back",
+        Severity.WARNING,
+        "gateway {from} runs again: the update to {to} failed",
+    ),
+}
 Handler = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -62,6 +71,7 @@ class Front:
             "alarms": lambda _: {"alarms": self._alarms.as_plain()},
             **dict.fromkeys(("alarm_ack", "alarm_shelve", "alarm_unshelve"), self._alarm),
             "freeze": self._freeze,
+            "update": self._update,
         }
 
     def _operate(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -86,3 +96,24 @@ class Front:
         if objection is not None:
             raise ValueError(objection)
         return {}
+
+    def _update(self, message: dict[str, Any]) -> dict[str, Any]:
+        """What `bessai update` did, for the record: it may have been somebody who cannot be asked later."""
+        words = {name: _text(message, name) for name in ("from", "to", "user", "reason")}
+        if message.get("result") not in _UPDATES:
+            raise ValueError(f"result: give one of {', '.join(_UPDATES)}")
+        code, severity, text = _UPDATES[message["result"]]
+        told = f"{text.format(**words)}; {words['reason']}"
+        self._note(
+            Event(
+                code=code, severity=severity, message=told, wall_ns=self._clock.wall_ns(), user=words["user"]
+            )
+        )
+        return {}
+
+
+def _text(message: Mapping[str, Any], name: str) -> str:
+    value = message.get(name)
+    if not isinstance(value, str) or not value.strip() or not value.isprintable() or len(value) > _TEXT:
+        raise ValueError(f"{name}: give printable text of at most {_TEXT} characters")
+    return value.strip()
