@@ -36,13 +36,13 @@ if [ ! -x "$slot/bin/bessai" ]; then
 fi
 if [ "$(readlink current)" = "$slot" ]; then
     rm -f pending # cut off before the switch: nothing to tell
-    sync
+    sync -f .
     exit 0
 fi
 # Sync after each step: a power cut finds the old state or the new one.
 ln -sfn "$slot" .current.settle
 mv -Tf .current.settle current
-sync
+sync -f .
 mv -f pending settled
-sync
+sync -f .
 echo "settle: an update was not watched to its end; $slot runs again" >&2

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from bessai.update.slots import Slots
 
 _REFUSED, _NOT_RUNNING, _POWER = 2, 3, 4
-_ANSWER = 45.0
-"""Seconds within which a restarted gateway must have answered once; a Raspberry Pi needs about ten."""
 _KEY = Path("/etc/bessai/update.pub")
 
 app = typer.Typer(invoke_without_command=True)
@@ -59,6 +57,9 @@ def update(
     ] = None,
     watch: Annotated[str, typer.Option(metavar="TIME", help="How long all must be well.")] = "30s",
     within: Annotated[str, typer.Option(metavar="TIME", help="After how long it is given up.")] = "3m",
+    answer: Annotated[
+        str, typer.Option(metavar="TIME", help="After how long without any answer it is given up.")
+    ] = "45s",
     one_way: Annotated[
         bool,
         typer.Option("--one-way", help="Accept that the version before cannot read what this one writes."),
@@ -91,7 +92,7 @@ def update(
         fail("say --from WHEEL|BUNDLE, or --rollback; `bessai update status` shows what is there")
     if key is None and _KEY.exists():
         key = _KEY
-    times = (duration("--watch", watch), duration("--within", within))
+    times = (duration("--watch", watch), duration("--within", within), duration("--answer", answer))
     patience = 0.0 if wait is None else duration("--wait", wait)
     try:
         slots = Slots(prefix or own_prefix())
@@ -101,6 +102,8 @@ def update(
                     f"an earlier update was not watched to its end: {slots.path(back)} is current again; restart"
                 )
             job = _Job(slots, data_dir, one_way=one_way, reason=reason)
+            if not (dry_run or unwatched):
+                job.await_idle(patience, now=now)  # before the work of building, and again after it
             target = job.prepare(source, sha256, key, aside=dry_run)
             if dry_run:
                 typer.echo("nothing was changed: a dry run")
@@ -246,18 +249,25 @@ class _Job:
                 raise UpdateError(
                     f"version {new.version} cannot run here, nothing was changed: " + "; ".join(wrong)
                 )
-            old = examined(slots.python(slots.current()), self.where)
+            if not aside:
+                slots.complete(target, {"formats": dict(new.formats)})
+            ours = slots.told(slots.current())
+            if "formats" not in ours:  # installed, not updated to
+                old = examined(slots.python(slots.current()), self.where)
+                ours = {"version": old.version, "formats": dict(old.formats)}
+                slots.complete(slots.current(), ours)
         finally:
             if aside:
                 slots.empty(target)
-        if (lost := raised(old.formats, new.formats)) and not self.one_way:
+        old = str(ours.get("version"))
+        if (lost := raised(ours["formats"], new.formats)) and not self.one_way:
             raise UpdateError(
-                f"version {old.version} cannot read what {new.version} writes ({', '.join(lost)}), so there would be "
+                f"version {old} cannot read what {new.version} writes ({', '.join(lost)}), so there would be "
                 "no way back: make a backup (`bessai journal backup`), then say --one-way"
             )
         self.one_way = bool(lost)
-        self.facts |= {"from": old.version, "to": new.version}
-        typer.echo(f"version {new.version} can run with this configuration and data; {old.version} runs now")
+        self.facts |= {"from": old, "to": new.version}
+        typer.echo(f"version {new.version} can run with this configuration and data; {old} runs now")
         return target
 
     def await_idle(self, patience: float, *, now: bool) -> None:
@@ -291,7 +301,9 @@ class _Job:
         if not yes and not typer.confirm("restart the gateway now?"):
             fail("not confirmed: nothing was switched", code=_REFUSED)
 
-    def switch(self, target: str, unit: str, command: str | None, steady: float, within: float) -> int:
+    def switch(
+        self, target: str, unit: str, command: str | None, steady: float, within: float, answer: float
+    ) -> int:
         """Switch, restart, watch, go back if need be; the exit code."""
         from bessai.update.examine import examined
         from bessai.update.health import Watch, baseline
@@ -306,9 +318,14 @@ class _Job:
 
         def look(slot: str, taken_back: bool) -> str | None:
             return Watch(
-                self._status, before, slots.path(slot), steady=steady, within=within, answer=min(_ANSWER, within),
+                self._status,
+                before,
+                slots.path(slot),
+                steady=steady,
+                within=within,
+                answer=within if taken_back else answer,  # there is nowhere else to go then
                 interrupted=lambda: bool(stop) and not taken_back,
-            ).run()  # fmt: skip
+            ).run()
 
         return Switch(
             slots=slots,

@@ -40,7 +40,8 @@ def build(slots: Slots, name: str, package: Package) -> None:
         _pip(slots.python(name), ["install", *links, *pinned], "install what the bundle brings")
     alone = ["--no-index", "--no-deps", "--ignore-installed"]
     _pip(slots.python(name), ["install", *alone, str(package.wheel)], "install the gateway")
-    _check(slots.python(name))
+    if package.requirements is not None or _needs(target) != _needs(slots.path(slots.current())):
+        _check(slots.python(name))
     slots.complete(
         name,
         {
@@ -56,6 +57,12 @@ def _packages(slot: Path) -> Path:
     if len(found) != 1:
         raise UpdateError(f"{slot} is no virtual environment of one Python")
     return found[0]
+
+
+def _needs(slot: Path) -> list[str]:
+    """What the gateway of a slot requires, as its metadata says."""
+    found = metadata.distributions(path=[str(_packages(slot))])
+    return next((sorted(one.requires or ()) for one in found if _own(one)), ["unknown"])
 
 
 def _inherit(source: Path, target: Path) -> None:

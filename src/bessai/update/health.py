@@ -14,6 +14,8 @@ Ask = Callable[[], Status | None]
 
 _CYCLES = 3
 """That must have run while it was watched."""
+_TRIES = 3
+"""Different processes that answered: one that dies again and again is not waited for."""
 _LOOK = 0.5
 """Seconds between looks."""
 
@@ -101,17 +103,19 @@ class Watch:
         began = self._clock()
         since: float | None = None
         first: Status = {}
-        answered = False
+        seen: set[int] = set()
         why: str | None = "it does not answer"
         while (passed := self._clock() - began) < self._within:
             if self._interrupted():
                 return "the update was interrupted"
             status = self._ask()
-            answered = answered or (status is not None and status["pid"] != self._before.pid)
+            seen |= {int(status["pid"])} - {self._before.pid} if status is not None else set()
+            if len(seen) > _TRIES:
+                return f"it died and was started again {_TRIES} times"
             why = self._wrong(status)
             if status is None or why is not None:
                 since = None
-                if not answered and passed >= self._answer:
+                if not seen and passed >= self._answer:
                     return f"{why} after {self._answer:g} s"
             elif since is None or _began_anew(first, status):
                 since, first = self._clock(), status

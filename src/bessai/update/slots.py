@@ -80,9 +80,9 @@ class Slots:
         return str(self.told(name).get("version") or "unknown")
 
     def complete(self, name: str, facts: Mapping[str, Any]) -> None:
-        """Note that a slot is built, after all of it is on the disk."""
+        """Note that a slot is built, after all of it is on the disk; later calls add to what is noted."""
         os.sync()
-        _write(self.path(name) / "slot.json", json.dumps(facts, indent=1))
+        _write(self.path(name) / "slot.json", json.dumps({**self.told(name), **facts}, indent=1))
 
     def empty(self, name: str) -> None:
         """Remove a slot. UpdateError for the one that is current, or that this program runs from."""

@@ -78,9 +78,9 @@ class Switch:
         self.say(f"went back to {slots.path(back)}")
         try:
             self.service.restart()
-            still = self.watch(back, True)
-        except UpdateError as error:
-            still = str(error)
+        except UpdateError as error:  # what is dead cannot be ended; whoever starts it may do so by itself
+            self.say(str(error))
+        still = self.watch(back, True)
         if self.tell("rolled_back", why):
             slots.forget_settled()
         if still is None:

@@ -1,0 +1,165 @@
+"""Installed, updated, broken on purpose, rolled back: real environments, real processes, power that flows.
+
+The wheels borrow this tree's code (`support.wheels`); `test_install.py` builds the real wheel, behind `soak`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bessai.cli.common import GatewayError, ask_gateway
+from bessai.journal import JournalReader
+from bessai.update.formats import written
+from bessai.update.slots import Slots
+from support.profiles import BATTERY, CONTROL, DEAD_MAN, document
+from support.twin_process import TwinProcess
+from support.wheels import environment, wheel
+
+SETTLE = Path(__file__).parents[2] / "infrastructure" / "install" / "settle.sh"
+LOOP = """
+trap 'kill $pid 2>/dev/null; exit' TERM
+while :; do
+    "$PREFIX/settle" 2>>"$PREFIX/log"
+    "$PREFIX/current/bin/bessai" run 2>>"$PREFIX/log" & pid=$!
+    echo $pid >"$PREFIX/pid"
+    wait $pid
+    sleep 1
+done
+"""
+"""What systemd does with the unit: settle, start, start again."""
+QUIET = "if 'bessai.interfaces' in me:\n    import time\n    time.sleep(1000)\n"
+"""A service plane that only sits there: it is not what is updated here, and its imports take seconds."""
+OWN = ("PYTHONPATH", "SITE_ID", "INVERTER_IP")
+
+
+class Plant:
+    """An installation with a gateway that commands a twin."""
+
+    def __init__(self, root: Path, profile: Path, port: int) -> None:
+        self.prefix, self.etc, self.data = root / "opt", root / "etc", root / "data"
+        (self.etc / "config").mkdir(parents=True)
+        self.prefix.mkdir()
+        (self.etc / "config" / ".env").write_text(
+            f"SITE_ID=update-test\nINVERTER_IP=127.0.0.1\nINVERTER_PORT={port}\nDRIVER_PROFILE_PATH={profile}\n"
+            "CYCLE_TIME=0.5\nWATCHDOG_TIMEOUT=2\nHTTP_PORT=0\nOTEL_SDK_DISABLED=true\n"
+        )
+        environment(self.prefix / "a", wheel(root, "1.0.0", more=QUIET))
+        (self.prefix / "a" / "slot.json").write_text(json.dumps({"version": "1.0.0", "formats": written()}))
+        (self.prefix / "current").symlink_to("a")
+        (self.prefix / "settle").write_text(SETTLE.read_text())
+        (self.prefix / "settle").chmod(0o755)
+        environ = {k: v for k, v in os.environ.items() if k not in OWN}
+        self.environ = environ | {"DATA_DIR": str(self.data), "PREFIX": str(self.prefix)}
+        self.service = subprocess.Popen(["/bin/sh", "-c", LOOP], cwd=self.etc, env=self.environ)
+
+    def end(self) -> None:
+        self.service.terminate()
+        self.service.wait(20)
+
+    def status(self) -> dict[str, Any]:
+        try:
+            answer = ask_gateway(self.data, {"op": "status"})
+        except GatewayError:
+            return {}
+        return (answer or {}).get("status") or {}
+
+    def until(self, check: Callable[[dict[str, Any]], bool]) -> None:
+        deadline = time.monotonic() + 60
+        while not ((found := self.status()) and check(found)):
+            assert time.monotonic() < deadline, f"{found}\n{(self.prefix / 'log').read_text()}"
+            time.sleep(0.2)
+
+    def until_well(self, version: str) -> None:
+        self.until(lambda status: status["healthy"] and status["version"] == version)
+
+    def bessai(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self.prefix / "current" / "bin" / "bessai", *words],
+            capture_output=True, text=True, check=False, cwd=self.etc, env=self.environ, timeout=120,
+        )  # fmt: skip
+
+    def update(self, *words: str) -> subprocess.CompletedProcess[str]:
+        restart = f"kill $(cat '{self.prefix}/pid')"
+        times = ("--watch", "2s", "--within", "60s")
+        return self.bessai("update", *times, "--yes", "--restart-command", restart, *words)
+
+    def events(self) -> set[str]:
+        found: set[str] = set()
+        deadline = time.monotonic() + 30
+        while (
+            "update_rolled_back" not in found and time.monotonic() < deadline
+        ):  # a record is written each cycle
+            entries = JournalReader(self.data).tail(1000)
+            found = {event.code for entry in entries for event in entry.events}
+            time.sleep(0.2)
+        return found
+
+
+@pytest.fixture
+def plant(tmp_path: Path) -> Iterator[Plant]:
+    profile = tmp_path / "test.json"
+    profile.write_text(json.dumps(document(BATTERY, control=CONTROL, dead_man=DEAD_MAN)))
+    with TwinProcess(profile) as twin:
+        plant = Plant(tmp_path, profile, twin.port)
+        try:
+            yield plant
+        finally:
+            plant.end()
+
+
+def test_update_broken_update_and_way_back(plant: Plant, tmp_path: Path) -> None:
+    plant.until_well("1.0.0")
+
+    # While power flows nothing is restarted, nor even built.
+    asked = ask_gateway(
+        plant.data, {"op": "request", "power": 2, "for": 600, "reason": "test", "source": "test"}
+    )
+    assert asked is not None
+    assert asked["ok"]
+    plant.until(lambda status: bool(status["control"]["setpoint"]))
+    good = wheel(tmp_path, "2.0.0", more=QUIET)
+    done = plant.update("--from", str(good))
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "power flows" in done.stderr
+    assert not (plant.prefix / "b").exists()
+    ask_gateway(plant.data, {"op": "cancel", "source": "test"})
+
+    # A good one: told where it is, watched, and it stays.
+    done = plant.update("--from", str(good), "--wait", "30s", "--reason", "release 2.0.0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    plant.until_well("2.0.0")
+    assert Slots(plant.prefix).current() == "b"
+
+    # One that does not take the configuration is refused before anything is switched.
+    picky = wheel(
+        tmp_path, "2.5.0", more="if 'inspect' in me: raise SystemExit('not with this configuration')\n"
+    )
+    done = plant.update("--from", str(picky), "--dry-run")
+    assert done.returncode == 2, done.stdout
+    assert "not with this configuration" in done.stderr
+    assert (plant.prefix / "a" / "slot.json").exists(), "a dry run leaves the version before where it is"
+
+    # A broken one: `bessai run` dies. It is taken back by itself, and the journal tells so.
+    judgement = {"version": "3.0.0", "formats": written(), "problems": [], "unreadable": []}
+    broken = wheel(
+        tmp_path,
+        "3.0.0",
+        more="if 'run' in me: raise SystemExit('broken on purpose')\n"
+        f"if 'inspect' in me: print({json.dumps(judgement)!r}); raise SystemExit(0)\n",
+    )
+    done = plant.update("--from", str(broken), "--answer", "4s")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "does not answer" in done.stdout
+    assert "broken on purpose" in (plant.prefix / "log").read_text()
+    assert plant.status()["version"] == "2.0.0"
+    assert {"gateway_updated", "update_rolled_back"} <= plant.events()
+    assert not (plant.prefix / "pending").exists()
+    assert not (plant.prefix / "settled").exists()
