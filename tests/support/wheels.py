@@ -44,6 +44,28 @@ def wheel(
     return path
 
 
+def changed(original: Path, version: str, more: str = "") -> Path:
+    """A copy of a real wheel, beside it, that calls itself another version and runs `more` when it starts."""
+    _, old, *rest = original.stem.split("-")
+    path = original.with_name("-".join(["open_bess_edge", version, *rest]) + ".whl")
+    with zipfile.ZipFile(original) as source, zipfile.ZipFile(path, "w") as target:
+        for name in source.namelist():
+            data = source.read(name)
+            if name == "bessai/__init__.py":
+                data = data.replace(f'"{old}"'.encode(), f'"{version}"'.encode())
+                data += f"import sys\nme = sys.orig_argv\n{more}".encode()
+            elif name.endswith("/METADATA"):
+                data = data.replace(f"Version: {old}\n".encode(), f"Version: {version}\n".encode(), 1)
+            elif name.endswith("/RECORD"):
+                lines = data.decode().replace(f"-{old}.dist-info", f"-{version}.dist-info").splitlines()
+                data = "\n".join(
+                    "bessai/__init__.py,," if line.startswith("bessai/__init__.py,") else line
+                    for line in lines
+                ).encode()
+            target.writestr(name.replace(f"-{old}.dist-info", f"-{version}.dist-info"), data)
+    return path
+
+
 def sums(directory: Path) -> Path:
     """SHA256SUMS of all files of a directory."""
     files = sorted(

@@ -1,15 +1,19 @@
 """Installed, updated, broken on purpose, rolled back: real environments, real processes, power that flows.
 
-The wheels borrow this tree's code (`support.wheels`); `test_install.py` builds the real wheel, behind `soak`.
+The wheels of the quick test borrow this tree's code (`support.wheels`). The long one builds the real wheel and the real
+bundle, with every locked package, and installs it by the script: it wants the package index once.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +25,10 @@ from bessai.update.formats import written
 from bessai.update.slots import Slots
 from support.profiles import BATTERY, CONTROL, DEAD_MAN, document
 from support.twin_process import TwinProcess
-from support.wheels import environment, wheel
+from support.wheels import changed, environment, wheel
 
-SETTLE = Path(__file__).parents[2] / "infrastructure" / "install" / "settle.sh"
+ROOT = Path(__file__).parents[2]
+INSTALL = ROOT / "infrastructure" / "install"
 LOOP = """
 trap 'kill $pid 2>/dev/null; exit' TERM
 while :; do
@@ -43,19 +48,14 @@ OWN = ("PYTHONPATH", "SITE_ID", "INVERTER_IP")
 class Plant:
     """An installation with a gateway that commands a twin."""
 
-    def __init__(self, root: Path, profile: Path, port: int) -> None:
-        self.prefix, self.etc, self.data = root / "opt", root / "etc", root / "data"
+    def __init__(self, root: Path, profile: Path, port: int, install: Callable[[Path], Path]) -> None:
+        self.etc, self.data = root / "etc", root / "data"
         (self.etc / "config").mkdir(parents=True)
-        self.prefix.mkdir()
         (self.etc / "config" / ".env").write_text(
             f"SITE_ID=update-test\nINVERTER_IP=127.0.0.1\nINVERTER_PORT={port}\nDRIVER_PROFILE_PATH={profile}\n"
             "CYCLE_TIME=0.5\nWATCHDOG_TIMEOUT=2\nHTTP_PORT=0\nOTEL_SDK_DISABLED=true\n"
         )
-        environment(self.prefix / "a", wheel(root, "1.0.0", more=QUIET))
-        (self.prefix / "a" / "slot.json").write_text(json.dumps({"version": "1.0.0", "formats": written()}))
-        (self.prefix / "current").symlink_to("a")
-        (self.prefix / "settle").write_text(SETTLE.read_text())
-        (self.prefix / "settle").chmod(0o755)
+        self.prefix = install(root)
         environ = {k: v for k, v in os.environ.items() if k not in OWN}
         self.environ = environ | {"DATA_DIR": str(self.data), "PREFIX": str(self.prefix)}
         self.service = subprocess.Popen(["/bin/sh", "-c", LOOP], cwd=self.etc, env=self.environ)
@@ -103,16 +103,33 @@ class Plant:
         return found
 
 
-@pytest.fixture
-def plant(tmp_path: Path) -> Iterator[Plant]:
+def borrowed(root: Path) -> Path:
+    """An installation whose packages are those of this environment; its prefix."""
+    prefix = root / "opt"
+    environment(prefix / "a", wheel(root, "1.0.0", more=QUIET))
+    (prefix / "a" / "slot.json").write_text(json.dumps({"version": "1.0.0", "formats": written()}))
+    (prefix / "current").symlink_to("a")
+    shutil.copy(INSTALL / "settle.sh", prefix / "settle")
+    return prefix
+
+
+@contextmanager
+def running(tmp_path: Path, install: Callable[[Path], Path]) -> Iterator[Plant]:
+    """A twin, and a gateway that commands it."""
     profile = tmp_path / "test.json"
     profile.write_text(json.dumps(document(BATTERY, control=CONTROL, dead_man=DEAD_MAN)))
     with TwinProcess(profile) as twin:
-        plant = Plant(tmp_path, profile, twin.port)
+        plant = Plant(tmp_path, profile, twin.port, install)
         try:
             yield plant
         finally:
             plant.end()
+
+
+@pytest.fixture
+def plant(tmp_path: Path) -> Iterator[Plant]:
+    with running(tmp_path, borrowed) as plant:
+        yield plant
 
 
 def test_update_broken_update_and_way_back(plant: Plant, tmp_path: Path) -> None:
@@ -163,3 +180,57 @@ def test_update_broken_update_and_way_back(plant: Plant, tmp_path: Path) -> None
     assert {"gateway_updated", "update_rolled_back"} <= plant.events()
     assert not (plant.prefix / "pending").exists()
     assert not (plant.prefix / "settled").exists()
+
+
+def told(*command: str | Path, **environ: str) -> str:
+    """What a command says."""
+    variables = {k: v for k, v in os.environ.items() if k not in OWN} | environ
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=variables)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.soak
+def test_the_real_wheel_from_bundle_to_way_back(tmp_path: Path) -> None:
+    """Minutes: 74 packages are packed once and installed three times."""
+    python = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
+    told(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path, ROOT)
+    (first,) = tmp_path.glob("*.whl")
+    wheels = tmp_path / "wheels"
+
+    def bundle(file: Path, *more: str | Path) -> Path:
+        told(INSTALL / "bundle.sh", "--wheel", file, "--python", sys.executable, "--out", tmp_path, *more)
+        (packed,) = tmp_path.glob(f"bessai-{file.name.split('-')[1]}-*.tar")
+        return packed
+
+    def install(root: Path) -> Path:
+        told("tar", "-xf", bundle(first), "-C", root)
+        (top,) = (path for path in root.glob("bessai-*") if path.is_dir())
+        shutil.copytree(top / "wheels", wheels)
+        told(top / "install.sh", "--root", root / "machine", "--python", python)
+        prefix = root / "machine" / "opt" / "bessai"
+        told(
+            prefix / "current" / "bin" / "bessai",
+            "demo",
+            "--for",
+            "5",
+            "--plain",
+            "--data-dir",
+            root / "demo",
+        )
+        return prefix
+
+    with running(tmp_path, install) as plant:
+        plant.until(lambda status: status["healthy"] and bool(status["service_plane"].get("sinks")))
+        good = bundle(changed(first, "2.0.0"), "--find-links", wheels)
+        done = plant.update("--from", str(good))
+        assert done.returncode == 0, done.stdout + done.stderr
+        plant.until_well("2.0.0")
+
+        # A wheel alone takes its packages from the slot that runs. This one starts, and its device is never found.
+        ill = "if 'bessai.core' in me:\n    import os\n    os.environ['INVERTER_PORT'] = '1'\n"
+        done = plant.update("--from", str(changed(first, "3.0.0", ill)))
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert "device_unavailable" in done.stdout
+        plant.until_well("2.0.0")
+        assert "update_rolled_back" in plant.events()

@@ -259,15 +259,15 @@ class _Job:
         finally:
             if aside:
                 slots.empty(target)
-        old = str(ours.get("version"))
+        present = str(ours.get("version"))
         if (lost := raised(ours["formats"], new.formats)) and not self.one_way:
             raise UpdateError(
-                f"version {old} cannot read what {new.version} writes ({', '.join(lost)}), so there would be "
+                f"version {present} cannot read what {new.version} writes ({', '.join(lost)}), so there would be "
                 "no way back: make a backup (`bessai journal backup`), then say --one-way"
             )
         self.one_way = bool(lost)
-        self.facts |= {"from": old, "to": new.version}
-        typer.echo(f"version {new.version} can run with this configuration and data; {old} runs now")
+        self.facts |= {"from": present, "to": new.version}
+        typer.echo(f"version {new.version} can run with this configuration and data; {present} runs now")
         return target
 
     def await_idle(self, patience: float, *, now: bool) -> None:
