@@ -29,10 +29,10 @@ def run(*command: str | Path, code: int = 0) -> str:
     return done.stdout
 
 
-@pytest.fixture
-def python(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An interpreter whose new environments find the packages of this one: unpacking pip takes seconds."""
-    path = tmp_path / "python3"
+    path = tmp_path_factory.mktemp("python") / "python3"
     path.write_text(
         f'#!/bin/sh\nif [ "$2" = venv ]; then\n  {sys.executable} -m venv --without-pip "$3" &&\n'
         f'  echo {sysconfig.get_path("purelib")} >"$(echo "$3"/lib/python3*/site-packages)/tests.pth"\n'
@@ -42,21 +42,26 @@ def python(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def bundle(tmp_path: Path, python: Path) -> Path:
-    """Made by the script, from a directory of wheels, without network; unpacked."""
-    house = tmp_path / "house"
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory, python: Path) -> Path:
+    """Made by the script, from a directory of wheels, without network."""
+    here = tmp_path_factory.mktemp("bundle")
+    house = here / "house"
     house.mkdir()
-    other = wheel(house, "1.0", name="other").rename(house / "other-1.0-py3-none-any.whl")
+    other = wheel(house, "1.0", name="other")
     digest = hashlib.sha256(other.read_bytes()).hexdigest()
-    (tmp_path / "requirements.txt").write_text(f"other==1.0 --hash=sha256:{digest}\n")
-    gateway = wheel(tmp_path, "1.0.0")
-    out = tmp_path / "out"
+    (here / "requirements.txt").write_text(f"other==1.0 --hash=sha256:{digest}\n")
     run(
-        INSTALL / "bundle.sh", "--wheel", gateway, "--requirements", tmp_path / "requirements.txt",
-        "--find-links", house, "--out", out, "--python", python,
+        INSTALL / "bundle.sh", "--wheel", wheel(here, "1.0.0"), "--requirements", here / "requirements.txt",
+        "--find-links", house, "--out", here / "out", "--python", python,
     )  # fmt: skip
-    (packed,) = out.glob("bessai-1.0.0-linux-*.tar")
+    (found,) = (here / "out").glob("bessai-1.0.0-linux-*.tar")
+    return found
+
+
+@pytest.fixture
+def bundle(packed: Path, tmp_path: Path) -> Path:
+    """Unpacked, to be spoilt."""
     with tarfile.open(packed) as tar:
         tar.extractall(tmp_path, filter="fully_trusted")
     return tmp_path / packed.stem
