@@ -56,6 +56,7 @@ class Job:
     def prepare(self, source: Path | None, sha256: str | None, key: Path | None, *, aside: bool) -> str:
         """Build the slot, or take it as it is, and examine it. Returns its name."""
         slots = self.slots
+        slots.clean()
         target = ".try" if aside else slots.idle()
         try:
             if source is not None:

@@ -93,6 +93,11 @@ class Slots:
         (self.path(name) / "slot.json").unlink(missing_ok=True)
         shutil.rmtree(self.path(name), ignore_errors=True)
 
+    def clean(self) -> None:
+        """Remove what updates left that were cut off; with the lock held."""
+        for left in (*self.prefix.glob(".staged-*"), self.prefix / ".try"):
+            shutil.rmtree(left, ignore_errors=True)
+
     def switch(self, name: str) -> None:
         """Point `current` to a slot, in one step, durably."""
         fresh = self.prefix / ".current.new"
