@@ -83,7 +83,7 @@ class Plant:
     def bessai(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [self.prefix / "current" / "bin" / "bessai", *words],
-            capture_output=True, text=True, check=False, cwd=self.etc, env=self.environ, timeout=120,
+            capture_output=True, text=True, check=False, cwd=self.etc, env=self.environ, timeout=900,
         )  # fmt: skip
 
     def update(self, *words: str) -> subprocess.CompletedProcess[str]:
@@ -191,6 +191,7 @@ def told(*command: str | Path) -> str:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 def test_the_real_wheel_from_bundle_to_way_back(tmp_path: Path) -> None:
     """Minutes: 74 packages are packed once and installed three times."""
     python = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"

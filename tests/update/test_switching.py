@@ -71,7 +71,7 @@ class Story:
             self.step("watch")
             return self.health.pop(0)
 
-        def tell(result: str, why: str) -> bool:
+        def announce(result: str, why: str) -> bool:
             self.told.append((result, why))
             return True
 
@@ -81,7 +81,7 @@ class Story:
 
         switch = Switch(
             slots=self.slots, service=self, before=Baseline(), watch=watch, unreadable=lambda _: self.unreadable,
-            tell=tell, say=say, one_way=self.one_way,
+            announce=announce, say=say, one_way=self.one_way,
         )  # fmt: skip
         return switch.run(self.slots.idle(), dict(FACTS))
 

@@ -153,7 +153,7 @@ class Job:
             before=before,
             watch=look,
             unreadable=lambda slot: examined(slots.python(slot), self.where).unreadable,
-            tell=lambda result, why: tell(self.data_dir, self.facts, result, why),
+            announce=lambda result, why: tell(self.data_dir, self.facts, result, why),
             say=_say,
             one_way=self.one_way,
         ).run(target, self.facts)

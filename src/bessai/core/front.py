@@ -24,14 +24,6 @@ from bessai.core.operations import operation_from
 from bessai.model import Clock, Event, Severity
 
 _TEXT = 128
-_UPDATES = {
-    "updated": ("gateway_updated", Severity.INFO, "gateway {to} replaced {from}, and was watched"),
-    "rolled_back": (
-        "update_rolled_back",
-        Severity.WARNING,
-        "gateway {from} runs again: the update to {to} failed",
-    ),
-}
 Handler = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -100,15 +92,32 @@ class Front:
     def _update(self, message: dict[str, Any]) -> dict[str, Any]:
         """What `bessai update` did, for the record: it may have been somebody who cannot be asked later."""
         words = {name: _text(message, name) for name in ("from", "to", "user", "reason")}
-        if message.get("result") not in _UPDATES:
-            raise ValueError(f"result: give one of {', '.join(_UPDATES)}")
-        code, severity, text = _UPDATES[message["result"]]
-        told = f"{text.format(**words)}; {words['reason']}"
-        self._note(
-            Event(
-                code=code, severity=severity, message=told, wall_ns=self._clock.wall_ns(), user=words["user"]
-            )
-        )
+        wall_ns, why, user = self._clock.wall_ns(), words["reason"], words["user"]
+        match message.get("result"):
+            case "updated":
+                text = f"gateway {words['to']} replaced {words['from']}, and was watched; {why}"
+                self._note(
+                    Event(
+                        code="gateway_updated",
+                        severity=Severity.INFO,
+                        message=text,
+                        wall_ns=wall_ns,
+                        user=user,
+                    )
+                )
+            case "rolled_back":
+                text = f"gateway {words['from']} runs again: the update to {words['to']} failed; {why}"
+                self._note(
+                    Event(
+                        code="update_rolled_back",
+                        severity=Severity.WARNING,
+                        message=text,
+                        wall_ns=wall_ns,
+                        user=user,
+                    )
+                )
+            case _:
+                raise ValueError("result: give updated or rolled_back")
         return {}
 
 

@@ -34,7 +34,7 @@ class Switch:
     """Watches the gateway that runs from a slot: (slot, taken back) → why it is not as well as before; None: it is."""
     unreadable: Callable[[str], tuple[str, ...]]
     """What a slot's version cannot read on the disk now."""
-    tell: Callable[[str, str], bool]
+    announce: Callable[[str, str], bool]
     """Tells the gateway the result and the reason, for its journal. False when it did not take it."""
     say: Callable[[str], None] = lambda _: None
     """Told each step."""
@@ -58,7 +58,7 @@ class Switch:
         if why is None:
             slots.end()
             self.say("as well as before: the update stays")
-            self.tell("updated", str(facts.get("reason") or "update"))
+            self.announce("updated", str(facts.get("reason") or "update"))
             return Outcome.UPDATED
         self.say(f"not as well as before: {why}")
         return self._back(back, why)
@@ -81,7 +81,7 @@ class Switch:
         except UpdateError as error:  # what is dead cannot be ended; whoever starts it may do so by itself
             self.say(str(error))
         still = self.watch(back, True)
-        if self.tell("rolled_back", why):
+        if self.announce("rolled_back", why):
             slots.forget_settled()
         if still is None:
             self.say("the old version runs, as well as before")
