@@ -64,6 +64,47 @@ def test_an_empty_slot_is_no_way_back(slots: Slots, tmp_path: Path) -> None:
     assert slots.current() == "a"
 
 
+def _program(slots: Slots, version: str, **more: object) -> None:
+    """A version in slot b that judges as it is told."""
+    judgement = {"version": version, "formats": {"journal": 1}, "problems": [], "unreadable": [], **more}
+    (slots.path("b") / "bin").mkdir()
+    (slots.path("b") / "bin" / "bessai").write_text(f"#!/bin/sh\necho '{json.dumps(judgement)}'\n")
+    (slots.path("b") / "bin" / "bessai").chmod(0o755)
+    slots.complete("b", {"version": version})
+    slots.complete("a", {"formats": {"journal": 1}})
+
+
+def _back(slots: Slots, tmp_path: Path, *words: str) -> tuple[int, str, str]:
+    options = (
+        "--rollback",
+        "--unwatched",
+        "--prefix",
+        str(slots.prefix),
+        "--data-dir",
+        str(tmp_path / "data"),
+    )
+    done = typed("update", *options, *words)
+    return done.returncode, done.stderr, slots.current()
+
+
+def test_a_version_that_does_not_take_the_configuration_is_refused(slots: Slots, tmp_path: Path) -> None:
+    _program(slots, "0.9", problems=["RAMP_UP: unknown variable"], unreadable=["history.db has format 2"])
+    code, said, current = _back(slots, tmp_path)
+    assert (code, current) == (2, "a")
+    assert (
+        "version 0.9 cannot run here, nothing was changed: RAMP_UP: unknown variable; history.db has" in said
+    )
+
+
+def test_a_version_that_leaves_no_way_back_must_be_wanted(slots: Slots, tmp_path: Path) -> None:
+    _program(slots, "2.0", formats={"journal": 2, "trips": 1})
+    code, said, current = _back(slots, tmp_path)
+    assert (code, current) == (2, "a")
+    assert "version 1.0 cannot read what 2.0 writes (journal, trips)" in said
+    assert _back(slots, tmp_path, "--one-way", "--dry-run")[::2] == (0, "a")
+    assert _back(slots, tmp_path, "--one-way")[::2] == (0, "b")
+
+
 def test_the_way_back_of_a_start_is_told_once(slots: Slots, tmp_path: Path) -> None:
     slots.begin("a", {"from": "1.0", "to": "2.0", "user": "ana"})
     slots.end(taken_back=True)

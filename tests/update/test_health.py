@@ -111,7 +111,10 @@ def test_warnings_do_not_count() -> None:
 
 
 def test_it_must_run_from_its_slot() -> None:
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+    command = [sys.executable, "-c", "print(flush=True); input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()  # before that its command line may be unknown
         assert "not from /nowhere/b" in str(Life(status(other.pid)).judge())
         other.kill()
 

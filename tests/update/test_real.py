@@ -40,8 +40,16 @@ while :; do
 done
 """
 """What systemd does with the unit: settle, start, start again."""
-QUIET = "if 'bessai.interfaces' in me:\n    import time\n    time.sleep(1000)\n"
-"""A service plane that only sits there: it is not what is updated here, and its imports take seconds."""
+QUIET = """
+if 'bessai.interfaces' in me:
+    import time
+    time.sleep(1000)
+if me[-1] == 'run':
+    import os
+    os.execv(sys.executable, [sys.executable, '-m', 'bessai.core'])
+"""
+"""What the quick test spares, for its imports take seconds: a service plane that only sits there, and a `bessai run`
+that becomes the control plane without looking at the settings first."""
 OWN = ("PYTHONPATH", "SITE_ID", "INVERTER_IP")
 
 
@@ -155,15 +163,6 @@ def test_update_broken_update_and_way_back(plant: Plant, tmp_path: Path) -> None
     plant.until_well("2.0.0")
     assert Slots(plant.prefix).current() == "b"
 
-    # One that does not take the configuration is refused before anything is switched.
-    picky = wheel(
-        tmp_path, "2.5.0", more="if 'inspect' in me: raise SystemExit('not with this configuration')\n"
-    )
-    done = plant.update("--from", str(picky), "--dry-run")
-    assert done.returncode == 2, done.stdout
-    assert "not with this configuration" in done.stderr
-    assert (plant.prefix / "a" / "slot.json").exists(), "a dry run leaves the version before where it is"
-
     # A broken one: `bessai run` dies. It is taken back by itself, and the journal tells so.
     judgement = {"version": "3.0.0", "formats": written(), "problems": [], "unreadable": []}
     broken = wheel(
@@ -232,6 +231,6 @@ def test_the_real_wheel_from_bundle_to_way_back(tmp_path: Path) -> None:
         ill = "if 'bessai.core' in me:\n    import os\n    os.environ['INVERTER_PORT'] = '1'\n"
         done = plant.update("--from", str(changed(first, "3.0.0", ill)))
         assert done.returncode == 1, done.stdout + done.stderr
-        assert "device_unavailable" in done.stdout
+        assert "new alarms: evidence_lost" in done.stdout
         plant.until_well("2.0.0")
         assert "update_rolled_back" in plant.events()
