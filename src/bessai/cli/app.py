@@ -46,6 +46,7 @@ MODULES = (
     "token",
     "audit",
     "api",
+    "update",
 )
 """In the order in which help names them. Each registers the command of its name, some one more."""
 

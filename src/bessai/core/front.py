@@ -8,6 +8,7 @@
 {"op": "alarm_ack", "code": "soc_low", "point": "soc", "user": "ana", "reason": "known"}
 {"op": "alarm_shelve", …, "for": 3600}
 {"op": "alarm_unshelve", …}
+{"op": "update", "result": "updated", "from": "0.1.0", "to": "0.2.0", "user": "ana", "reason": "release 0.2.0"}
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from bessai.core.alarms import AlarmBook
 from bessai.core.black_box import BlackBox, RecordedGuard
 from bessai.core.guard import SafetyGuard
 from bessai.core.operations import operation_from
-from bessai.model import Clock, Event
+from bessai.model import Clock, Event, Severity
 
 _TEXT = 128
 Handler = Callable[[dict[str, Any]], dict[str, Any]]
@@ -62,6 +63,7 @@ class Front:
             "alarms": lambda _: {"alarms": self._alarms.as_plain()},
             **dict.fromkeys(("alarm_ack", "alarm_shelve", "alarm_unshelve"), self._alarm),
             "freeze": self._freeze,
+            "update": self._update,
         }
 
     def _operate(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -86,3 +88,41 @@ class Front:
         if objection is not None:
             raise ValueError(objection)
         return {}
+
+    def _update(self, message: dict[str, Any]) -> dict[str, Any]:
+        """What `bessai update` did, for the record: it may have been somebody who cannot be asked later."""
+        words = {name: _text(message, name) for name in ("from", "to", "user", "reason")}
+        wall_ns, why, user = self._clock.wall_ns(), words["reason"], words["user"]
+        match message.get("result"):
+            case "updated":
+                text = f"gateway {words['to']} replaced {words['from']}, and was watched; {why}"
+                self._note(
+                    Event(
+                        code="gateway_updated",
+                        severity=Severity.INFO,
+                        message=text,
+                        wall_ns=wall_ns,
+                        user=user,
+                    )
+                )
+            case "rolled_back":
+                text = f"gateway {words['from']} runs again: the update to {words['to']} failed; {why}"
+                self._note(
+                    Event(
+                        code="update_rolled_back",
+                        severity=Severity.WARNING,
+                        message=text,
+                        wall_ns=wall_ns,
+                        user=user,
+                    )
+                )
+            case _:
+                raise ValueError("result: give updated or rolled_back")
+        return {}
+
+
+def _text(message: Mapping[str, Any], name: str) -> str:
+    value = message.get(name)
+    if not isinstance(value, str) or not value.strip() or not value.isprintable() or len(value) > _TEXT:
+        raise ValueError(f"{name}: give printable text of at most {_TEXT} characters")
+    return value.strip()

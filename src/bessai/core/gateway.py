@@ -29,6 +29,7 @@ from bessai.core.local_socket import LocalSocket
 from bessai.core.measuring import measures
 from bessai.core.previewing import Previews
 from bessai.core.pulse import Pulse
+from bessai.core.realtime import current_priority, take_priority
 from bessai.core.settings import Settings
 from bessai.core.socket_file import socket_path
 from bessai.core.state_file import DiskState
@@ -179,6 +180,9 @@ class Gateway:
             "gateway_started",
             f"gateway {__version__} started, control mode {mode}" + (f"; {watches}" if watches else ""),
         )
+        if (refused := take_priority(self.settings.realtime_priority)) is not None:
+            log.warning("%s", refused)
+            self._note("realtime_refused", refused, Severity.WARNING)
         for unit in self.guard.untested:
             self._note(
                 "dead_man_untested",
@@ -250,6 +254,7 @@ class Gateway:
             "version": __version__,
             "pid": os.getpid(),
             "uptime": round(time.monotonic() - self._started, 1),
+            "realtime_priority": current_priority(),
             "healthy": not problems,
             "problems": problems,
             "device": self.plant.device_status(self.site.controlled.name) if self.site.controlled else None,

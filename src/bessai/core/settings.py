@@ -51,6 +51,12 @@ class Settings(Destinations):
         default=5.0, gt=0, le=3600, description="Seconds between heartbeats to the device's dead-man."
     )
     cycle_time: float = Field(default=1.0, ge=0.1, le=60, description="Seconds of one control cycle.")
+    realtime_priority: int = Field(
+        default=0,
+        ge=0,
+        le=49,
+        description="Real-time priority (SCHED_FIFO) of the control loop, where the machine grants it; 0: none.",
+    )
     stale_after: float = Field(
         default=3.0,
         gt=0,

@@ -1,0 +1,133 @@
+"""What is taken for an update, and what is not."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from bessai.update import UpdateError
+from bessai.update.package import staged
+from support.wheels import sums, wheel
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Path:
+    (tmp_path / "workshop").mkdir()
+    return tmp_path / "workshop"
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """A whole one, as far as checking goes."""
+    root = tmp_path / "bundle-2.0.0"
+    (root / "wheels").mkdir(parents=True)
+    wheel(root, "2.0.0")
+    wheel(root / "wheels", "1.0", name="other")
+    (root / "requirements.txt").write_text("other==1.0\n")
+    sums(root)
+    return root
+
+
+def _signed(root: Path, key: Path) -> Path:
+    private = Ed25519PrivateKey.generate()
+    (root / "SHA256SUMS.sig").write_bytes(private.sign((root / "SHA256SUMS").read_bytes()))
+    key.write_bytes(private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return key
+
+
+def test_a_wheel_alone(tmp_path: Path, workshop: Path) -> None:
+    one = wheel(tmp_path, "1.2.3")
+    digest = hashlib.sha256(one.read_bytes()).hexdigest()
+    package = staged(one, workshop, sha256=digest)
+    assert (package.version, package.requirements, package.sha256) == ("1.2.3", None, digest)
+    one.write_bytes(b"exchanged afterwards")
+    assert hashlib.sha256(package.wheel.read_bytes()).hexdigest() == digest
+
+
+@pytest.mark.parametrize("name", ["as a directory", "as a tar file", "as a tar file without a directory"])
+def test_a_bundle(name: str, bundle: Path, workshop: Path, tmp_path: Path) -> None:
+    source = bundle
+    if "tar" in name:
+        source = tmp_path / "bundle.tar"
+        with tarfile.open(source, "w") as tar:
+            tar.add(bundle, "." if "without" in name else bundle.name)
+    (bundle / "wheels" / "other-9.0-py3-none-any.whl").write_bytes(b"not in SHA256SUMS")
+    package = staged(source, workshop)
+    assert package.version == "2.0.0"
+    assert package.wheels is not None
+    assert [path.name for path in package.wheels.iterdir()] == ["other-1.0-py3-none-any.whl"]
+
+
+def test_the_signature_is_demanded_and_judged(bundle: Path, workshop: Path, tmp_path: Path) -> None:
+    key = _signed(bundle, tmp_path / "key.pem")
+    assert "signed" in staged(bundle, workshop, key=key).checked
+    with pytest.raises(UpdateError, match="was not made for this"):
+        staged(
+            bundle,
+            workshop,
+            key=_signed(bundle.parent / bundle.name, tmp_path / "key2.pem").with_name("key.pem"),
+        )
+    (bundle / "SHA256SUMS.sig").unlink()
+    with pytest.raises(UpdateError, match="is missing"):
+        staged(bundle, workshop, key=key)
+
+
+def test_a_lone_wheel_is_signed_by_the_sums_beside_it(workshop: Path, tmp_path: Path) -> None:
+    (tmp_path / "release").mkdir()
+    one = wheel(tmp_path / "release", "1.2.3")
+    key = tmp_path / "key.pem"
+    key.write_text("")
+    sums(one.parent)
+    with pytest.raises(UpdateError, match="no public key"):
+        staged(one, workshop, key=key)
+    assert "signed" in staged(one, workshop, key=_signed(one.parent, key)).checked
+    one.write_bytes(wheel(tmp_path, "1.2.3", more="evil = True").read_bytes())
+    with pytest.raises(UpdateError, match="does not have this file"):
+        staged(one, workshop, key=key)
+
+
+def test_what_is_not_taken(bundle: Path, workshop: Path, tmp_path: Path) -> None:
+    one = wheel(tmp_path, "1.2.3")
+    for source, more, why in (
+        (tmp_path / "none.whl", {}, "cannot be used"),
+        (one, {"sha256": "0" * 64}, "not the one given"),
+        (bundle / "wheels" / "other-1.0-py3-none-any.whl", {}, "not of open-bess-edge"),
+        (bundle / "wheels", {}, "neither a wheel nor a bundle"),
+        (bundle / "requirements.txt", {}, "cannot be used"),
+        (bundle, {"sha256": "0" * 64}, "is of a file"),
+    ):
+        with pytest.raises(UpdateError, match=why):
+            staged(source, workshop, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (f"{'0' * 64}  ../outside", "is no line"),
+        (f"{'0' * 64}  /etc/passwd", "is no line"),
+        ("nonsense", "is no line"),
+        (f"{'0' * 64}  missing.whl", "is missing"),
+        (f"{'0' * 64}  requirements.txt", "is not what"),
+    ],
+)
+def test_a_bundle_that_is_not_whole(line: str, why: str, bundle: Path, workshop: Path) -> None:
+    with (bundle / "SHA256SUMS").open("a") as file:
+        file.write(f"{line}\n")
+    with pytest.raises(UpdateError, match=why):
+        staged(bundle, workshop)
+
+
+def test_a_tar_file_writes_nowhere_else(workshop: Path, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "evil.tar", "w") as tar:
+        member = tarfile.TarInfo("../../evil")
+        member.size = 4
+        tar.addfile(member, io.BytesIO(b"evil"))
+    with pytest.raises(UpdateError, match="leads elsewhere"):
+        staged(tmp_path / "evil.tar", workshop)
+    assert not (tmp_path / "evil").exists()
