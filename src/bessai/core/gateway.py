@@ -18,6 +18,7 @@ from bessai import __version__
 from bessai.core.assembly import control_plane, describe
 from bessai.core.black_box import BlackBox
 from bessai.core.describing import Description
+from bessai.core.figures import device_figures, figures
 from bessai.core.fitting import commands_nothing, slow_cycle
 from bessai.core.front import Front
 from bessai.core.heartbeat import Notifier
@@ -147,6 +148,8 @@ class Gateway:
         handlers["measures"] = lambda _: {
             "measures": measures(self.cycle.stats, self.journal, settings.cycle_time)
         }
+        handlers["figures"] = lambda _: {"figures": figures(self)}
+        handlers["device_figures"] = lambda message: device_figures(self, message)
         self.socket = LocalSocket(
             path, self.book, self.status, self.clock, self.plant.device_status, handlers, self.live
         )

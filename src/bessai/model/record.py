@@ -25,6 +25,10 @@ class CycleTiming:
     """Writes, read-back and dead-man, or the wait for them."""
     total: float
     """Start to recorded."""
+    guard: float = 0.0
+    """The guard's decision, which is the end of `decide`."""
+    record: float = 0.0
+    """What happened is gathered: alarms, black box, log. It follows `write`; older records count it there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
