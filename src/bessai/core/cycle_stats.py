@@ -11,15 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bessai.model import CycleRecord, Severity
+from bessai.model.record import DURATION_EDGES, LATENESS_EDGES
 
 KEPT = 6000
 """Cycles whose lateness and duration are kept."""
-
-LATE_EDGES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-"""Seconds between the classes of lateness."""
-
-DURATION_EDGES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-"""Seconds between the classes of a cycle's duration."""
 
 PHASES = ("read", "decide", "guard", "write", "record")
 """Of a cycle, one after the other."""
@@ -66,7 +61,7 @@ class CycleStats:
     """Seconds by which the latest cycles started late."""
     durations: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
     """Seconds that the latest cycles took."""
-    lateness: Classes = field(default_factory=lambda: Classes(LATE_EDGES))
+    lateness: Classes = field(default_factory=lambda: Classes(LATENESS_EDGES))
     """Of all cycles, in seconds. One that began early, by the clock's grain, is not late."""
     duration: Classes = field(default_factory=lambda: Classes(DURATION_EDGES))
     """Of all cycles, in seconds."""
@@ -106,14 +101,14 @@ class CycleStats:
         """
         most = max(1, min(KEPT, round(seconds / period)))
         late, durations = np.array(self.late)[-most:], np.array(self.durations)[-most:]
-        classes = np.searchsorted(LATE_EDGES, late, side="left")
+        classes = np.searchsorted(LATENESS_EDGES, late, side="left")
         return {
             "cycles": len(late),
             "seconds": len(late) * period,
             "late": _percentiles(late),
             "duration": _percentiles(durations),
-            "edges": list(LATE_EDGES),
-            "counts": np.bincount(classes, minlength=len(LATE_EDGES) + 1).tolist(),
+            "edges": list(LATENESS_EDGES),
+            "counts": np.bincount(classes, minlength=len(LATENESS_EDGES) + 1).tolist(),
         }
 
 

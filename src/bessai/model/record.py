@@ -10,6 +10,12 @@ from bessai.model.control import Decision
 from bessai.model.event import Event
 from bessai.model.image import ProcessImage
 
+LATENESS_EDGES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""Seconds between the classes of lateness."""
+
+DURATION_EDGES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+"""Seconds between the classes of a cycle's duration."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CycleTiming:

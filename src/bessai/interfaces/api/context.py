@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -11,7 +12,11 @@ from typing import TYPE_CHECKING, TypeVar
 from fastapi import Request
 
 from bessai.interfaces.api.gateway import Gateway
+from bessai.interfaces.api.measured import Measured
+from bessai.interfaces.api.problems import Problem
 from bessai.interfaces.api.settings import ApiSettings
+from bessai.interfaces.metrics.collecting import assembled, device_pages
+from bessai.interfaces.metrics.figures import Figures, PageFigures
 
 if TYPE_CHECKING:
     from bessai.interfaces.api.audit import Audit
@@ -34,6 +39,26 @@ class Context:
         default_factory=lambda: ThreadPoolExecutor(2, thread_name_prefix="read")
     )
     """Threads for what reads the disk: the journal and the history."""
+
+    measured: Measured = field(default_factory=Measured)
+    """How long answers took."""
+
+    async def figures(self) -> Figures:
+        """What the metrics are read from, all of it."""
+        control, devices = None, []
+        try:
+            control = (await self.gateway.ask({"op": "figures"}))["figures"]
+            for message in device_pages(control):
+                devices += (await self.gateway.ask(message))["devices"]
+        except Problem:  # silent, or ending in between
+            pass
+        page = PageFigures(
+            viewers=self.live.viewers, cycles=self.live.frames, missed=self.live.missed,
+            requests=self.measured.histograms(),
+        )  # fmt: skip
+        return await self.read(
+            lambda: assembled(control, devices, self.settings.data_dir, pids={"page": os.getpid()}, page=page)
+        )
 
     async def read(self, work: Callable[[], T]) -> T:
         """Run something that waits for the disk, beside the loop."""

@@ -41,7 +41,8 @@ _RECENT: Final = {"50": "p50", "99": "p99"}
 
 
 def _up(figures: Figures) -> Iterator[Sample]:
-    yield {}, float(figures.control is not None)
+    if figures.asked:
+        yield {}, float(figures.control is not None)
 
 
 def _info(figures: Figures) -> Iterator[Sample]:
