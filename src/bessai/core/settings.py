@@ -198,7 +198,10 @@ class Settings(Destinations):
         default=0.1, ge=0, le=1, description="Share of traces that a ratio sampler keeps."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="Logging level."
+        default="INFO", description="Logging level; `bessai log-level` changes it while the gateway runs."
+    )
+    log_format: Literal["auto", "text", "json"] = Field(
+        default="auto", description="auto: text on a terminal, else JSON, an object a line."
     )
 
     @field_validator("site_id")

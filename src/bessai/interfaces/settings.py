@@ -65,6 +65,8 @@ class ServiceSettings:
     sampler: Sampler = field(default_factory=Sampler)
     """Which traces are kept."""
     log_level: str
+    log_format: str = "auto"
+    """One of `bessai.logs.FORMATS`."""
     publish: Sequence[str] | None = None
     """None: every point. Else the devices whose points are published besides the plant's own."""
     report: str | None = None
@@ -109,6 +111,7 @@ class ServiceSettings:
             service_name=get("OTEL_SERVICE_NAME") or "bessai-edge-gateway",
             sampler=Sampler.from_environment(environment),
             log_level=(get("LOG_LEVEL") or "INFO").upper(),
+            log_format=get("LOG_FORMAT") or "auto",
             publish=_publish(get("BESSAI_PUBLISH") or "all"),
             report=get("BESSAI_REPORT") or None,
             batch=get("PUBLISH_FORMAT") == "batch",

@@ -22,6 +22,7 @@ from bessai.interfaces.otel import Otel
 from bessai.interfaces.sink import Reader, Sink, SinkStatus
 from bessai.interfaces.tracing import Ids, Span, Tracing, cycle_ids, random_ids
 from bessai.journal.entry import Entry
+from bessai.logs import without_users
 from bessai.model import Severity
 from bessai.model.record import DURATION_EDGES, LATENESS_EDGES
 
@@ -57,6 +58,7 @@ class TelemetrySink(Sink):
         self._site = site
         self._service_name = service_name
         self._endpoint = endpoint
+        self._shown = without_users(endpoint)
         self._open_reader = open_reader
         self._collect = collect
         self._tracing = tracing or Tracing()
@@ -119,7 +121,7 @@ class TelemetrySink(Sink):
         if cycles is None:
             self._in_row += 1
             self.failed(
-                f"The collector at {self._endpoint} does not take telemetry, which is dropped until it does. "
+                f"The collector at {self._shown} does not take telemetry, which is dropped until it does. "
                 "Correct OTEL_EXPORTER_OTLP_ENDPOINT, or set OTEL_SDK_DISABLED=true."
             )
         else:

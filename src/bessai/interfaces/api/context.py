@@ -17,6 +17,7 @@ from bessai.interfaces.api.problems import Problem
 from bessai.interfaces.api.settings import ApiSettings
 from bessai.interfaces.metrics.collecting import assembled, device_pages
 from bessai.interfaces.metrics.figures import Figures, PageFigures
+from bessai.interfaces.tracing import Tracing
 
 if TYPE_CHECKING:
     from bessai.interfaces.api.audit import Audit
@@ -40,6 +41,8 @@ class Context:
     )
     """Threads for what reads the disk: the journal and the history."""
 
+    tracing: Tracing = field(default_factory=lambda: Tracing(exports=False))
+    """Opens a span for each request."""
     measured: Measured = field(default_factory=Measured)
     """How long answers took."""
 
@@ -52,12 +55,19 @@ class Context:
                 devices += (await self.gateway.ask(message))["devices"]
         except Problem:  # silent, or ending in between
             pass
-        page = PageFigures(
-            viewers=self.live.viewers, cycles=self.live.frames, missed=self.live.missed,
-            requests=self.measured.histograms(),
-        )  # fmt: skip
+        page = self.page_figures()
         return await self.read(
             lambda: assembled(control, devices, self.settings.data_dir, pids={"page": os.getpid()}, page=page)
+        )
+
+    def page_figures(self) -> PageFigures:
+        """What this process counts itself."""
+        live = self.live
+        return PageFigures(
+            viewers=live.viewers,
+            cycles=live.frames,
+            missed=live.missed,
+            requests=self.measured.histograms(),
         )
 
     async def read(self, work: Callable[[], T]) -> T:
