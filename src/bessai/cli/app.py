@@ -16,6 +16,7 @@ MODULES = (
     "probe",
     "read",
     "status",
+    "log_level",
     "metrics",
     "explain",
     "request",
@@ -60,7 +61,8 @@ def make_app(command: str | None = None) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for name in (command,) if command in MODULES else MODULES:
+    known = (command or "").replace("-", "_")
+    for name in (known,) if known in MODULES else MODULES:
         import_module(f"bessai.cli.{name}").register(app)
     return app
 

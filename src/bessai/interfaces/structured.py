@@ -1,0 +1,49 @@
+"""The log of the processes around the control plane: structlog renders what is logged, with the ids of open spans."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+import structlog
+
+from bessai.interfaces.tracing import current
+from bessai.logs import Origin, TextLines, install, timestamp, wants_json, without_users
+
+
+def set_up(level: str, form: str, origin: Origin) -> None:
+    """Write to standard error from now on; the fields are told by `bessai.logs`."""
+    install(level, formatter(origin) if wants_json(form) else TextLines())
+
+
+def formatter(origin: Origin) -> logging.Formatter:
+    """JSON lines with structlog's processors, also for what is logged by the standard library."""
+
+    def fields(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+        record: logging.LogRecord = event.pop("_record")
+        event.pop("_from_structlog", None)
+        told: dict[str, Any] = {
+            "timestamp": timestamp(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": event.pop("event"),
+            **origin._asdict(),
+        }
+        if (ids := current.get()) is not None:
+            told["trace_id"], told["span_id"] = ids.texts()
+        if record.exc_info and record.exc_info[0] is not None:
+            kind, error, _ = record.exc_info
+            told["exception.type"] = kind.__name__
+            told["exception.message"] = str(error)
+            told["exception.stacktrace"] = logging.Formatter().formatException(record.exc_info)
+        for name in ("exc_info", "stack_info", "level", "logger", "timestamp"):
+            event.pop(name, None)
+        return {**told, **event}
+
+    render = structlog.processors.JSONRenderer(ensure_ascii=False)
+    return structlog.stdlib.ProcessorFormatter(
+        processors=[fields, lambda logger, method, event: without_users(str(render(logger, method, event)))],
+        foreign_pre_chain=[structlog.contextvars.merge_contextvars],
+        keep_exc_info=True,
+    )
