@@ -102,7 +102,7 @@ def test_a_broken_or_stuck_sink_neither_delays_another_nor_the_end(short_dir: Pa
 
 
 def test_nobody_listening_is_no_trouble(short_dir: Path) -> None:
-    assert report(short_dir / "nobody", {}) is False
+    assert report(short_dir / "nobody", {}) is None
 
 
 def test_settings_from_the_environment() -> None:
@@ -148,7 +148,7 @@ class Process:
         coverage = {name: value for name, value in os.environ.items() if name.startswith("COV")}
         self.popen = subprocess.Popen(
             [sys.executable, "-m", "bessai.interfaces"], stdin=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, env=inherited | coverage | environment,
+            text=True, env={"LOG_FORMAT": "text"} | inherited | coverage | environment,
         )  # fmt: skip
         self.lines: list[str] = []
         self._said = threading.Condition()

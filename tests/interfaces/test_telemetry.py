@@ -222,7 +222,12 @@ def test_a_collector_that_is_away_is_said_once_and_does_not_hold_up_the_sink(
     receiver.port = closed_port()
     questions: list[None] = []
     sink = make_sink(journal, receiver.endpoint)
-    sink._collect = lambda: questions.append(None) or Figures(control=CONTROL)
+
+    def collect() -> Figures:
+        questions.append(None)
+        return Figures(control=CONTROL)
+
+    sink._collect = collect
     with running(sink):
         wait_until(lambda: sink.failures >= 1, "it follows")
         journal.append(*(cycle_entry(i) for i in range(1, 400)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
@@ -32,12 +33,13 @@ def formatter(origin: Origin) -> logging.Formatter:
         }
         if (ids := current.get()) is not None:
             told["trace_id"], told["span_id"] = ids.texts()
-        if record.exc_info and record.exc_info[0] is not None:
-            kind, error, _ = record.exc_info
-            told["exception.type"] = kind.__name__
-            told["exception.message"] = str(error)
-            told["exception.stacktrace"] = logging.Formatter().formatException(record.exc_info)
-        for name in ("exc_info", "stack_info", "level", "logger", "timestamp"):
+        raised = event.pop("exc_info", None)
+        found = sys.exc_info() if raised is True else raised
+        if isinstance(found, tuple) and found[0] is not None:
+            told["exception.type"] = found[0].__name__
+            told["exception.message"] = str(found[1])
+            told["exception.stacktrace"] = logging.Formatter().formatException(found)
+        for name in ("stack_info", "level", "logger", "timestamp"):
             event.pop(name, None)
         return {**told, **event}
 
@@ -45,5 +47,4 @@ def formatter(origin: Origin) -> logging.Formatter:
     return structlog.stdlib.ProcessorFormatter(
         processors=[fields, lambda logger, method, event: without_users(str(render(logger, method, event)))],
         foreign_pre_chain=[structlog.contextvars.merge_contextvars],
-        keep_exc_info=True,
     )
