@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from bessai.interfaces.api.measured import Measured
 from bessai.interfaces.tracing import Ids, Tracing, parent_of
 
+PREFIX: Final = "/api/v1"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -38,7 +39,7 @@ class Traced:
                     answered = True
                     took = time.perf_counter_ns() - begun
                     span.end_ns = span.start_ns + took
-                    route = getattr(scope.get("route"), "path", "")
+                    route = _route(scope)
                     status = int(message["status"])
                     span.name = f"{method} {route}".strip()
                     span.attributes |= {
@@ -63,6 +64,13 @@ class Traced:
                 await send(message)
 
             await self._app(scope, receive, watched)
+
+
+def _route(scope: Scope) -> str:
+    """The template of the path, with the prefix of the API, which its routers do not know of."""
+    route = str(getattr(scope.get("route"), "path", ""))
+    known = route and scope["path"].startswith(f"{PREFIX}/") and not route.startswith(PREFIX)
+    return PREFIX + route if known else route
 
 
 def _parent(scope: Scope) -> tuple[Ids, bool] | None:

@@ -185,7 +185,7 @@ CONTROL = (
     _gauge(
         "bessai.alarms", "{alarm}", "Conditions that stand, by severity.", counted("severity", "alarms"), "severity"
     ),
-    _gauge("bessai.trips", "{trip}", "Trips that stand until a person resets them.", control("trips")),
+    _gauge("bessai.trips", "{trip}", "Trips that stand until a person resets them.", control("control", "trips")),
     _counter("bessai.events", "{event}", "Events by severity.", counted("severity", "events"), "severity"),
     _gauge(
         "bessai.device.setpoint", "W", "Power that a device is commanded; discharge is positive.",
