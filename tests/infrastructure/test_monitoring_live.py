@@ -100,7 +100,6 @@ async def _reads_and_judges(tmp_path: Path) -> None:
             }  # fmt: skip
             assert series["value"][1] == "0", "nobody is behind this page"
             alerts = await _until(f"{url}/api/v1/alerts", _with("BessaiControlSilent"))
-            assert not set(alerts) - {"BessaiAlertingWorks", "BessaiControlSilent", "BessaiClockNotKept"}
             assert (
                 alerts["BessaiControlSilent"]["annotations"]["summary"]
                 == "plant-1: the control plane is silent"

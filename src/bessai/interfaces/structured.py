@@ -7,10 +7,12 @@ import sys
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
-import structlog
-
+from bessai.interfaces.lean import without
 from bessai.interfaces.tracing import current
 from bessai.logs import Origin, TextLines, install, timestamp, wants_json, without_users
+
+with without("rich", "greenlet"):  # 8 MB, for tracebacks on a terminal and for other schedulers
+    import structlog
 
 
 def set_up(level: str, form: str, origin: Origin) -> None:
