@@ -55,7 +55,7 @@ def _structlog() -> Any:
     """The library, without rich, which it would load for colours that nobody sees here: 5 MB a process."""
     if "rich" in sys.modules:
         return importlib.import_module("structlog")
-    sys.modules["rich"] = None  # type: ignore[assignment]  imports of it fail, which structlog expects
+    sys.modules["rich"] = None  # type: ignore[assignment]  # imports fail, as structlog expects
     try:
         return importlib.import_module("structlog")
     finally:
