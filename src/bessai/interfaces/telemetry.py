@@ -89,7 +89,7 @@ class TelemetrySink(Sink):
         """A snapshot; may be called from any thread."""
         status = super().status()
         if self._cycles is not None and self._cycles.exemplars:
-            status.details["exemplars"] = {name: dict(one) for name, one in self._cycles.exemplars.items()}
+            status.details["exemplars"] = self._cycles.exemplars
         return status
 
     @property
@@ -168,9 +168,12 @@ class CycleTelemetry:
     def _exemplar(self, name: str, value: float, ids: Ids, wall_ns: int) -> None:
         place = next((i for i, edge in enumerate(_EDGES[name]) if value <= edge), len(_EDGES[name]))
         trace, span = ids.texts()
-        self.exemplars.setdefault(name, {})[str(place)] = {
-            "value": value, "trace_id": trace, "span_id": span, "wall_ns": wall_ns,
-        }  # fmt: skip
+        newest = {"value": value, "trace_id": trace, "span_id": span, "wall_ns": wall_ns}
+        # Made anew, since the thread that reports the status reads it.
+        self.exemplars = {
+            **self.exemplars,
+            name: {**self.exemplars.get(name, {}), str(place): newest},
+        }
 
     def _trace(self, entry: Entry, ids: Ids) -> Context:
         took = {name: int(seconds * 1e9) for name, seconds in entry.timing.items() if math.isfinite(seconds)}
