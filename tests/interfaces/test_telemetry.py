@@ -230,18 +230,20 @@ def test_a_collector_that_is_away_is_said_once_and_does_not_hold_up_the_sink(
     sink._collect = collect
     with running(sink):
         wait_until(lambda: sink.failures >= 1, "it follows")
-        journal.append(*(cycle_entry(i) for i in range(1, 400)))
         wait_until(lambda: sink.unheard, "two failed exports")
-        asked = len(questions)
-        assert sink.cursor == 399
+        asked, read = len(questions), sink.cursor
+        journal.append(*(cycle_entry(i) for i in range(1, 400)))
         assert sink.status().state == "retrying"
         assert "OTEL_EXPORTER_OTLP_ENDPOINT" in (sink.status().last_error or "")
         warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
         assert len(warnings) == 1, [record.message for record in warnings]
         wait_until(lambda: sink.failures >= 3, "another")
         assert len(questions) == asked, "nobody is asked for what nobody takes"
+        assert sink.cursor == read, "nothing is read for it"
+        assert sink.backlog == 0, "and nothing waits"
         receiver.start()
         wait_until(lambda: sink.status().state == "ok", "recovery")
+        wait_until(lambda: sink.cursor == 399, "it goes on where it was")
         receiver.wait_for_metrics("bessai.uptime")
     receiver.stop()
 

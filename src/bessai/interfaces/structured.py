@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
-from bessai.interfaces.lean import without
 from bessai.interfaces.tracing import current
 from bessai.logs import Origin, TextLines, install, timestamp, wants_json, without_users
-
-with without("rich", "greenlet"):  # 8 MB, for tracebacks on a terminal and for other schedulers
-    import structlog
 
 
 def set_up(level: str, form: str, origin: Origin) -> None:
@@ -45,8 +42,21 @@ def formatter(origin: Origin) -> logging.Formatter:
             event.pop(name, None)
         return {**told, **event}
 
+    structlog = _structlog()
     render = structlog.processors.JSONRenderer(ensure_ascii=False)
-    return structlog.stdlib.ProcessorFormatter(
+    made: logging.Formatter = structlog.stdlib.ProcessorFormatter(
         processors=[fields, lambda logger, method, event: without_users(str(render(logger, method, event)))],
         foreign_pre_chain=[structlog.contextvars.merge_contextvars],
     )
+    return made
+
+
+def _structlog() -> Any:
+    """The library, without rich, which it would load for colours that nobody sees here: 5 MB a process."""
+    if "rich" in sys.modules:
+        return importlib.import_module("structlog")
+    sys.modules["rich"] = None  # type: ignore[assignment]  # imports fail, as structlog expects
+    try:
+        return importlib.import_module("structlog")
+    finally:
+        del sys.modules["rich"]

@@ -30,7 +30,8 @@ _LATEST = 500
 """Records behind which the sink jumps to the newest: more spans would not fit the exporter's queue."""
 _UNSAFE = frozenset({"hold", "tripped"})
 _FIRST_TRIES = 2
-"""Failed exports after which only unsafe cycles are traced until the collector takes something again."""
+"""Failed exports after which nothing is collected until the collector takes something again."""
+_UNHEARD_POLL = 1.0
 DURATION, LATENESS = "bessai.cycle.duration", "bessai.cycle.lateness"
 _EDGES = {DURATION: DURATION_EDGES, LATENESS: LATENESS_EDGES}
 
@@ -38,8 +39,9 @@ _EDGES = {DURATION: DURATION_EDGES, LATENESS: LATENESS_EDGES}
 class TelemetrySink(Sink):
     """Sends spans and metrics to an OTLP collector.
 
-    It starts at the newest record. An unreachable collector costs a bounded queue and one log line: until it takes
-    something again, the control plane is not asked for metrics and only unsafe cycles are traced.
+    It starts at the newest record. An unreachable collector costs an attempt each `metric_interval` and one log line:
+    until it takes something again, the journal is not read and nobody is asked for metrics. Then it goes on where it
+    was, or at the newest record when that is more than 500 away.
     """
 
     def __init__(
@@ -51,7 +53,7 @@ class TelemetrySink(Sink):
         open_reader: Callable[[], Reader],
         collect: Callable[[], Figures] = Figures,
         tracing: Tracing | None = None,
-        poll: float = 0.2,
+        poll: float = 1.0,
         metric_interval: float = 10.0,
     ) -> None:
         super().__init__("otel")
@@ -87,7 +89,7 @@ class TelemetrySink(Sink):
         """A snapshot; may be called from any thread."""
         status = super().status()
         if self._cycles is not None and self._cycles.exemplars:
-            status.details["exemplars"] = {name: dict(one) for name, one in self._cycles.exemplars.items()}
+            status.details["exemplars"] = self._cycles.exemplars
         return status
 
     @property
@@ -103,11 +105,16 @@ class TelemetrySink(Sink):
     def _follow(self, reader: Reader, otel: Otel, telemetry: CycleTelemetry, stop: threading.Event) -> None:
         self.cursor = reader.last_sequence()
         while not stop.is_set():
+            if self.unheard:  # nothing is read, decoded or asked for what nobody takes
+                self.backlog = 0
+                self._tracing.take()
+                stop.wait(_UNHEARD_POLL)
+                continue
             last = reader.last_sequence()
             if not last - _LATEST <= self.cursor <= last:
                 self.cursor = last
             for entry in reader.read(self.cursor, 100):
-                telemetry.record(entry, unsafe_only=self.unheard)
+                telemetry.record(entry)
                 self.cursor = entry.sequence
             for span in self._tracing.take():
                 otel.write(span)
@@ -142,13 +149,13 @@ class CycleTelemetry:
         own = [metric for metric in METRICS if metric.origin is not Origin.PAGE]
         self._histograms = Instruments(otel.meter, collect, metrics=own, edges=_EDGES).histograms
 
-    def record(self, entry: Entry, *, unsafe_only: bool = False) -> None:
+    def record(self, entry: Entry) -> None:
         """Count a cycle, and trace it when it is unsafe or its turn."""
         if entry.kind != "cycle":
             return
         ids = cycle_ids(self._site, entry.epoch, entry.sequence)
         context = Context()
-        traced = unsafe(entry) or (not unsafe_only and self._sampler.keeps(ids.trace))
+        traced = unsafe(entry) or self._sampler.keeps(ids.trace)
         if traced:
             context = self._trace(entry, ids)
         for name, timing, least in ((DURATION, "total", -math.inf), (LATENESS, "late", 0.0)):
@@ -161,9 +168,12 @@ class CycleTelemetry:
     def _exemplar(self, name: str, value: float, ids: Ids, wall_ns: int) -> None:
         place = next((i for i, edge in enumerate(_EDGES[name]) if value <= edge), len(_EDGES[name]))
         trace, span = ids.texts()
-        self.exemplars.setdefault(name, {})[str(place)] = {
-            "value": value, "trace_id": trace, "span_id": span, "wall_ns": wall_ns,
-        }  # fmt: skip
+        newest = {"value": value, "trace_id": trace, "span_id": span, "wall_ns": wall_ns}
+        # Made anew, since the thread that reports the status reads it.
+        self.exemplars = {
+            **self.exemplars,
+            name: {**self.exemplars.get(name, {}), str(place): newest},
+        }
 
     def _trace(self, entry: Entry, ids: Ids) -> Context:
         took = {name: int(seconds * 1e9) for name, seconds in entry.timing.items() if math.isfinite(seconds)}
