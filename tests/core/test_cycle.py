@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bessai.core.cycle import ControlCycle
-from bessai.core.cycle_stats import LATENESS_EDGES, CycleStats
+from bessai.core.cycle_stats import CycleStats
 from bessai.core.deadman import DeadMan
 from bessai.core.guard import SafetyGuard
 from bessai.core.limits import Limits
@@ -31,6 +31,7 @@ from bessai.model import (
     Severity,
     SystemClock,
 )
+from bessai.model.record import LATENESS_EDGES
 from bessai.site import single_device_site
 from support.modbus_device import ScriptedDevice, frame
 from support.profiles import REGISTERS, battery

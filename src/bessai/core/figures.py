@@ -28,7 +28,7 @@ POINTS = (
 """Whose good values are told."""
 
 PAGE = 50
-"""Devices in one answer: about 2 ms of the loop."""
+"""Devices in one answer: about 3 ms of the loop."""
 
 
 def figures(gateway: Gateway) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -59,10 +60,15 @@ def test_trips_and_dead_men(tmp_path: Path) -> None:
         (tmp_path / "limits.yaml").write_text(LIMITS)
         profile = quick_profile(tmp_path, REWRITE)  # a dead-man of 8 s
         more = {"CYCLE_TIME": "0.5", "WATCHDOG_TIMEOUT": "2", "LIMITS_FILE": str(tmp_path / "limits.yaml")}
+        more |= {"LOG_FORMAT": "json"}
         async with _running(tmp_path, str(profile), **more) as (twin, gateway, plant):
             await trip_and_reset(twin, gateway, plant)
             await louder(gateway, plant)
             await falls_back(gateway, plant)
+        lines = [json.loads(line) for line in gateway.log.read_text().splitlines()]
+        assert {line["process"] for line in lines} == {"control", "service"}
+        assert {line["site"] for line in lines} == {"site-1"}
+        assert any(line["event"].startswith("log_level_changed: ") for line in lines)
 
     asyncio.run(play())
 
