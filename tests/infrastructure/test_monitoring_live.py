@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from bessai.interfaces.api.roles import Role
-from support.page_server import PageServer, page_server
+from support.page_server import PageServer, page_server, until
 from support.processes import free_port
 
 PROMETHEUS = Path(__file__).parents[2] / "infrastructure/prometheus"
@@ -91,7 +91,9 @@ async def _reads_and_judges(tmp_path: Path) -> None:
     async with page_server(tmp_path / "data", tls="on") as page:
         await page.context.identity.add_user("ana", Role.ADMINISTRATOR, "a long word of nobody")
         _, token = await page.context.identity.make_token("ana", "prometheus", Role.VIEWER, ("read",), 1)
-        installed = _installed(tmp_path, page, token, tmp_path / "data/tls/page.pem")
+        certificate = tmp_path / "data/tls/page.pem"
+        await until(certificate.exists)
+        installed = _installed(tmp_path, page, token, certificate)
         with _running(installed) as url:
             up = await _until(f"{url}/api/v1/query", lambda said: said.get("result"), query="bessai_up")
             (series,) = up
