@@ -62,4 +62,6 @@ def table(result: dict[str, Any], rows: Sequence[Row]) -> str:
 
 def shown(value: float | None) -> str:
     """With as many digits as are worth reading."""
-    return "not measured" if value is None else f"{value:,.4g}"
+    if value is None:
+        return "not measured"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
