@@ -1,13 +1,13 @@
 """What the black box costs: the loop's share of a cycle, memory held, and how soon it is on disk.
 
-Run: `python benchmarks/black_box.py`. A guard that decides nothing keeps its own time out of the numbers.
+    python -m benchmarks.black_box [--quick] [--json] [--before SECONDS]
+
+A guard that decides nothing keeps its own time out of the numbers.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.harness import Row, machine, parser, report
 from bessai.core.black_box import BlackBox, RecordedGuard, read_box
 from bessai.core.memory import from_plain, to_plain
 from bessai.model import (
@@ -194,15 +195,27 @@ def day(rate: float, count: int, before: float, directory: Path) -> dict[str, An
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--before", type=float, default=120.0, help="seconds (default 120)")
-    before = parser.parse_args().before
+    """Measure and report."""
+    made = parser(__doc__ or "")
+    made.add_argument("--before", type=float, default=120.0, help="seconds (default 120)")
+    options = made.parse_args()
+    before = 20.0 if options.quick else options.before
+    result: dict[str, Any] = {
+        "benchmark": "black_box",
+        "machine": machine("numpy"),
+        "before": before,
+        "notes": [],
+    }
+    rows: list[Row] = []
     for rate, count in ((1, 1), (10, 1), (1, 100), (10, 100)):
         with tempfile.TemporaryDirectory() as directory:
             numbers = day(rate, count, before, Path(directory))
-        shown = "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())
-        print(f"{rate} Hz x {count} units x {COLUMNS} columns, {before:g} s: {shown}")
-    sys.stdout.flush()
+        result[f"{rate} Hz x {count}"] = numbers
+        rows += [
+            (f"{rate} Hz x {count} units x {COLUMNS} columns: {name}", value, "")
+            for name, value in numbers.items()
+        ]
+    report(result, rows, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -49,13 +49,19 @@ def median(values: Sequence[float]) -> float:
 
 def report(result: dict[str, Any], rows: Sequence[Row], *, as_json: bool) -> None:
     """One JSON object, or a table of (what, value, unit) with the machine above it."""
-    if as_json:
-        print(json.dumps(result))
-        return
-    print("  ".join(f"{key} {value}" for key, value in result["machine"].items()))
-    width = max(len(str(row[0])) for row in rows)
-    for what, value, unit in rows:
-        shown = "not measured" if value is None else f"{value:,.4g}"
-        print(f"{what:<{width}}  {shown:>12} {unit}")
-    for note in result.get("notes", ()):
-        print(f"note: {note}")
+    print(json.dumps({**result, "rows": rows}) if as_json else table(result, rows))
+
+
+def table(result: dict[str, Any], rows: Sequence[Row]) -> str:
+    """For people."""
+    lines = ["  ".join(f"{key} {value}" for key, value in result["machine"].items())]
+    width = max((len(str(row[0])) for row in rows), default=0)
+    lines += [f"{what:<{width}}  {shown(value):>12} {unit}" for what, value, unit in rows]
+    return "\n".join([*lines, *(f"note: {note}" for note in result.get("notes", ()))])
+
+
+def shown(value: float | None) -> str:
+    """With as many digits as are worth reading."""
+    if value is None:
+        return "not measured"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

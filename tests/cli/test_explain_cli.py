@@ -134,7 +134,10 @@ def test_the_latest_cycle_by_default(data: Path) -> None:
     assert "  soc_high: the battery is full: no charge, or less of it" in lines
     assert "  asked 5 kW → setpoint 2.5 kW" in lines
     assert "  setpoint=2.5 (read back as written)" in lines
-    assert "timing, ms: late 0.0, read 100.0, decide 200.0, write 300.0, total 600.0" in lines
+    assert (
+        "timing, ms: late 0.0, read 100.0, decide 200.0, write 300.0, total 600.0, guard 0.0, record 0.0"
+        in lines
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bessai.core.cycle import ControlCycle
-from bessai.core.cycle_stats import LATE_EDGES, CycleStats
+from bessai.core.cycle_stats import CycleStats
 from bessai.core.deadman import DeadMan
 from bessai.core.guard import SafetyGuard
 from bessai.core.limits import Limits
@@ -31,6 +31,7 @@ from bessai.model import (
     Severity,
     SystemClock,
 )
+from bessai.model.record import LATENESS_EDGES
 from bessai.site import single_device_site
 from support.modbus_device import ScriptedDevice, frame
 from support.profiles import REGISTERS, battery
@@ -421,5 +422,5 @@ def test_recent_cycles_are_counted_by_lateness() -> None:
     assert (told["cycles"], told["seconds"]) == (4, 2.0)
     assert told["late"]["max"] == 3.0
     assert told["duration"] == {"p50": 0.025, "p99": pytest.approx(0.04, abs=1e-3), "max": 0.04}
-    assert told["edges"] == list(LATE_EDGES)
-    assert told["counts"] == [1, 1, 1, *[0] * (len(LATE_EDGES) - 3), 1]
+    assert told["edges"] == list(LATENESS_EDGES)
+    assert told["counts"] == [1, 1, 1, *[0] * (len(LATENESS_EDGES) - 3), 1]

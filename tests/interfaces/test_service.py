@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -58,12 +59,13 @@ class ControlPlane:
     def __init__(self, path: Path) -> None:
         self.requests: list[dict[str, Any]] = []
         self.heard = threading.Event()
+        self.log: dict[str, str] = {}
         self._socket = AnsweringSocket(path, self._hear)
 
     def _hear(self, message: dict[str, Any]) -> dict[str, Any]:
         self.requests.append(message)
         self.heard.set()
-        return {"ok": True}
+        return {"ok": True, "log": self.log}
 
     def close(self) -> None:
         self._socket.close()
@@ -101,8 +103,28 @@ def test_a_broken_or_stuck_sink_neither_delays_another_nor_the_end(short_dir: Pa
     assert not [thread for thread in threading.enumerate() if thread.name in states]
 
 
+def test_it_is_as_loud_as_the_control_plane_says(short_dir: Path) -> None:
+    control = ControlPlane(short_dir / "s")
+    logger = logging.getLogger("bessai.test_service")
+    control.log = {logger.name: "DEBUG"}
+    service = Service([], short_dir / "s", period=0.02)
+    service.start()
+    wait_for(lambda: logger.level == logging.DEBUG)
+    control.log = {}
+    wait_for(lambda: logger.level == logging.NOTSET)
+    service.stop()
+    control.close()
+
+
+def wait_for(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_nobody_listening_is_no_trouble(short_dir: Path) -> None:
-    assert report(short_dir / "nobody", {}) is False
+    assert report(short_dir / "nobody", {}) is None
 
 
 def test_settings_from_the_environment() -> None:
@@ -148,7 +170,7 @@ class Process:
         coverage = {name: value for name, value in os.environ.items() if name.startswith("COV")}
         self.popen = subprocess.Popen(
             [sys.executable, "-m", "bessai.interfaces"], stdin=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, env=inherited | coverage | environment,
+            text=True, env={"LOG_FORMAT": "text"} | inherited | coverage | environment,
         )  # fmt: skip
         self.lines: list[str] = []
         self._said = threading.Condition()

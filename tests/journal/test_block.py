@@ -149,7 +149,9 @@ def test_decision_outcome_and_timing_are_plain_and_infinity_is_none() -> None:
         "written": [{"point": "power", "value": 2.5}],
         "error": "no answer",
     }
-    assert entry.timing == {"late": 0.0, "read": 0.1, "decide": 0.2, "write": 0.3, "total": 0.6}
+    assert entry.timing == {
+        "late": 0.0, "read": 0.1, "decide": 0.2, "write": 0.3, "total": 0.6, "guard": 0.0, "record": 0.0,
+    }  # fmt: skip
 
 
 finite_or_not = st.none() | st.sampled_from([1.5, -2.25, 0.0, math.inf, math.nan])

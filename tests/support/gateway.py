@@ -52,6 +52,7 @@ class GatewayProcess:
             "INVERTER_IP": "127.0.0.1",
             "DATA_DIR": str(data),
             "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
+            "LOG_FORMAT": "text",
             "HTTP_PORT": "0",  # tests run side by side
             **environment,
         }

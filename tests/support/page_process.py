@@ -35,7 +35,7 @@ def page_process(data: Path, gateway_socket: Path, port: int, **environment: str
     log = data.parent / f"{data.name}.page.log"
     environment = {
         **os.environ, "DATA_DIR": str(data), "BESSAI_SOCKET": str(gateway_socket), "HTTP_PORT": str(port),
-        "SITE_ID": "s", **environment,
+        "SITE_ID": "s", "LOG_FORMAT": "text", **environment,
     }  # fmt: skip
     with log.open("ab") as out:
         process = subprocess.Popen(

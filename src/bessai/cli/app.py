@@ -17,6 +17,7 @@ MODULES = (
     "read",
     "status",
     "health",
+    "log_level",
     "metrics",
     "doctor",
     "support_bundle",

@@ -139,6 +139,7 @@ def _start_gateway(
         "DRIVER_PROFILE_PATH": str(profile),
         "DATA_DIR": str(data_dir),
         "HTTP_PORT": page,
+        "LOG_FORMAT": "text",
         VARIABLE: str(os.getpid()),
     }
     child = subprocess.Popen(

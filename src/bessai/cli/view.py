@@ -10,6 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from bessai.cli.log_level import level_lines
 from bessai.cli.view_units import control_line, notices, units_table
 
 _SHOWN = (
@@ -45,6 +46,8 @@ def overview(state: dict[str, Any]) -> RenderableType:
         "journal", f"durable to sequence {journal.get('committed', 0)}, waiting {journal.get('queued', 0)}"
     )
     head.add_row("publishing", _service(state["service_plane"]))
+    if (log := state.get("log")) and log["changed"]:
+        head.add_row("log level", escape("; ".join(level_lines(log))))
     for problem in state["problems"]:
         head.add_row("[red]problem[/]", f"[red]{escape(problem)}[/]")
     for condition in state["conditions"]:

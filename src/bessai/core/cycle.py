@@ -93,6 +93,8 @@ class ControlCycle:
         self.last: CycleRecord | None = None
         self.view: ProcessImage | None = None
         """What people look at first, as of the last whole image."""
+        self.whole: ProcessImage | None = None
+        """The last whole image."""
         self.watch: Callable[[], Iterable[Condition]] = tuple
         """What else is wrong around the plant, asked once a second."""
         self.heard: Callable[[CycleRecord], None] | None = None
@@ -174,10 +176,12 @@ class ControlCycle:
         views, kept = self._freeze()
         frozen = kept.monotonic
         self._pending += self._asking.ask(kept, self._decided)
+        asked = self._clock.monotonic()
         decision = self._decided = self._decide(views, kept, fresh)
         self.keep()  # a trip is on its way to the disk before anything is written to a device
         decided = self._clock.monotonic()
         done = await self._act(decision, fresh, frozen, start + _WRITE_SHARE * self._period)
+        acted = self._clock.monotonic()
         conditions = [*self._guard.conditions, *self._broken, *self._device_conditions(frozen)]
         conditions += self._asking.conditions()
         if (lost := self._keeper.condition) is not None:
@@ -206,8 +210,10 @@ class ControlCycle:
                 late=start - planned,
                 read=frozen - start,
                 decide=decided - frozen,
-                write=end - decided,
+                write=acted - decided,
                 total=end - start,
+                guard=decided - asked,
+                record=end - acted,
             ),
             events=events,
             texts=self._texts(),
@@ -327,7 +333,7 @@ class ControlCycle:
             self.view = next(iter(views.values())) if len(views) == 1 else self.view
             return views, part
         self._whole_at = now
-        whole = images.whole(self.stats.cycles)
+        whole = self.whole = images.whole(self.stats.cycles)
         self.view = images.view(whole)
         return images.views(whole), whole
 
@@ -345,14 +351,7 @@ class ControlCycle:
 
     def _count(self, record: CycleRecord) -> None:
         self.last = record
-        stats = self.stats
-        stats.cycles += 1
-        stats.verified += record.verified
-        stats.fed += record.fed
-        stats.late_max = max(stats.late_max, record.timing.late)
-        stats.late.append(record.timing.late)
-        stats.durations.append(record.timing.total)
-        stats.duration_max = max(stats.duration_max, record.timing.total)
+        self.stats.count(record)
 
     def _note(self, code: str, severity: Severity, message: str) -> None:
         self.note(self._event(code, severity, message))

@@ -18,6 +18,7 @@ from bessai import __version__
 from bessai.core.assembly import control_plane, describe
 from bessai.core.black_box import BlackBox
 from bessai.core.describing import Description
+from bessai.core.figures import device_figures, figures
 from bessai.core.fitting import commands_nothing, slow_cycle
 from bessai.core.front import Front
 from bessai.core.heartbeat import Notifier
@@ -26,6 +27,7 @@ from bessai.core.latch import trip_status
 from bessai.core.limits import Limits
 from bessai.core.live import LiveFeed
 from bessai.core.local_socket import LocalSocket
+from bessai.core.log_levels import LogLevels
 from bessai.core.measuring import measures
 from bessai.core.previewing import Previews
 from bessai.core.pulse import Pulse
@@ -148,9 +150,14 @@ class Gateway:
         handlers["measures"] = lambda _: {
             "measures": measures(self.cycle.stats, self.journal, settings.cycle_time)
         }
+        self.log_levels = LogLevels(settings.log_level, self.cycle.note, self.clock)
+        handlers["log_level"] = self.log_levels.handle
+        handlers["figures"] = lambda _: {"figures": figures(self)}
+        handlers["device_figures"] = lambda message: device_figures(self, message)
         self.socket = LocalSocket(
             path, self.book, self.status, self.clock, self.plant.device_status, handlers, self.live
         )
+        self.socket.log_levels = lambda: self.log_levels.changed
         self.cycle.watch = self._service_conditions
         environment = settings.environment() | {
             "BESSAI_SOCKET": str(path),
@@ -277,6 +284,7 @@ class Gateway:
                 for c in self.cycle.active[:_CONDITIONS]
             ],
             "points": self._points() if points else {},
+            "log": self.log_levels.status(),
             "grid": self.grid.status() if self.grid else None,
             "black_box": self.box.status(),
             "journal": {name: getattr(journal, name) for name in journal.__dataclass_fields__},
@@ -308,6 +316,7 @@ class Gateway:
 
     def _service_conditions(self) -> list[Condition]:
         """What the journal and the service plane say is wrong."""
+        self.log_levels.look()
         error = self.journal.stats().last_error
         if error is not None:
             message = f"the journal in {self.settings.data_dir} cannot write: {error}"

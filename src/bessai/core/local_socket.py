@@ -68,6 +68,8 @@ class LocalSocket:
         """What the service plane last said of itself."""
         self.service_seen: float | None = None
         """Monotonic seconds at which it did."""
+        self.log_levels: Callable[[], dict[str, str]] = dict
+        """How loud the service plane is to log, by logger: the answer to its status."""
         self._path = path
         self._book = book
         self._status = status
@@ -152,7 +154,7 @@ class LocalSocket:
                     json.dumps(said, allow_nan=False)  # 1e999 is no JSON number, yet Python reads it
                     self.service_status = said
                     self.service_seen = self._clock.monotonic()
-                    return {"ok": True}
+                    return {"ok": True, "log": self.log_levels()}
                 case "watch" if self._live is not None and writer is not None:
                     self._live.forget(writer)  # a second one replaces the first
                     return {"ok": True, **self._live.watch(message, writer)}

@@ -195,8 +195,25 @@ class Settings(Destinations):
     otel_service_name: str = Field(
         default="bessai-edge-gateway", min_length=1, description="Service name in traces and metrics."
     )
+    otel_traces_sampler: Literal[
+        "always_on",
+        "always_off",
+        "traceidratio",
+        "parentbased_always_on",
+        "parentbased_always_off",
+        "parentbased_traceidratio",
+    ] = Field(
+        default="parentbased_traceidratio",
+        description="Which traces are kept; errors and unsafe cycles always are.",
+    )
+    otel_traces_sampler_arg: float = Field(
+        default=0.1, ge=0, le=1, description="Share of traces that a ratio sampler keeps."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="Logging level."
+        default="INFO", description="Logging level; `bessai log-level` changes it while the gateway runs."
+    )
+    log_format: Literal["auto", "text", "json"] = Field(
+        default="auto", description="auto: text on a terminal, else JSON, an object a line."
     )
 
     @field_validator("site_id")

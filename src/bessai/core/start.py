@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import uvloop
 
+from bessai import logs
 from bessai.core.fitting import (
     data_directory_problem,
     missing_limit_points,
@@ -149,11 +150,8 @@ def main() -> int:
         for problem in error.problems:
             print(f"error: {problem}", file=sys.stderr)
         return 2
-    logging.basicConfig(
-        level=found.settings.log_level,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    settings = found.settings
+    logs.set_up(settings.log_level, settings.log_format, logs.Origin(settings.site_id, "control"))
     sys.setswitchinterval(_SWITCH)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:  # a device needs a socket

@@ -53,6 +53,19 @@ def talk_status(client: ModbusClient, units: Collection[int], now: float) -> dic
     }
 
 
+def talk_figures(client: ModbusClient, units: Collection[int]) -> dict[str, Any]:
+    """The same in numbers, for the metrics."""
+    talks = [client.talk(unit) for unit in units]
+    latency = latency_of(talks)
+    return {
+        "replies": sum(talk.replies for talk in talks),
+        "timeouts": sum(talk.timeouts for talk in talks),
+        "bad_replies": sum(talk.bad_replies for talk in talks),
+        "exceptions": sum(sum(talk.exceptions.values()) for talk in talks),
+        "latency": None if latency is None else {"p50": latency.p50, "p99": latency.p99},
+    }
+
+
 def words_of(point: Point, block: Block, data: bytes) -> tuple[str, ...] | None:
     """A point's registers out of the reply of a block; None when the block does not hold it."""
     offset = point.address - block.address

@@ -16,7 +16,7 @@ from bessai.drivers.columns import Arrays, Columns, Pace
 from bessai.drivers.link import NO_ANSWER_YET, Link
 from bessai.drivers.modbus import Manners, ModbusClient, ModbusError, NoReply, Urgency
 from bessai.drivers.polling import Poller
-from bessai.drivers.telling import Registers, talk_status
+from bessai.drivers.telling import Registers, talk_figures, talk_status
 from bessai.drivers.writing import Writer
 from bessai.model import Command, Endpoint, Quality, WriteOutcome
 from bessai.registry import CompiledProfile
@@ -218,6 +218,16 @@ class UniversalDriver:
             "writes": dict(self.writes),
             **{name: getattr(stats, name) for name in stats.__slots__},
             "talk": talk_status(self.client, self._units, asyncio.get_running_loop().time()),
+        }
+
+    def figures(self) -> dict[str, Any]:
+        """What the metrics tell of it. Connections are the whole link's."""
+        return {
+            "connected": self.client.connected,
+            "delivering": self.problem is None,
+            "connects": self.client.stats.connects,
+            "writes": sum(self.writes.values()),
+            **talk_figures(self.client, self._units),
         }
 
     def registers(self, point: str) -> Registers | None:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Final
 from bessai.interfaces.dead_letter import DeadLetters
 from bessai.interfaces.settings import ServiceSettings
 from bessai.interfaces.sink import CursorStore, Off, Sink, SinkStatus
+from bessai.interfaces.tracing import Tracing
 
 if TYPE_CHECKING:
     from bessai.interfaces.courier import Courier, Lane, Message
     from bessai.interfaces.delivery import Pace
     from bessai.interfaces.messages import Encoder
+    from bessai.interfaces.metrics import Figures
     from bessai.interfaces.track import Choose
     from bessai.journal import JournalReader
     from bessai.journal.entry import Entry
@@ -31,6 +33,12 @@ class Parts:
     settings: ServiceSettings
     sinks: list[Sink] = field(default_factory=list)
     """All of them, once they are built."""
+
+    @cached_property
+    def tracing(self) -> Tracing:
+        """Opens the spans of this process."""
+        settings = self.settings
+        return Tracing(settings.sampler, site=settings.site, exports=bool(settings.otlp_endpoint))
 
     def open_reader(self) -> JournalReader:
         """A reader of the journal, for one thread."""
@@ -85,6 +93,7 @@ class Parts:
             dead_letters=self.dead_letters(name),
             filters=self.filters(name),
             pace=self.pace(),
+            tracing=self.tracing,
         )
 
     def pace(self, records_per_second: float | None = None, bytes_per_second: float | None = None) -> Pace:
@@ -114,6 +123,13 @@ class Parts:
 
         # most sites have no such link, and need not read every profile once more for that
         return load_site(path).scada if "scada" in read_mapping(path, "site file", "`devices`") else None
+
+    def figures(self) -> Figures:
+        """What the metrics are read from."""
+        from bessai.interfaces.metrics.collecting import collect  # noqa: PLC0415  as above
+
+        sinks = [status.as_dict() for status in self.statuses()]
+        return collect(self.settings.socket, self.settings.data_dir, sinks)
 
     def statuses(self) -> list[SinkStatus]:
         """What every sink says about itself."""
@@ -152,6 +168,7 @@ def _pubsub(parts: Parts) -> Sink:
         dead_letters=parts.dead_letters(CONSUMER),
         encode=parts.encoder(),
         filters=parts.filters(CONSUMER),
+        tracing=parts.tracing,
     )
 
 
@@ -250,7 +267,8 @@ def _telemetry(parts: Parts) -> Sink:
         service_name=settings.service_name,
         endpoint=settings.otlp_endpoint,
         open_reader=parts.open_reader,
-        statuses=parts.statuses,
+        collect=parts.figures,
+        tracing=parts.tracing,
     )
 
 

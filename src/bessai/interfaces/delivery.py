@@ -25,6 +25,8 @@ from bessai.interfaces.lanes import LanePace, Lanes
 from bessai.interfaces.messages import Encoder, fitting
 from bessai.interfaces.rate import Meter, Rate
 from bessai.interfaces.sink import CursorStore, Reader, Sink, SinkStatus
+from bessai.interfaces.spans import publishing
+from bessai.interfaces.tracing import Tracing
 from bessai.interfaces.track import Choose, Track
 from bessai.journal.entry import Entry
 from bessai.journal.errors import JournalError
@@ -86,6 +88,7 @@ class Delivery(Sink):
         filters: Callable[[], Choose] | None = None,
         pace: Pace | None = None,
         in_order: bool = False,
+        tracing: Tracing | None = None,
     ) -> None:
         super().__init__(name)
         self._courier = courier
@@ -94,6 +97,7 @@ class Delivery(Sink):
         self._open_cursors = open_cursors
         self._dead_letters = dead_letters
         self._filters = filters
+        self._tracing = tracing or Tracing(exports=False)
         self._pace = pace = pace or Pace()
         self._lane_pace = LanePace(
             most=pace.batch_records, split_after=None if in_order else pace.split_after
@@ -197,7 +201,8 @@ class Delivery(Sink):
         lanes.tried(track)
         self._breaker.attempt()
         try:
-            self._courier.send(batch, self._pace.attempt_timeout)
+            with publishing(self._tracing, self.name, batch, size):
+                self._courier.send(batch, self._pace.attempt_timeout)
         except Exception as error:  # noqa: BLE001  every error is explained, counted and tried again
             return False, 0.0 if stop.is_set() else self._refused(track, batch, self._courier.explain(error))
         finally:

@@ -1,14 +1,12 @@
-"""How a process that the gateway started logs, and how it learns that it has to end."""
+"""How a process that the gateway started learns that it has to end."""
 
 from __future__ import annotations
 
 import faulthandler
-import logging
 import os
 import select
 import signal
 import socket
-import sys
 
 _HARD_LIMIT = 1.2
 """Seconds after which the process ends, whatever a library is doing."""
@@ -47,18 +45,3 @@ class Ending:
     def _limit() -> None:
         # A thread in C, which ends the process even when the interpreter is stuck in a library's clean-up.
         faulthandler.dump_traceback_later(_HARD_LIMIT, exit=True)
-
-
-def set_up_logging(level: str) -> None:
-    """One line a message on standard error."""
-
-    class OneLine(logging.Formatter):
-        def format(self, record: logging.LogRecord) -> str:
-            return super().format(record).replace("\n", " | ")
-
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(OneLine("%(asctime)s %(levelname)-7s %(name)s %(message)s"))
-    logging.basicConfig(level=level, handlers=[handler])
-    # What these libraries warn of on every attempt, the sinks say once, in a sentence.
-    for chatty in ("google", "grpc", "urllib3", "aiokafka", "nats"):
-        logging.getLogger(chatty).setLevel(logging.CRITICAL)

@@ -10,6 +10,7 @@ from bessai.interfaces.delivery import Delivery, Pace
 from bessai.interfaces.messages import Encoder, RecordEncoder
 from bessai.interfaces.pubsub_client import Compression, PubSubCourier, topic_path
 from bessai.interfaces.sink import CursorStore, Reader
+from bessai.interfaces.tracing import Tracing
 from bessai.interfaces.track import Choose
 
 CONSUMER: Final = "pubsub"
@@ -44,6 +45,7 @@ class PubSubPublisher(Delivery):
         encode: Encoder | None = None,
         filters: Callable[[], Choose] | None = None,
         dead_letters: DeadLetters | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         super().__init__(
             CONSUMER,
@@ -56,4 +58,5 @@ class PubSubPublisher(Delivery):
             dead_letters=dead_letters,
             filters=filters,
             pace=pace,
+            tracing=tracing,
         )

@@ -21,10 +21,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from bessai.interfaces import structured
 from bessai.interfaces.build import build_sinks
-from bessai.interfaces.ending import Ending, set_up_logging
+from bessai.interfaces.ending import Ending
 from bessai.interfaces.settings import ServiceSettings
 from bessai.interfaces.sink import Sink, keep_running
+from bessai.logs import Levels, Origin
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +39,14 @@ _CANCELLED = 0.3
 class Service:
     """The sinks and their threads."""
 
-    def __init__(self, sinks: Sequence[Sink], socket_path: Path | None = None, period: float = 1.0) -> None:
+    def __init__(
+        self,
+        sinks: Sequence[Sink],
+        socket_path: Path | None = None,
+        period: float = 1.0,
+        levels: Levels | None = None,
+    ) -> None:
+        self._levels = levels or Levels("INFO")
         self._sinks = sinks
         self._socket_path = socket_path
         self._period = period
@@ -71,20 +80,23 @@ class Service:
 
     def _report(self, path: Path) -> None:
         while not self._stop.wait(self._period):
-            report(path, self.status())
+            answer = report(path, self.status())
+            if answer is not None and isinstance(said := answer.get("log"), dict):
+                self._levels.apply(said)
 
 
-def report(path: Path, status: dict[str, Any]) -> bool:
-    """Tell the control plane; False, and nothing else, when it does not listen or does not answer."""
+def report(path: Path, status: dict[str, Any]) -> dict[str, Any] | None:
+    """Tell the control plane. Returns its answer, which says how loud to log; None when there is none."""
     request = json.dumps({"op": "service_status", "status": status}) + "\n"
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(0.2)
             connection.connect(str(path))
             connection.sendall(request.encode())
-            return connection.recv(4096).endswith(b"\n")
-    except OSError:
-        return False
+            answer = json.loads(connection.recv(4096))
+    except (OSError, ValueError):
+        return None
+    return answer if isinstance(answer, dict) else None
 
 
 def main() -> int:
@@ -92,13 +104,13 @@ def main() -> int:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC's own lines repeat what the sinks say in sentences
     try:
         settings = ServiceSettings.from_environment(os.environ)
-        set_up_logging(settings.log_level)
+        structured.set_up(settings.log_level, settings.log_format, Origin(settings.site, "service"))
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing to flush while the libraries are still loading
         sinks = build_sinks(settings)
     except ValueError as error:
         print(f"bessai.interfaces: {error}", file=sys.stderr)
         return 2
-    service = Service(sinks, settings.socket)
+    service = Service(sinks, settings.socket, levels=Levels(settings.log_level))
     with closing(Ending()) as ending:
         service.start()
         _log.debug("running %d sinks", len(service.status()["sinks"]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +11,7 @@ from bessai.history.levels import Keep
 from bessai.interfaces.broker_settings import KafkaSettings, NatsSettings
 from bessai.interfaces.mqtt.settings import MqttSettings
 from bessai.interfaces.parquet_settings import ParquetSettings
+from bessai.interfaces.tracing import Sampler
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,11 @@ class ServiceSettings:
     otlp_endpoint: str | None
     """None turns telemetry off."""
     service_name: str
+    sampler: Sampler = field(default_factory=Sampler)
+    """Which traces are kept."""
     log_level: str
+    log_format: str = "auto"
+    """One of `bessai.logs.FORMATS`."""
     publish: Sequence[str] | None = None
     """None: every point. Else the devices whose points are published besides the plant's own."""
     report: str | None = None
@@ -108,7 +113,9 @@ class ServiceSettings:
             pubsub=PubSubSettings.from_environment(environment),
             otlp_endpoint=get("OTEL_EXPORTER_OTLP_ENDPOINT", "http://otel-collector:4317") or None,
             service_name=get("OTEL_SERVICE_NAME") or "bessai-edge-gateway",
+            sampler=Sampler.from_environment(environment),
             log_level=(get("LOG_LEVEL") or "INFO").upper(),
+            log_format=get("LOG_FORMAT") or "auto",
             publish=_publish(get("BESSAI_PUBLISH") or "all"),
             report=get("BESSAI_REPORT") or None,
             batch=get("PUBLISH_FORMAT") == "batch",

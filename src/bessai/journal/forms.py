@@ -147,7 +147,7 @@ _REQUEST_LOOK = attrgetter("source", "priority", "role", "reason", "id")
 _REQUEST_NUMBERS = attrgetter("power", "bounds.low", "bounds.high")
 _UNIT_LOOK = attrgetter("unit", "state", "limited_by")
 _UNIT_NUMBERS = attrgetter("setpoint", "bounds.low", "bounds.high", "reactive")
-_TIMES = attrgetter("late", "read", "decide", "write", "total")
+_TIMES = attrgetter("late", "read", "decide", "write", "total", "guard", "record")
 
 
 def decision_form(decision: Decision, numbers: list[float]) -> str:

@@ -10,6 +10,12 @@ from bessai.model.control import Decision
 from bessai.model.event import Event
 from bessai.model.image import ProcessImage
 
+LATENESS_EDGES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""Seconds between the classes of lateness."""
+
+DURATION_EDGES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+"""Seconds between the classes of a cycle's duration."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CycleTiming:
@@ -25,6 +31,10 @@ class CycleTiming:
     """Writes, read-back and dead-man, or the wait for them."""
     total: float
     """Start to recorded."""
+    guard: float = 0.0
+    """The guard's decision, which is the end of `decide`."""
+    record: float = 0.0
+    """What happened is gathered: alarms, black box, log. It follows `write`; older records count it there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,13 +15,14 @@ import pytest
 
 from bessai.interfaces.api import fallback
 from bessai.interfaces.api.fallback import Silence, judge
+from bessai.interfaces.api.roles import Role
 from bessai.journal import JournalReader
 from bessai.registry import load_profile
 from bessai.twin import TwinServer
 from faults.conftest import KINDS, quick_profile
 from support.api_house import GRID
 from support.api_plant import WHY, Plant
-from support.gateway import GatewayProcess, power
+from support.gateway import GatewayProcess, bessai, power
 
 REWRITE = next(device for device in KINDS if device.kind == "rewrite")
 LIMITS = "limits: {battery_temperature_high: {trip: {at: 60, delay: 1}}}\nchemistry: lfp\n"
@@ -58,11 +60,41 @@ def test_trips_and_dead_men(tmp_path: Path) -> None:
         (tmp_path / "limits.yaml").write_text(LIMITS)
         profile = quick_profile(tmp_path, REWRITE)  # a dead-man of 8 s
         more = {"CYCLE_TIME": "0.5", "WATCHDOG_TIMEOUT": "2", "LIMITS_FILE": str(tmp_path / "limits.yaml")}
+        more |= {"LOG_FORMAT": "json"}
         async with _running(tmp_path, str(profile), **more) as (twin, gateway, plant):
             await trip_and_reset(twin, gateway, plant)
+            await louder(gateway, plant)
             await falls_back(gateway, plant)
+        lines = [json.loads(line) for line in gateway.log.read_text().splitlines()]
+        assert {line["process"] for line in lines} == {"control", "service"}
+        assert {line["site"] for line in lines} == {"site-1"}
+        assert any(line["event"].startswith("log_level_changed: ") for line in lines)
 
     asyncio.run(play())
+
+
+async def louder(gateway: GatewayProcess, plant: Plant) -> None:
+    """By the API and by the command line; the service plane follows, and the journal has it."""
+    body = {"level": "DEBUG", "logger": "", "seconds": 60, **WHY}
+    assert (await plant.do("eva", "PUT", "/log-level", body)).status == 403
+    await plant.identity.add_user("root", Role.ADMINISTRATOR, "quite a long secret 7")
+    _, plant.secrets["root"] = await plant.identity.make_token(
+        "root", "root", Role.ADMINISTRATOR, ["admin"], 1
+    )
+    assert (await plant.do("root", "PUT", "/log-level", body | {"level": "LOUD"})).status == 422
+    answer = await plant.do("root", "PUT", "/log-level", body)
+    assert (answer.status, answer.json["changed"]) == (200, {"": "DEBUG"})
+    assert ("token:root", "log_level", "done") in await plant.audited()
+    said = bessai("log-level", "--data-dir", str(gateway.data))
+    assert said.stdout.startswith("all: DEBUG for another ")
+    assert "log level" in bessai("status", "--data-dir", str(gateway.data)).stdout
+    back = bessai("log-level", "default", "--user", "ben", "--data-dir", str(gateway.data))
+    assert (back.returncode, back.stdout) == (0, "INFO, as configured\n")
+    wrong = bessai("log-level", "loud", "--data-dir", str(gateway.data))
+    assert (wrong.returncode, "use one of DEBUG" in wrong.stderr) == (2, True)
+    now = gateway.status()["cycle"]["cycles"]
+    await gateway.until(lambda s: s["cycle"]["cycles"] > now + 2 and s["journal"]["queued"] == 0)
+    assert {("log_level_changed", "token:root"), ("log_level_changed", "ben")} <= set(_events(gateway.data))
 
 
 async def trip_and_reset(twin: Any, gateway: GatewayProcess, plant: Plant) -> None:

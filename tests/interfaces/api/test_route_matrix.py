@@ -115,7 +115,7 @@ def test_no_route_lacks_a_role(house: Scene, tmp_path: Path) -> None:
 
 def test_administrators_routes_are_those_of_the_scope_admin(house: Scene) -> None:
     for one in crawl(house.app):
-        under = one.path.startswith((f"{API}/users", f"{API}/tokens", f"{API}/audit"))
+        under = one.path.startswith((f"{API}/users", f"{API}/tokens", f"{API}/audit", f"{API}/log-level"))
         assert (one.role is Role.ADMINISTRATOR) == under, one
 
 

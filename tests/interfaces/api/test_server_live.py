@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bessai.core.socket_file import socket_path
+from bessai.interfaces.metrics import METRICS, Origin
 from bessai.journal import JournalReader
 from bessai.model import GuardState
 from bessai.registry import find_profile, load_profile
@@ -136,8 +137,14 @@ def _look(gateway: GatewayProcess, port: int) -> None:
     assert status == 200
     assert b"bessai_up 1\n" in text
     assert b"bessai_devices_delivering 1\n" in text
-    assert b'bessai_conditions{severity="alarm"} ' in text
-    assert b'bessai_journal_dropped_total{why="queue"} 0\n' in text
+    assert b'bessai_alarms{severity="alarm"} ' in text
+    assert b'bessai_journal_dropped_total{reason="queue"} 0\n' in text
+    told = set(re.findall(rb"# TYPE (\w+) ", text))
+    counted = {m.prometheus for m in METRICS if m.origin is Origin.CONTROL}
+    silent = {"bessai_soh_percent", "bessai_cell_voltage_volts"}  # this device does not tell them
+    assert {name.encode() for name in counted - silent} <= told
+    assert b'http_server_request_duration_seconds_count{http_request_method="GET",' in text
+    assert b'http_route="/api/v1/stream"' in text
     states = set(re.findall(rb'bessai_guard_state{state="(\w+)"}', text))
     assert states == {state.value.encode() for state in GuardState}
     assert client.ask("/readyz")[0] == 200

@@ -12,8 +12,7 @@ from bessai.interfaces.api import openapi, problems, routes
 from bessai.interfaces.api.context import Context
 from bessai.interfaces.api.guarding import install_guards
 from bessai.interfaces.api.strict_json import StrictJson
-
-PREFIX = "/api/v1"
+from bessai.interfaces.api.tracing import PREFIX
 
 
 def create_app(context: Context) -> FastAPI:

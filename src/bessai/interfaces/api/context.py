@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -11,7 +12,12 @@ from typing import TYPE_CHECKING, TypeVar
 from fastapi import Request
 
 from bessai.interfaces.api.gateway import Gateway
+from bessai.interfaces.api.measured import Measured
+from bessai.interfaces.api.problems import Problem
 from bessai.interfaces.api.settings import ApiSettings
+from bessai.interfaces.metrics.collecting import assembled, device_pages
+from bessai.interfaces.metrics.figures import Figures, PageFigures
+from bessai.interfaces.tracing import Tracing
 
 if TYPE_CHECKING:
     from bessai.interfaces.api.audit import Audit
@@ -34,6 +40,35 @@ class Context:
         default_factory=lambda: ThreadPoolExecutor(2, thread_name_prefix="read")
     )
     """Threads for what reads the disk: the journal and the history."""
+
+    tracing: Tracing = field(default_factory=lambda: Tracing(exports=False))
+    """Opens a span for each request."""
+    measured: Measured = field(default_factory=Measured)
+    """How long answers took."""
+
+    async def figures(self) -> Figures:
+        """What the metrics are read from, all of it."""
+        control, devices = None, []
+        try:
+            control = (await self.gateway.ask({"op": "figures"}))["figures"]
+            for message in device_pages(control):
+                devices += (await self.gateway.ask(message))["devices"]
+        except Problem:  # silent, or ending in between
+            pass
+        page = self.page_figures()
+        return await self.read(
+            lambda: assembled(control, devices, self.settings.data_dir, pids={"page": os.getpid()}, page=page)
+        )
+
+    def page_figures(self) -> PageFigures:
+        """What this process counts itself."""
+        live = self.live
+        return PageFigures(
+            viewers=live.viewers,
+            cycles=live.frames,
+            missed=live.missed,
+            requests=self.measured.histograms(),
+        )
 
     async def read(self, work: Callable[[], T]) -> T:
         """Run something that waits for the disk, beside the loop."""

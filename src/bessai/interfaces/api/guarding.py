@@ -31,7 +31,7 @@ OPEN = frozenset({f"{API}/session", f"{API}/setup", "/healthz", "/readyz"})
 """Answered before the page is set up."""
 _SIGN_IN = frozenset({("POST", f"{API}/session"), ("POST", f"{API}/setup")})
 """Changes that a page without a session's word may ask for: Origin guards them."""
-ADMIN = (f"{API}/users", f"{API}/tokens", f"{API}/audit")
+ADMIN = (f"{API}/users", f"{API}/tokens", f"{API}/audit", f"{API}/log-level")
 """What a token needs the scope `admin` for."""
 
 CSP = (

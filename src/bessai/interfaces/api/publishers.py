@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bessai.interfaces.api.answers import Answer, time_text
+from bessai.interfaces.metrics.collecting import made_ns
 from bessai.journal import JournalReader
 
 
@@ -39,7 +40,7 @@ def sinks_of(status: Mapping[str, Any]) -> list[dict[str, Any]]:
 def publisher(sink: Mapping[str, Any], reader: JournalReader | None) -> Publisher:
     """One sink, with the age of what waits as the journal has it; without a reader it is not looked for."""
     backlog = int(sink.get("backlog") or 0)
-    made = _made(reader, int(sink.get("cursor") or 0)) if backlog and reader is not None else None
+    made = made_ns(reader, int(sink.get("cursor") or 0)) if backlog and reader is not None else None
     return Publisher(
         name=str(sink["name"]),
         state=str(sink["state"]),
@@ -50,13 +51,6 @@ def publisher(sink: Mapping[str, Any], reader: JournalReader | None) -> Publishe
         failed=_text(sink.get("newest_error_ns")),
         error=sink.get("last_error"),
     )
-
-
-def _made(reader: JournalReader, after: int) -> int | None:
-    """UTC nanoseconds of the first record behind a sequence."""
-    for block in reader.blocks(after, 1):
-        return int(block.wall_ns[max(0, after + 1 - block.first_sequence)])
-    return None
 
 
 def _text(wall_ns: object) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import os
@@ -10,12 +11,13 @@ import socket
 import ssl
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 
 import uvloop
 from starlette.types import ASGIApp
 
+from bessai.interfaces import structured
 from bessai.interfaces.api.addresses import is_loopback
 from bessai.interfaces.api.app import create_app
 from bessai.interfaces.api.connection import Patience
@@ -25,9 +27,13 @@ from bessai.interfaces.api.gateway import Gateway
 from bessai.interfaces.api.limits import Limits
 from bessai.interfaces.api.live import Live
 from bessai.interfaces.api.page import Page
+from bessai.interfaces.api.problems import Problem
 from bessai.interfaces.api.settings import ApiSettings
 from bessai.interfaces.api.tls import Certificate, encrypted
-from bessai.interfaces.ending import Ending, set_up_logging
+from bessai.interfaces.api.tracing import Traced
+from bessai.interfaces.ending import Ending
+from bessai.interfaces.tracing import Tracing
+from bessai.logs import Levels, Origin
 
 _log = logging.getLogger("bessai.page")
 
@@ -35,6 +41,7 @@ _HERE = "127.0.0.1"
 _ALL = ("0.0.0.0", "::")  # noqa: S104  only when HTTP_HOST says so
 _SETUP_LOOK = 0.5
 _CERTIFICATE_LOOK = 30.0
+_LEVELS_LOOK = 2.0
 _PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0)
 
 
@@ -59,6 +66,7 @@ def build(settings: ApiSettings) -> Context:
         identity=identity,
         audit=Audit(settings.data_dir / "audit"),
         live=Live(settings.socket, settings.site, gateway),
+        tracing=Tracing(settings.sampler, site=settings.site, exports=settings.otlp_endpoint is not None),
     )
 
 
@@ -66,7 +74,7 @@ def application(context: Context) -> ASGIApp:
     """Everything that answers a request: limits, guards, routes, and the page for the rest."""
     app = create_app(context)
     app.router.default = Page()
-    return Limits(app)
+    return Traced(Limits(app), context.tracing, context.measured)
 
 
 class Server:
@@ -96,6 +104,7 @@ class Server:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.context.live.run())
                 group.create_task(self._keep_fresh())
+                group.create_task(self._keep_levels())
                 await self._serve()
         finally:
             await self.door.close()
@@ -161,6 +170,15 @@ class Server:
             await asyncio.sleep(1.0)
             since += 1.0
 
+    async def _keep_levels(self) -> None:
+        """Be as loud as the control plane says, see `bessai log-level`."""
+        levels = Levels(self.settings.log_level)
+        while True:
+            await asyncio.sleep(_LEVELS_LOOK)
+            with contextlib.suppress(Problem):
+                answer = await self.context.gateway.ask({"op": "log_level"})
+                levels.apply(answer["log"]["changed"])
+
     def _say(self, problem: str) -> None:
         """Once, until it is another one."""
         if problem != self._said:
@@ -185,8 +203,9 @@ def main() -> int:
     except ValueError as error:
         print(f"bessai.interfaces.api: {error}", file=sys.stderr)
         return 2
-    set_up_logging(settings.log_level)
+    structured.set_up(settings.log_level, settings.log_format, Origin(settings.site, "page"))
     ready = threading.Event()
+    ends: list[Callable[[], None]] = []
     handles: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = []
 
     async def serve() -> None:
@@ -199,6 +218,15 @@ def main() -> int:
         except OSError as error:
             _log.error("the page cannot be served: %s", error)
             os._exit(1)
+        if settings.otlp_endpoint is not None:
+            from bessai.interfaces.api import telemetry  # noqa: PLC0415  13 MB
+
+            ends.append(
+                telemetry.start(
+                    endpoint=settings.otlp_endpoint, service_name=settings.service_name, site=settings.site,
+                    tracing=context.tracing, measured=context.measured, page=context.page_figures,
+                )
+            )  # fmt: skip
         await Server(context).run()
 
     def work() -> None:
@@ -218,6 +246,8 @@ def main() -> int:
         loop, task = handles[0]
         loop.call_soon_threadsafe(task.cancel)
         thread.join(0.8)
+        for end in ends:
+            end()
     sys.stderr.flush()
     os._exit(0)  # threads that read the disk are not waited for
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+
+from bessai.interfaces.tracing import Sampler
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,14 @@ class ApiSettings:
     name: str | None = None
     """HTTP_NAME: the name or address that people type, for the certificate and the link."""
     log_level: str = "INFO"
+    log_format: str = "auto"
+    """One of `bessai.logs.FORMATS`."""
+    otlp_endpoint: str | None = None
+    """OTEL_EXPORTER_OTLP_ENDPOINT; None: no telemetry."""
+    service_name: str = "bessai-edge-gateway"
+    """OTEL_SERVICE_NAME."""
+    sampler: Sampler = field(default_factory=Sampler)
+    """OTEL_TRACES_SAMPLER and its argument."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> ApiSettings:
@@ -59,4 +69,8 @@ class ApiSettings:
             key_file=Path(key) if key else None,
             name=get("HTTP_NAME") or None,
             log_level=get("LOG_LEVEL") or "INFO",
+            log_format=get("LOG_FORMAT") or "auto",
+            otlp_endpoint=get("OTEL_EXPORTER_OTLP_ENDPOINT") or None,
+            service_name=get("OTEL_SERVICE_NAME") or "bessai-edge-gateway",
+            sampler=Sampler.from_environment(environment),
         )

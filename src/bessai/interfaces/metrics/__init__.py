@@ -5,8 +5,8 @@ Prometheus are told the same: `otlp.Instruments` makes OpenTelemetry's instrumen
 `/metrics`, `document.metrics_markdown` the page `docs/metrics.md`. `figures.Figures` holds the figures of one moment; a
 metric reads its samples from there. What is not known has no sample.
 
-Units are UCUM's. Power is in W here, although the rest of the gateway says kW: Prometheus and the collector's rules have a
-word for W only, so that the name is the same whichever way the value goes.
+Units are those of UCUM. Power is in W here, though the rest of the gateway says kW: Prometheus and the collector have
+a word for W only, so the name is the same whichever way the value goes.
 
 To add one: a line in `plant` or `around`, then `bessai metrics document > docs/metrics.md`.
 """

@@ -8,12 +8,12 @@ _HEAD = """# Metrics
 
 <!-- Written by `bessai metrics document > docs/metrics.md`; do not edit. -->
 
-Every metric of the gateway, once. An OTLP collector gets it by its OpenTelemetry name, Prometheus by the name beside it, which
-is what the collector makes of the first: the same dashboards and rules work either way. [Observability](observability.md)
-says how to look at them.
+Every metric of the gateway, once. An OTLP collector gets it by its OpenTelemetry name, Prometheus by the name beside
+it, which is what the collector makes of the first: the same dashboards and rules work either way.
+[Observability](observability.md) says how to look at them.
 
 - Units are [UCUM](https://ucum.org)'s; in braces what is counted. Power is in W: discharge and export are positive.
-- What is not known has no sample: a value whose quality is not good, a device that tells nothing, a disk that hides its wear.
+- What is not known has no sample: a value that is not good, a device that tells nothing, a disk that hides its wear.
 - A counter begins at zero when the process that counts it starts.
 - *Page* metrics are sent by the page's process, all others by the service plane; `/metrics` has all of them.
 """

@@ -81,6 +81,8 @@ class PageFigures:
 class Figures:
     """Everything that the metrics are read from. What is not known is None, or not there."""
 
+    asked: bool = True
+    """False: nobody was asked, and nothing is said of who is silent."""
     control: Mapping[str, Any] | None = None
     """What the control plane answers to `{"op": "figures"}`; None: it is silent."""
     devices: Sequence[Mapping[str, Any]] = ()

@@ -71,6 +71,11 @@ class Metric:
         """The name of its family on `/metrics`; a counter's samples end in `_total`, which is part of it here."""
         return prometheus_name(self.name, self.unit, self.kind)
 
+    @property
+    def unit_word(self) -> str:
+        """The unit at the end of its name; empty where things are counted."""
+        return _unit_word(self.unit, self.kind)
+
 
 def prometheus_name(name: str, unit: str, kind: Kind) -> str:
     """By OpenTelemetry's rules for Prometheus, which the collector follows too.
@@ -78,17 +83,21 @@ def prometheus_name(name: str, unit: str, kind: Kind) -> str:
     Raises:
         ValueError: Prometheus has no word for the unit.
     """
-    parts = [re.sub(r"\W+", "_", name)]
-    if not (unit.startswith("{") and unit.endswith("}")):
-        if unit not in _WORDS:
-            raise ValueError(f"{name}: unit {unit!r} has no word in Prometheus; use {', '.join(_WORDS)}")
-        if not (unit == "1" and kind is not Kind.GAUGE):
-            parts.append(_WORDS[unit])
+    word = _unit_word(unit, kind)
+    suffixes = [word] if word else []
     if kind is Kind.COUNTER:
-        parts.append("total")
-    return "_".join(parts)
+        suffixes.append("total")
+    return "_".join((label(name), *suffixes))
+
+
+def _unit_word(unit: str, kind: Kind) -> str:
+    if unit.startswith("{") and unit.endswith("}"):
+        return ""
+    if unit not in _WORDS:
+        raise ValueError(f"unit {unit!r} has no word in Prometheus; use {', '.join(_WORDS)}, or braces")
+    return "" if unit == "1" and kind is not Kind.GAUGE else _WORDS[unit]
 
 
 def label(attribute: str) -> str:
-    """The name of an attribute in Prometheus."""
+    """A name or an attribute as Prometheus may write it."""
     return re.sub(r"\W+", "_", attribute)

@@ -35,13 +35,14 @@ _TEMPERATURES: Final = (
 )  # fmt: skip
 _CELLS: Final = ("cell_voltage_max", "cell_voltage_min")
 _ERRORS: Final = {
-    "timeout": "timeouts", "exception": "exceptions", "bad_reply": "bad_replies", "crc": "crc_errors",
+    "timeout": "timeouts", "exception": "exceptions", "bad_reply": "bad_replies",
 }  # fmt: skip
 _RECENT: Final = {"50": "p50", "99": "p99"}
 
 
 def _up(figures: Figures) -> Iterator[Sample]:
-    yield {}, float(figures.control is not None)
+    if figures.asked:
+        yield {}, float(figures.control is not None)
 
 
 def _info(figures: Figures) -> Iterator[Sample]:
@@ -113,12 +114,6 @@ def _latency(figures: Figures) -> Iterator[Sample]:
             yield {"device": device["name"], "percentile": share}, number(dig(device, "latency", key))
 
 
-def _bytes(figures: Figures) -> Iterator[Sample]:
-    for device in figures.devices:
-        for way, key in (("receive", "bytes_in"), ("transmit", "bytes_out")):
-            yield {"device": device["name"], "network.io.direction": way}, number(device.get(key))
-
-
 GATEWAY = (
     _gauge("bessai.up", "{gateway}", "1: the control plane answers; 0: it is silent.", _up),
     _gauge("bessai.info", "{gateway}", "Always 1: which gateway this is.", _info, "site", "version"),
@@ -161,7 +156,7 @@ CYCLE = (
     _gauge("bessai.cycle.lateness.max", "s", "How late the latest of all cycles began.", control("cycle", "late_max")),
     _counter(
         "bessai.cycle.phase.time", "s",
-        "Time spent in each phase of all cycles: read, decide (of it guard), write, record.",
+        "Time spent in each phase of all cycles: read, decide, guard, write, record.",
         counted("phase", "cycle", "phases"), "phase",
     ),
 )  # fmt: skip
@@ -190,7 +185,7 @@ CONTROL = (
     _gauge(
         "bessai.alarms", "{alarm}", "Conditions that stand, by severity.", counted("severity", "alarms"), "severity"
     ),
-    _gauge("bessai.trips", "{trip}", "Trips that stand until a person resets them.", control("trips")),
+    _gauge("bessai.trips", "{trip}", "Trips that stand until a person resets them.", control("control", "trips")),
     _counter("bessai.events", "{event}", "Events by severity.", counted("severity", "events"), "severity"),
     _gauge(
         "bessai.device.setpoint", "W", "Power that a device is commanded; discharge is positive.",
@@ -221,29 +216,26 @@ DEVICES = (
         "bessai.devices.value.age", "s", "Oldest fast value of the devices that deliver.",
         control("devices", "oldest_value"),
     ),
-    _gauge("bessai.device.connected", "{device}", "1: there is a connection to the device.", _connected, "device", "role"),
+    _gauge("bessai.device.connected", "{device}", "1: there is a connection to it.", _connected, "device", "role"),
     _gauge(
         "bessai.device.delivering", "{device}", "1: the device's values arrive.",
-        _devices(lambda device: device["problem"] is None), "device",
+        _devices(lambda device: device["delivering"]), "device",
     ),
     _gauge(
         "bessai.device.latency", "s", "From request to reply, of the newest 256 replies.", _latency,
         "device", "percentile",
     ),
     _counter(
-        "bessai.device.requests", "{request}", "Requests sent to the device.",
-        _devices(lambda device: device.get("requests")), "device",
+        "bessai.device.replies", "{reply}", "Replies of the device.",
+        _devices(lambda device: device.get("replies")), "device",
     ),
     _counter(
         "bessai.device.errors", "{error}", "Requests that came to nothing, by what went wrong.", _errors,
         "device", "error.type",
     ),
     _counter(
-        "bessai.device.connects", "{connection}", "Connections made to the device.",
+        "bessai.device.connects", "{connection}", "Connections made to the device; those on one line share them.",
         _devices(lambda device: device.get("connects")), "device",
-    ),
-    _counter(
-        "bessai.device.io", "By", "Bytes to and from the device.", _bytes, "device", "network.io.direction"
     ),
     _counter(
         "bessai.device.writes", "{write}", "Registers and sequences written to the device.",

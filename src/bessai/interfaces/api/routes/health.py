@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
-from bessai.interfaces.api import metrics
 from bessai.interfaces.api.answers import Answer, shown, text_answer
 from bessai.interfaces.api.context import Context, of
 from bessai.interfaces.api.problems import Problem
 from bessai.interfaces.api.roles import Principal, Role, needs
+from bessai.interfaces.metrics import text
 
 router = APIRouter()
 root = APIRouter(tags=["health"])
@@ -78,23 +77,16 @@ async def readyz(context: Parts) -> JSONResponse:
 
 @root.get("/metrics", response_class=PlainTextResponse, responses=text_answer("text/plain", "bessai_up 1\n"))
 async def metrics_page(
-    context: Parts, _principal: Annotated[Principal, Depends(needs(Role.VIEWER))]
-) -> PlainTextResponse:
-    """Figures for Prometheus; when the control plane is silent, `bessai_up` is 0 and its figures are left out."""
-    try:
-        status = await context.gateway.summary()
-    except Problem:
-        status = None
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    live = context.live
-    text = metrics.page(
-        status,
-        viewers=live.viewers,
-        frames=live.frames,
-        missed=live.missed,
-        cpu=used.ru_utime + used.ru_stime,
-    )
-    return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
+    request: Request, context: Parts, _principal: Annotated[Principal, Depends(needs(Role.VIEWER))]
+) -> Response:
+    """Figures for Prometheus; when the control plane is silent, `bessai_up` is 0 and its figures are left out.
+
+    With `Accept: application/openmetrics-text` in that form, with the traces of slow cycles as exemplars.
+    """
+    figures = await context.figures()
+    openmetrics = text.wants_open(request.headers.get("accept", ""))
+    body = text.page(figures, openmetrics=openmetrics)
+    return Response(body, media_type=text.OPEN if openmetrics else text.PLAIN)
 
 
 async def _problems(state: Any, context: Context) -> list[str]:
