@@ -37,6 +37,7 @@ MODULES = (
     "incident",
     "performance",
     "schema",
+    "reference",
     "user",
     "token",
     "audit",
