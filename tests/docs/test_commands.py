@@ -12,7 +12,7 @@ import shlex
 import typing
 from collections.abc import Callable, Iterator
 from enum import Enum
-from pathlib import Path
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -20,7 +20,7 @@ import typer
 
 from bessai.cli.app import make_app
 from bessai.core.settings import Settings
-from support.pages import ROOT, blocks, inline, manual, typed
+from support.pages import ROOT, SHELL, blocks, inline, manual, typed
 
 APP: Any = typer.main.get_command(make_app())
 PLACEHOLDER = re.compile(r"[A-ZÓ][A-ZÓ_:.]*\d?|.*[…|<>].*")
@@ -65,11 +65,13 @@ def wrong(words: tuple[str, ...], *, whole: bool) -> str | None:
             return None if PLACEHOLDER.fullmatch(rest[0]) else f"{name} has no command {rest[0]}"
         name, command = f"{name} {rest[0]}", command.commands[rest[0]]
         rest = rest[1:]
-    options = {opt: one for one in command.params for opt in (*one.opts, *one.secondary_opts) if opt.startswith("-")}
+    options = {
+        opt: one for one in command.params for opt in (*one.opts, *one.secondary_opts) if opt.startswith("-")
+    }
     if command.add_help_option:
         options |= {"-h": None, "--help": None}
     arguments = [one for one in command.params if one.param_type_name == "argument"]
-    kinds = annotations(command.callback) if command.callback else {}
+    kinds = kinds_of(command.callback) if command.callback else {}
     given: set[str] = set()
     places = 0
     while rest:
@@ -104,7 +106,7 @@ def wrong(words: tuple[str, ...], *, whole: bool) -> str | None:
 
 
 @functools.cache
-def annotations(callback: Callable[..., Any]) -> dict[str, Any]:
+def kinds_of(callback: Callable[..., Any]) -> dict[str, Any]:
     """The types of a command's parameters."""
     return typing.get_type_hints(inspect.unwrap(callback))
 
@@ -119,7 +121,11 @@ def not_of(kind: Any, value: str) -> str | None:
             choice = [str(member) for member in typing.get_args(one)]
         if choice and not {*value.split("|")} <= {*choice} and not PLACEHOLDER.fullmatch(value):
             return f"is {value}, and may be {', '.join(choice)}"
-        if one in {int, float} and not re.fullmatch(r"[-+]?\d+(\.\d+)?", value) and not PLACEHOLDER.fullmatch(value):
+        if (
+            one in {int, float}
+            and not re.fullmatch(r"[-+]?\d+(\.\d+)?", value)
+            and not PLACEHOLDER.fullmatch(value)
+        ):
             return f"is {value}, and must be a number"
     return None
 
@@ -136,25 +142,26 @@ def in_sentences(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
                 yield line, tuple(words.split()[1:])
 
 
-@pytest.mark.parametrize("page", READ, ids=lambda page: str(page.relative_to(ROOT)))
-def test_commands_exist(page: Path) -> None:
-    text = READ[page]
+def test_commands_exist() -> None:
     problems = []
-    for one in typed(text):
-        words = bessai(one.words)
-        if words is not None and (problem := wrong(words, whole=True)) is not None:
-            problems.append(f"{page.name}:{one.line}: {problem}")
-    for line, words in in_sentences(text):
-        if (problem := wrong(words, whole=False)) is not None:
-            problems.append(f"{page.name}:{line}: {problem}")
+    for page, text in READ.items():
+        for one in typed(text):
+            words = bessai(one.words)
+            if words is not None and (problem := wrong(words, whole=True)) is not None:
+                problems.append(f"{page.relative_to(ROOT)}:{one.line}: {problem}")
+        for line, words in in_sentences(text):
+            if (problem := wrong(words, whole=False)) is not None:
+                problems.append(f"{page.relative_to(ROOT)}:{line}: {problem}")
     assert problems == []
 
 
-@pytest.mark.parametrize("page", READ, ids=lambda page: str(page.relative_to(ROOT)))
-def test_what_commands_name_is_there(page: Path) -> None:
-    text = READ[page]
-    words = [(one.line, one.words) for one in typed(text)] + [(line, tuple(code.split())) for line, code in inline(text)]
-    problems = [f"{page.name}:{line}: {problem}" for line, some in words for problem in missing(some)]
+def test_what_commands_name_is_there() -> None:
+    problems = []
+    for page, text in READ.items():
+        words = [(one.line, one.words) for one in typed(text)]
+        words += [(line, tuple(code.split())) for line, code in inline(text)]
+        for line, some in words:
+            problems += [f"{page.relative_to(ROOT)}:{line}: {problem}" for problem in missing(some)]
     assert problems == []
 
 
@@ -169,7 +176,7 @@ def missing(words: tuple[str, ...]) -> Iterator[str]:
             yield f"there is no {path[1]}"
         if path and path[2] and f"def {path[2][2:]}" not in (ROOT / path[1]).read_text(encoding="utf-8"):
             yield f"{path[1]} has no {path[2][2:]}"
-    for first, second in zip(words, words[1:], strict=False):
+    for first, second in pairwise(words):
         if first == "-m" and re.match(r"(benchmarks|tests|bessai)\b", second) and not module(second):
             yield f"there is no module {second}"
     if words[:1] == ("make",):
@@ -193,19 +200,32 @@ def module(name: str) -> bool:
     return file.with_suffix(".py").exists() or (file / "__main__.py").exists()
 
 
-@pytest.mark.parametrize("page", READ, ids=lambda page: str(page.relative_to(ROOT)))
-def test_variables_are_settings(page: Path) -> None:
-    text = READ[page]
+def test_variables_are_settings() -> None:
     known = {name.upper() for name in Settings.model_fields} | OTHER_VARIABLES
-    named = set(re.findall(r"(?<![\w-])([A-Z][A-Z0-9]*_[A-Z0-9_]+)=", "\n".join(code for _, code in inline(text))))
-    for block in blocks(text):
-        if block.kind in {"", "sh", "bash", "console"}:
-            named |= set(re.findall(r"^(?:\$ )?(?:# )?(?:export |.*env )?([A-Z][A-Z0-9_]+)=", block.text, re.MULTILINE))
     families = {name.partition("_")[0] for name in known if "_" in name}
-    single = {code for _, code in inline(text) if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", code)}
-    named |= {name for name in single if name.partition("_")[0] in families}
-    unknown = {name for name in named - known if not name.startswith("OTEL_")}
-    assert unknown == set()
+    problems = []
+    for page, text in READ.items():
+        unknown = {name for name in variables(text, families) - known if not name.startswith("OTEL_")}
+        problems += [f"{page.relative_to(ROOT)}: {name}" for name in sorted(unknown)]
+    assert problems == []
+
+
+def variables(text: str, families: set[str]) -> set[str]:
+    """Names that are given a value, and names in sentences that begin as a setting does."""
+    codes = [code for _, code in inline(text)]
+    named = set(re.findall(r"(?<![\w-])([A-Z][A-Z0-9]*_[A-Z0-9_]+)=", "\n".join(codes)))
+    for block in blocks(text):
+        if block.kind in {"", *SHELL}:
+            named |= set(
+                re.findall(r"^(?:\$ )?(?:# )?(?:export |.*env )?([A-Z][A-Z0-9_]+)=", block.text, re.MULTILINE)
+            )
+    single = {code for code in codes if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", code)}
+    return named | {name for name in single if name.partition("_")[0] in families}
+
+
+def test_wrong_variables_are_seen() -> None:
+    text = "`SITE_NAME`, `M_SP_NA_1`, `JOURNAL_SIZE=3`\n```sh\nexport DATA_DRI=x\n```\n"
+    assert variables(text, {"SITE", "DATA"}) == {"SITE_NAME", "JOURNAL_SIZE", "DATA_DRI"}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -17,7 +18,7 @@ def sections(text: str) -> list[str]:
     lines = prose(text).splitlines()
     marks = [0, *(i for i, line in enumerate(lines) if line.startswith("## ")), len(lines)]
     whole = text.splitlines()
-    return ["\n".join(whole[a:b]) for a, b in zip(marks, marks[1:], strict=False)]
+    return ["\n".join(whole[a:b]) for a, b in pairwise(marks)]
 
 
 PAIRS = list(zip(sections(TEXTS["README.md"]), sections(TEXTS["README.es.md"]), strict=False))
@@ -40,14 +41,19 @@ def alike(words: tuple[str, ...]) -> tuple[str, ...]:
 
 def typed(text: str) -> list[tuple[str, ...]]:
     return [
-        alike(one.words) for block in blocks(text) for line, row in shell_lines(block) for one in commands(line, row)
+        alike(one.words)
+        for block in blocks(text)
+        for line, row in shell_lines(block)
+        for one in commands(line, row)
     ]
 
 
 def links(text: str) -> Counter[str]:
     """Where the links lead, whichever language; headings of the page itself by their number."""
     found = re.findall(r"\]\(([^)]+)\)", prose(text))
-    return Counter(re.sub(r"(\.es|\.en)(?=\.(md|png))", "", link) for link in found if not link.startswith("#"))
+    return Counter(
+        re.sub(r"(\.es|\.en)(?=\.(md|png))", "", link) for link in found if not link.startswith("#")
+    )
 
 
 def tables(text: str) -> list[tuple[int, int]]:
@@ -68,7 +74,9 @@ def words_in_code(text: str) -> set[str]:
 
 
 def test_the_headings_are_as_many() -> None:
-    levels = [[len(mark) for mark in re.findall(r"^(#+) ", prose(text), re.MULTILINE)] for text in TEXTS.values()]
+    levels = [
+        [len(mark) for mark in re.findall(r"^(#+) ", prose(text), re.MULTILINE)] for text in TEXTS.values()
+    ]
     assert levels[0] == levels[1]
     assert len(PAIRS) > 8
 
@@ -93,7 +101,7 @@ def test_each_leads_to_the_other() -> None:
 
 
 def test_a_difference_is_seen() -> None:
-    text = "## A\n[x](docs/a.md) `SITE_ID`\n```sh\nbessai request --power 1 --reason \"a b\"\n```\n| `a` | b |\n|---|---|\n"
+    text = '[x](docs/a.md) `SITE_ID`\n```sh\nbessai request --power 1 --reason "a b"\n```\n| `a` | b |\n|---|---|\n'
     assert typed(text) == typed(text.replace("a b", "á é"))
     assert typed(text) != typed(text.replace("--power 1", "--power 2"))
     assert links(text) != links(text.replace("docs/a", "docs/b"))

@@ -37,13 +37,21 @@ def test_a_page_is_the_generated_one(name: str, make: Callable[[], str]) -> None
 def test_every_setting_has_a_row_with_its_default_and_limits() -> None:
     rows = re.findall(r"^\| `([A-Z0-9_]+)` \|", settings_markdown(), re.MULTILINE)
     assert sorted(rows) == sorted(name.upper() for name in Settings.model_fields)
-    assert "| `CYCLE_TIME` | number ≥ 0.1, ≤ 60 | `1` | Seconds of one control cycle. |" in settings_markdown()
+    assert (
+        "| `CYCLE_TIME` | number ≥ 0.1, ≤ 60 | `1` | Seconds of one control cycle. |" in settings_markdown()
+    )
     assert "| `CONTROL_MODE` | `control`, `monitor` | `control` |" in settings_markdown()
 
 
 def test_every_command_has_a_section_with_its_options() -> None:
     page = commands_markdown()
-    for name in ("bessai run", "bessai alarms", "bessai alarms ack", "bessai journal export", "bessai reference cli"):
+    for name in (
+        "bessai run",
+        "bessai alarms",
+        "bessai alarms ack",
+        "bessai journal export",
+        "bessai reference cli",
+    ):
         assert f"\n## {name}\n" in page
     section = page.split("\n## bessai user add\n")[1].split("\n## ")[0]
     assert "bessai user add NAME [OPTIONS]" in section

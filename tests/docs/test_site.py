@@ -46,7 +46,12 @@ def rendered(folder: Path, **overrides: Any) -> list[str]:
     try:
         theme = {"name": None, "custom_dir": str(folder / "theme")}
         config = load_config(
-            str(ROOT / "mkdocs.yml"), theme=theme, plugins=[], strict=False, site_dir=str(folder / "site"), **overrides
+            str(ROOT / "mkdocs.yml"),
+            theme=theme,
+            plugins=[],
+            strict=False,
+            site_dir=str(folder / "site"),
+            **overrides,
         )
         config.plugins.events["page_markdown"].append(lambda markdown, **_: cut(markdown))
         config.plugins.on_startup(command="build", dirty=False)
@@ -96,7 +101,9 @@ def test_the_real_theme_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
     docs = tmp_path / "docs"
     (docs / "how-to").mkdir(parents=True)
     for name in ("index.md", "index.es.md", "how-to/README.md"):
-        (docs / name).write_text("# A page\n\n```sh\nbessai status\n```\n\n| a | b |\n|---|---|\n| `c` | d |\n")
+        (docs / name).write_text(
+            "# A page\n\n```sh\nbessai status\n```\n\n| a | b |\n|---|---|\n| `c` | d |\n"
+        )
     told = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     told = told[: told.index("\nnav:")].replace("docs_dir: docs", f"docs_dir: {docs}")
     told = told.replace("site_dir: build/site", f"site_dir: {tmp_path / 'site'}")

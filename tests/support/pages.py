@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 from collections.abc import Iterator
@@ -43,21 +44,28 @@ def manual() -> list[Path]:
     return [ROOT / "README.md", ROOT / "README.es.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
+@functools.cache
 def blocks(text: str) -> list[Block]:
     """Every block of code, with the line of its first fence."""
     return [Block(text.count("\n", 0, f.start()) + 1, f[3], f[4]) for f in _FENCE.finditer(text)]
 
 
+@functools.cache
 def prose(text: str) -> str:
     """The page with its blocks emptied; lines keep their numbers."""
     return _FENCE.sub(lambda fence: "\n" * fence[0].count("\n"), text)
 
 
-def inline(text: str) -> Iterator[tuple[int, str]]:
+@functools.cache
+def inline(text: str) -> list[tuple[int, str]]:
     """Code within sentences and tables, with its line."""
+    found: list[tuple[int, str]] = []
     plain = prose(text)
-    for found in re.finditer(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", plain, re.DOTALL):
-        yield plain.count("\n", 0, found.start()) + 1, " ".join(found[2].split()).replace(r"\|", "|")
+    line = place = 0
+    for code in re.finditer(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", plain, re.DOTALL):
+        line, place = line + plain.count("\n", place, code.start()), code.start()
+        found.append((line + 1, " ".join(code[2].split()).replace(r"\|", "|")))
+    return found
 
 
 def shell_lines(block: Block) -> Iterator[tuple[int, str]]:
@@ -97,11 +105,14 @@ def commands(line: int, text: str) -> Iterator[Typed]:
         yield Typed(line, tuple(words))
 
 
+@functools.cache
 def typed(text: str) -> list[Typed]:
     """Every command of a page's blocks."""
-    found = []
+    found: list[Typed] = []
     for block in blocks(text):
-        if block.kind in SHELL or (not block.kind and re.search(r"^(\$ )?(bessai|sudo|make) ", block.text, re.MULTILINE)):
+        if block.kind in SHELL or (
+            not block.kind and re.search(r"^(\$ )?(bessai|sudo|make) ", block.text, re.MULTILINE)
+        ):
             for line, one in shell_lines(block):
                 found += commands(line, one)
     return found

@@ -16,8 +16,8 @@ _HEAD = """# Commands
 
 Made from the code by `bessai reference cli`; edit the help texts in `src/bessai/cli`, not this page.
 
-`bessai COMMAND --help` prints the same on a terminal. `bessai --version` tells the version. Where nothing else is said, exit
-code 0 is success, 1 a failure and 2 a wrong argument or setting.
+`bessai COMMAND --help` prints the same on a terminal. `bessai --version` tells the version. Where nothing else is said,
+exit code 0 is success, 1 a failure and 2 a wrong argument or setting.
 """
 
 

@@ -11,8 +11,8 @@ from bessai.registry.schema import profile_json_schema
 
 _HEAD = """# The fields of a profile
 
-Made from the code by `bessai reference profile`; edit `src/bessai/registry/schema.py`, not this page. Editors use the same
-as JSON Schema, [`registry/profile.schema.json`](../../registry/profile.schema.json).
+Made from the code by `bessai reference profile`; edit `src/bessai/registry/schema.py`, not this page. Editors use the
+same as JSON Schema, [`registry/profile.schema.json`](../../registry/profile.schema.json).
 [Write a profile in 20 minutes](../profiles.md) walks through one. What is printed in bold is required.
 """
 _BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
