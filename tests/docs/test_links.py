@@ -43,7 +43,7 @@ def test_links_lead_somewhere() -> None:
     for page in pages():
         wrong = wrong_links(page, page.read_text(encoding="utf-8"))
         problems += [f"{page.relative_to(ROOT)}: {problem}" for problem in wrong]
-    assert problems == []
+    assert not problems, "\n".join(problems)
 
 
 def test_wrong_links_are_seen() -> None:

@@ -63,7 +63,8 @@ def rendered(folder: Path, **overrides: Any) -> list[str]:
 
 
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
-    assert rendered(tmp_path) == []
+    warnings = rendered(tmp_path)
+    assert not warnings, "\n".join(warnings)
     page = (tmp_path / "site" / "gcp" / "index.html").read_text(encoding="utf-8")
     assert "/blob/main/infrastructure/terraform/README.md#state-and-lock-file" in page
     assert 'href="../grid-functions.es/"' in (tmp_path / "site" / "grid-functions" / "index.html").read_text()
