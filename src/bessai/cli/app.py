@@ -43,6 +43,7 @@ MODULES = (
     "incident",
     "performance",
     "schema",
+    "reference",
     "user",
     "token",
     "audit",

@@ -82,10 +82,10 @@ def _section(profile: Profile) -> Iterator[str]:
     if profile.caveats:
         yield "- **Caveats**:"
         for caveat in profile.caveats:
-            yield f"  - {caveat.text} ({caveat.source})"
+            yield f"    - {caveat.text} ({caveat.source})"
     yield "- **Sources**:"
     for name, source in profile.sources.items():
-        yield f"  - {name}: {source.title} ({source.kind}), {source.where}"
+        yield f"    - {name}: {source.title} ({source.kind}), {source.where}"
     yield ""
     yield "| point | address | type | unit | access | poll | description |"
     yield "|---|---|---|---|---|---|---|"
