@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 PAGE := src/bessai/interfaces/api/page/index.html
 PAGE_SOURCES := $(shell find ui -path ui/node_modules -prune -o -type f -print)
 
-.PHONY: help run test coverage soak lint supply sbom image-check format lock page clean
+.PHONY: help run test coverage soak lint supply sbom image-check bench docs format lock page clean
 .DEFAULT_GOAL := help
 
 help:
@@ -25,6 +25,8 @@ help:
 	@echo "make lint      style, types and import contracts"
 	@echo "make supply    workflows, secrets, licences; make sbom: the list of parts"
 	@echo "make soak      long randomised runs"
+	@echo "make bench     all benchmarks, into docs/performance.md (QUICK=1: a first look)"
+	@echo "make docs      the documentation as a site, in build/site"
 	@echo "make page      the dashboard, from ui/"
 	@echo "make lock      requirements*.txt anew from pyproject.toml"
 
@@ -58,6 +60,12 @@ supply: $(VENV)/.development
 
 sbom: $(VENV)/.development
 	@$(BIN)/python -m release.sbom --output build/open-bess-edge.cdx.json
+
+bench: $(VENV)/.development $(PAGE)
+	@$(BIN)/python -m benchmarks.collect $(if $(QUICK),--quick)
+
+docs: $(VENV)/.development
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 image-check:
 	@infrastructure/docker/check.sh && infrastructure/docker/check-root.sh
