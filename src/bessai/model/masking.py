@@ -39,14 +39,9 @@ def refused(name: str, value: object, mask: str = MASK) -> str:
     text = str(value)
     if _NEARLY.search(name) and not name.upper().endswith(("_FILE", "_CREDENTIALS")):
         return mask
-    if (
-        "@" in text
-    ):  # what stands before it may be a password, whether or not an address can be read out of it
+    if "@" in text:  # before it may be a password, whether or not this reads as an address
         scheme, separator, rest = text.partition("://")
-        text = (
-            f"{scheme}{separator}{mask}@{rest.rpartition('@')[2]}"
-            if separator
-            else f"{mask}@{text.rpartition('@')[2]}"
-        )
+        host = (rest if separator else text).rpartition("@")[2]
+        text = f"{scheme}{separator}{mask}@{host}" if separator else f"{mask}@{host}"
     text = address(text, mask)
     return text if len(text) <= 60 else text[:57] + "…"
