@@ -22,8 +22,8 @@ from bessai.interfaces.otel import Otel
 from bessai.interfaces.sink import Reader, Sink, SinkStatus
 from bessai.interfaces.tracing import Ids, Span, Tracing, cycle_ids, random_ids
 from bessai.journal.entry import Entry
-from bessai.logs import without_users
 from bessai.model import Severity
+from bessai.model.masking import address
 from bessai.model.record import DURATION_EDGES, LATENESS_EDGES
 
 _LATEST = 500
@@ -60,7 +60,7 @@ class TelemetrySink(Sink):
         self._site = site
         self._service_name = service_name
         self._endpoint = endpoint
-        self._shown = without_users(endpoint)
+        self._shown = address(endpoint)
         self._open_reader = open_reader
         self._collect = collect
         self._tracing = tracing or Tracing()
