@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 PAGE := src/bessai/interfaces/api/page/index.html
 PAGE_SOURCES := $(shell find ui -path ui/node_modules -prune -o -type f -print)
 
-.PHONY: help run test coverage soak lint supply sbom image-check bench docs format lock page clean
+.PHONY: help run test coverage soak lint supply checkov sbom image-check bench docs format lock page clean
 .DEFAULT_GOAL := help
 
 help:
@@ -23,7 +23,7 @@ help:
 	@echo "make test      all tests"
 	@echo "make coverage  the same, slower, with coverage"
 	@echo "make lint      style, types and import contracts"
-	@echo "make supply    workflows, secrets, licences; make sbom: the list of parts"
+	@echo "make supply    workflows, secrets, licences; make checkov: Terraform and Dockerfile; make sbom: the parts"
 	@echo "make soak      long randomised runs"
 	@echo "make bench     all benchmarks, into docs/performance.md (QUICK=1: a first look)"
 	@echo "make docs      the documentation as a site, in build/site"
@@ -58,6 +58,11 @@ supply: $(VENV)/.development
 	@$(BIN)/python -m release.secrets
 	@$(BIN)/python -m release.licences
 
+checkov: $(VENV)/bin/uv requirements-checkov.txt
+	@$(BIN)/uv venv -q --clear --python $(BIN)/python build/checkov
+	@VIRTUAL_ENV=build/checkov $(BIN)/uv pip install -q --require-hashes -r requirements-checkov.txt
+	@build/checkov/bin/checkov --skip-download --quiet --compact --framework terraform dockerfile -d infrastructure
+
 sbom: $(VENV)/.development
 	@$(BIN)/python -m release.sbom --output build/open-bess-edge.cdx.json
 
@@ -81,6 +86,8 @@ lock: $(VENV)/bin/uv
 		--extra parquet --extra kafka --extra nats --extra notify --extra scada --extra gridcode --group dev --group checks --group docs -c requirements.txt -o requirements-dev.txt pyproject.toml
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--group build -o requirements-build.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--group checkov -o requirements-checkov.txt
 
 page: $(VENV)/bin/uv $(PAGE)
 

@@ -12,6 +12,8 @@ ROOT = Path(__file__).resolve().parents[1]
 RUNTIME = "requirements.txt"
 DEVELOPMENT = "requirements-dev.txt"
 BUILD = "requirements-build.txt"
+CHECKOV = "requirements-checkov.txt"
+"""For `make checkov` alone, in an environment of its own."""
 
 _PIN = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^]]*\])?==(?P<version>[^\s;]+)(?:\s*;\s*(?P<marker>[^\\]+))?"

@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
-from release.lock import BUILD, DEVELOPMENT, ROOT, RUNTIME, LockError, normalised, pins
+from release.lock import BUILD, CHECKOV, DEVELOPMENT, ROOT, RUNTIME, LockError, normalised, pins
 
-FILES = (RUNTIME, DEVELOPMENT, BUILD)
-GROUPS = {DEVELOPMENT: ("dev", "checks", "docs"), BUILD: ("build",)}
+FILES = (RUNTIME, DEVELOPMENT, BUILD, CHECKOV)
+GROUPS = {DEVELOPMENT: ("dev", "checks", "docs"), BUILD: ("build",), CHECKOV: ("checkov",)}
 
 
 def asked(file: str) -> list[Requirement]:
     """What pyproject.toml asks for in a file."""
     project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     groups = [line for name in GROUPS.get(file, ()) for line in project["dependency-groups"][name]]
-    if file == BUILD:
+    if file in {BUILD, CHECKOV}:
         return [Requirement(line) for line in groups]
     extras = [line for lines in project["project"]["optional-dependencies"].values() for line in lines]
     return [Requirement(line) for line in (*project["project"]["dependencies"], *extras, *groups)]
