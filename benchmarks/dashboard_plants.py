@@ -140,7 +140,7 @@ def _gateway(**environment: str) -> Iterator[Site]:
     with tempfile.TemporaryDirectory() as name, (Path(name) / "log").open("wb") as log:
         whole = {
             **os.environ, "SITE_ID": "bench", "DATA_DIR": f"{name}/data", "HTTP_PORT": str(port),
-            "CONTROL_MODE": "monitor", "OTEL_SDK_DISABLED": "true", **environment,
+            "CONTROL_MODE": "monitor", "OTEL_SDK_DISABLED": "true", "LOG_FORMAT": "text", **environment,
         }  # fmt: skip
         command = [sys.executable, "-m", "bessai.cli", "run"]
         with subprocess.Popen(command, env=whole, stdout=log, stderr=log) as process:

@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
-from support.gateway import bessai
+from support.gateway import typed
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
 
 DEVICE = "  {name}: {{profile: huawei_sun2000, role: inverter, endpoint: '10.0.0.{n}', control: {control}}}\n"
 
@@ -34,10 +40,10 @@ def test_limits_and_commanded_devices(
         "CONTROL_MODE": mode,
         "DATA_DIR": str(tmp_path / "d"),
     }
-    done = bessai("config", "check", cwd=tmp_path, **environment)
+    done = typed("config", "check", **environment)
     assert done.returncode == 0, done.stderr
     assert said in " ".join(done.stdout.split())
-    found = json.loads(bessai("config", "check", "--json", cwd=tmp_path, **environment).stdout)
+    found = json.loads(typed("config", "check", "--json", **environment).stdout)
     wanted = [f"d_{n}" for n, c in enumerate(controls, 1) if c == "true" and mode == "control"]
     assert found["commanded"] == wanted
     assert found["limits"] == {"chemistry": "lfp", "file": None}
@@ -49,11 +55,11 @@ def test_report_rules_are_checked_against_the_points_of_the_site(tmp_path: Path)
     report.write_text(
         "rules:\n  - {points: [active_power], dead_band: 0.1}\n  - {points: ['*'], at_least_every: 60}\n"
     )
-    done = bessai("config", "check", cwd=tmp_path, **environment)
+    done = typed("config", "check", **environment)
     assert done.returncode == 0, done.stderr
     assert "report: 2 rules" in " ".join(done.stdout.split())
     report.write_text("rules:\n  - {points: [activ_power], dead_band: 0.1}\n")
-    done = bessai("config", "check", cwd=tmp_path, **environment)
+    done = typed("config", "check", **environment)
     assert done.returncode == 2
     said = (
         f'REPORT_FILE: {report}:2: rules.0.points.0 = "activ_power": the site has no such point; did you mean'
@@ -68,15 +74,15 @@ def test_a_grid_file_is_checked_and_a_slow_cycle_is_told(tmp_path: Path) -> None
     environment: dict[str, Any] = {
         "SITE_ID": "x", "INVERTER_IP": "10.0.0.1", "GRID_FILE": str(grid), "CYCLE_TIME": "1",
     }  # fmt: skip
-    done = bessai("config", "check", cwd=tmp_path, **environment)
+    done = typed("config", "check", **environment)
     assert done.returncode == 0, done.stderr
     said = " ".join(done.stdout.split())
     assert "grid functions: 10 kW, gfm" in said
     assert "CYCLE_TIME=1: AT-IBR Art. 3-6 a" in said
-    quick = bessai("config", "check", cwd=tmp_path, **{**environment, "CYCLE_TIME": "0.2"})
+    quick = typed("config", "check", **{**environment, "CYCLE_TIME": "0.2"})
     assert "AT-IBR" not in quick.stdout
     grid.write_text(plant + "values: {frequency.dead_band: 150}\n")
-    done = bessai("config", "check", cwd=tmp_path, **environment)
+    done = typed("config", "check", **environment)
     assert done.returncode == 2
     assert "GRID_FILE:" in done.stderr
     assert "0 … 30 mHz" in done.stderr

@@ -167,10 +167,17 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, str]
             house.stop_plant()
             until(lambda: any(_lost(one) for one in house.ask(op="alarms")["alarms"]))
 
+        def decided() -> None:
+            """What the last example changed has been decided, and is in the journal."""
+            until(lambda: not house.status["control"].get("requests"))
+            committed = house.status["journal"]["committed"]
+            until(lambda: house.status["journal"]["committed"] > committed + 1)
+
         before: dict[str, Callable[[], object]] = {
             '-H "$AUTH" "$BESSAI/api/v1/requests"\n': lambda: until(
                 lambda: house.status["control"].get("requests")
             ),
+            '"$BESSAI/api/v1/decisions/latest"\n': decided,
             '"$BESSAI/api/v1/alarms"\n': unplugged,
         }
         places = {

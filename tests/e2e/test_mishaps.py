@@ -151,8 +151,8 @@ def test_a_stopped_gateway_is_not_called_absent(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b"SITE_ID=a\nthis is garbage\nSOC_MAX\n", "line 2: this is garbage: is no NAME=value"),
-        (b"SITE_ID=a\nSOC_MAX\n", "line 2: SOC_MAX: is no NAME=value"),
+        (b"SITE_ID=a\nthis is garbage\nSOC_MAX\n", "line 2: …: is no NAME=value"),
+        (b"SITE_ID=a\nSOC_MAX\n", "line 2: SOC_MAX …: is no NAME=value"),
         (b"SITE_ID=\xff\xfe\n", "is not UTF-8 text"),
     ],
 )

@@ -18,7 +18,7 @@ from bessai.journal import frame as frames
 from bessai.journal.log import Log
 from bessai.journal.row import row_of
 from bessai.journal.wal import BLOCK
-from simulation.seeds import base_seed, replay
+from simulation.seeds import base_seed, replay, scale
 from support.journal_oracle import (
     Content,
     Decoder,
@@ -194,10 +194,10 @@ def damages(base: int, count: int) -> int:
     return lost
 
 
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.timeout(600 * scale())
+@pytest.mark.parametrize("part", range(2))
 def test_only_what_was_hit_is_lost_and_it_is_told(part: int) -> None:
-    assert damages(base_seed() + part * 10**6, 750) > 75
+    assert damages(base_seed() + part * 10**6, 750 * scale()) > 75
 
 
 @pytest.mark.soak

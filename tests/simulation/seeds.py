@@ -1,4 +1,4 @@
-"""A new seed each run, and the same one again."""
+"""A new seed each run, and the same one again; longer runs where there is time."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ def base_seed() -> int:
     """`BESSAI_SEED`, or a new one."""
     given = os.environ.get("BESSAI_SEED")
     return int(given) if given else random.SystemRandom().randrange(10**9)
+
+
+def scale() -> int:
+    """How many times as long as in `.ci/run` the randomised runs are: `BESSAI_SCALE`, 1 by default, 9 on GitHub."""
+    return int(os.environ.get("BESSAI_SCALE", "1"))
 
 
 def replay(base: int, details: Iterable[str] = ()) -> str:

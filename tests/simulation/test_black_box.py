@@ -8,18 +8,18 @@ import pytest
 
 from bessai.core.black_box.reading import read_box
 from bessai.core.replay import replay as replay_box
-from simulation.seeds import base_seed
+from simulation.seeds import base_seed, scale
 from simulation.tally import PLANTS, replay, run
 
-HOURS = {"three": 0.3}
-"""Simulated, by plant; others 0.5."""
+HOURS = {"three": 0.15}
+"""Simulated, by plant; others 0.25."""
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(600 * scale())
 @pytest.mark.parametrize("plant", PLANTS)
 def test_every_record_replays_bit_for_bit(plant: str, tmp_path: Path) -> None:
     seed = base_seed()
-    result = run(plant, seed, HOURS.get(plant, 0.5) * 3600, fault_every=40.0, box=tmp_path)
+    result = run(plant, seed, HOURS.get(plant, 0.25) * scale() * 3600, fault_every=40.0, box=tmp_path)
     assert not result.broken, replay(result, plant)
     files = sorted(path for path in tmp_path.rglob("*") if path.is_file())
     cycles = 0
