@@ -1,12 +1,12 @@
 # Two commands: `make run` shows the gateway on a simulated plant, `make test` proves it. Both set up all they need.
-# JOBS is how many tests run at once: most of them wait for something. BESSAI_SEED chooses other random runs.
+# JOBS is how many tests run at once: most of them wait for something. BESSAI_SEED chooses other random runs, BESSAI_SCALE longer ones.
 # PYTHON chooses the interpreter (3.11 or newer); everything installed goes into .venv.
 
 export UV_PYTHON_DOWNLOADS = never
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
-JOBS ?= 6
+JOBS ?= 5
 export VIRTUAL_ENV := $(abspath $(VENV))
 SUPPORTED := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \

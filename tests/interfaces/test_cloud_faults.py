@@ -128,7 +128,7 @@ def test_connections_that_break_again_and_again_only_slow_it_down() -> None:
             s.proxy.reset()
         s.proxy.reset_after = None
         s.check_all_arrived()
-        assert s.proxy.connections > 8
+        assert s.proxy.connections >= 8  # the last one may have broken when all had arrived
 
 
 def test_a_slow_cloud_is_waited_for() -> None:

@@ -123,8 +123,8 @@ def test_a_damaged_segment_is_found_and_mended_while_running(open_journal: Open,
     assert f"records {missing[0]} to {missing[-1]} are lost" in entries[-1].events[0].message
 
 
-@pytest.mark.parametrize("growing", [False, True], ids=["sealed", "growing"])
-def test_a_segment_that_is_gone_is_told(open_journal: Open, tmp_path: Path, growing: bool) -> None:
+@pytest.mark.parametrize("gone", [(1,), (-1,), (-2, -1)], ids=["sealed", "growing", "all before the log"])
+def test_a_segment_that_is_gone_is_told(open_journal: Open, tmp_path: Path, gone: tuple[int, ...]) -> None:
     options = {"max_bytes": 1 << 21}
     journal = open_journal(**options)
     for n in range(1, 1500):
@@ -133,7 +133,8 @@ def test_a_segment_that_is_gone_is_told(open_journal: Open, tmp_path: Path, grow
             wait_until(lambda: journal.stats().queued == 0)
     assert journal.close(30)
     segments = sorted((tmp_path / "journal").glob("cold-*.seg"))
-    segments[-1 if growing else 1].unlink()
+    for which in gone:
+        segments[which].unlink()
     journal = open_journal(**options)
     lost = journal.stats().lost
     entries = JournalReader(tmp_path).read(0, 10_000)
@@ -147,5 +148,5 @@ def test_a_segment_that_is_gone_is_told(open_journal: Open, tmp_path: Path, grow
     ]
     assert sorted(number for part in told for number in part) == missing
     if not missing:  # what grows is made again from the write-ahead log, as far as it reaches
-        assert growing
+        assert gone == (-1,)
         assert journal.events_on_open == []

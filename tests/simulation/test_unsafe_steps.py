@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from simulation.profiles import pack
-from simulation.seeds import base_seed, replay
+from simulation.seeds import base_seed, replay, scale
 from simulation.trials import Case, Trials, between, quantile, shown
 
-PARTS, TRIALS = 4, 2500
+PARTS, TRIALS = 2, 1250 * scale()
 
 CASES = (
     Case(name="cell voltage high", begin=shown("cell_voltage_max", between(3.651, 4.9))),
@@ -39,7 +39,7 @@ CASES = (
 )
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(900 * scale())
 @pytest.mark.parametrize("part", range(PARTS))
 def test_the_next_cycle_commands_what_is_safe(part: int) -> None:
     seed = base_seed() + part

@@ -77,7 +77,9 @@ def recover(disk: Disk, directory: Path, *, wal_bytes: int, now_ms: int) -> Reco
         held = shelf.records + _beyond(wal, max(shelf.cold_last + 1, totals.floor))
         counted = totals.held
         if counted - held > sum(finding.count for finding in findings):
-            findings += shelf.holes(max(totals.floor, totals.skipped + 1))
+            # What is missing before a damaged start of the log is told as its damage.
+            start = wal.frames[0].first - 1 if wal.frames and not wal.broken else 0
+            findings += shelf.holes(max(totals.floor, totals.skipped + 1), start)
         found = max(wal.frames[-1].last if wal.frames else 0, shelf.last)
         last = max([found, seen.last if seen else 0, *(note.last for note in wal.notes())])
         # Readers may know more than what is left here; one that is far ahead was set by hand.

@@ -305,8 +305,8 @@ class Shelf:
         self._summaries[kind, first] = summary
         return lost
 
-    def holes(self, low: int) -> list[Finding]:
-        """What the cold segments lack between `low` and their last record. Raises OSError."""
+    def holes(self, low: int, high: int) -> list[Finding]:
+        """What the cold segments lack between `low` and `high`, or their last record. Raises OSError."""
         there: list[Range] = []
         for first in self.sealed(COLD):
             summary = self._summaries[COLD, first]
@@ -317,7 +317,7 @@ class Shelf:
         if self.active is not None:
             there += [(frame.first, frame.last) for frame in self.active.index.frames]
         what = "a part of the segments is missing or damaged"
-        return [Finding(a, b, what) for a, b in holes(merged(there), low, self.cold_last)]
+        return [Finding(a, b, what) for a, b in holes(merged(there), low, max(high, self.cold_last))]
 
     def _checked(self, kind: str, first: int) -> Iterator[tuple[Frame, bool]]:
         with self._file(kind, first) as file:

@@ -62,6 +62,7 @@ def test_the_backlog_leaves_the_state_alone(broker: Mosquitto, observer: Observe
         courier.send(batch([cycle_entry(1)], Lane.BACKLOG), PATIENCE)
         courier.send(batch([cycle_entry(9)]), PATIENCE)
         observer.wait_for(lambda _: len(observer.of(f"{BASE}/points/soc")) == 1)
+        observer.wait_for(lambda _: bool(observer.of(f"{BASE}/state")))
     assert [json.loads(m.payload)["sequence"] for m in observer.of(f"{BASE}/state")] == [9]
     assert json.loads(observer.of(f"{BASE}/points/soc")[0].payload) == {
         "value": 59.0, "unit": "%", "quality": "good", "time": "2026-01-01T00:00:08.750000Z",
