@@ -27,8 +27,8 @@ PLACEHOLDER = re.compile(r"[A-ZÓ][A-ZÓ_:.]*\d?|.*[…|<>].*")
 """What stands for a value: FILE, HOST:PORT, a|b, …"""
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 OTHER_VARIABLES = {
-    "BESSAI_SEED", "BESSAI_SCALE", "BESSAI_SCREENSHOTS", "BESSAI_SOCKET", "XDG_RUNTIME_DIR", "LC_ALL", "PATH", "AUTH", "BESSAI", "USER",
-    "CSRF", "TOKEN", "PUBSUB_EMULATOR_JAR", "BESSAI_FREQUENCY_CSV",
+    "BESSAI_SEED", "BESSAI_SCREENSHOTS", "BESSAI_SOCKET", "XDG_RUNTIME_DIR", "LC_ALL", "PATH", "AUTH", "BESSAI", "USER",
+    "CSRF", "TOKEN", "PUBSUB_EMULATOR_JAR", "BESSAI_FREQUENCY_CSV", "BESSAI_SCALE",
 }  # fmt: skip
 """Variables in the pages that are no settings."""
 

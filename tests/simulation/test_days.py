@@ -29,7 +29,7 @@ def test_promises_hold_for_days(part: int) -> None:
     tally.add(result)
     print(f"seed {seed}", *tally.lines(), sep="\n")
     assert not result.broken, replay(result, plant)
-    # It was worth the name: power flowed, faults of most kinds happened in a long run, commands were given and taken back.
+    # Something happened: power flowed, faults of most kinds came in a long run, commands were given and taken back.
     assert result.powered > 0.1 * result.simulated
     if result.simulated > 3 * 3600:
         assert len(result.faults) > len(FAULTS) / 2
