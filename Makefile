@@ -3,6 +3,8 @@
 # PYTHON chooses the interpreter (3.11 or newer); everything installed goes into .venv.
 
 export UV_PYTHON_DOWNLOADS = never
+# Hundreds of processes start in the tests: what they import is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
