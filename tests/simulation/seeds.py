@@ -14,7 +14,7 @@ def base_seed() -> int:
 
 
 def scale() -> int:
-    """How many times as long as in `.ci/run` the randomised runs are: `BESSAI_SCALE`, 1 by default, 24 on GitHub."""
+    """How many times as long as in `.ci/run` the randomised runs are: `BESSAI_SCALE`, 1 by default, 10 on GitHub."""
     return int(os.environ.get("BESSAI_SCALE", "1"))
 
 

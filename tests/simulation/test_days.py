@@ -14,8 +14,8 @@ from simulation.faults import FAULTS
 from simulation.seeds import base_seed, scale
 from simulation.tally import DAY, PLANTS, Tally, replay, run
 
-PARTS = {0: ("huawei_sun2000", 1.0), 3: ("pack", 2.0), 6: ("reactive_pack", 0.5), 7: ("three", 0.5)}
-"""Plants and simulated hours by what is added to the seed: four hours, four days at the scale of GitHub's CI."""
+PARTS = {0: ("huawei_sun2000", 3.0), 3: ("pack", 3.0), 6: ("reactive_pack", 1.0), 7: ("three", 1.0)}
+"""Plants and simulated hours by what is added to the seed: 8 hours, three days at the scale of GitHub's CI."""
 SOAK_DAYS = 60
 
 

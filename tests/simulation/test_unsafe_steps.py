@@ -8,7 +8,7 @@ from simulation.profiles import pack
 from simulation.seeds import base_seed, replay, scale
 from simulation.trials import Case, Trials, between, quantile, shown
 
-PARTS, TRIALS = 2, 1250 * scale()
+PARTS, TRIALS = 4, 2500 * scale()
 
 CASES = (
     Case(name="cell voltage high", begin=shown("cell_voltage_max", between(3.651, 4.9))),
