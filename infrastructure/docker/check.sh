@@ -46,12 +46,11 @@ stand_in() {
     # Registries are reached the way this machine reaches them.
     cp /etc/ssl/certs/ca-certificates.crt "$base/etc/ssl/certs/ca-certificates.crt"
     printf '[global]\ncert = /etc/ssl/certs/ca-certificates.crt\n' >"$base/etc/pip.conf"
-    printf 'cafile=/etc/ssl/certs/ca-certificates.crt\n' >"$base/root/.npmrc"
     build rm --all >/dev/null
     local container
     container=$(build from scratch)
     build add "$container" "$base" / >/dev/null
-    build config --env PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin --cmd python3 "$container"
+    build config --env NPM_CONFIG_CAFILE=/etc/ssl/certs/ca-certificates.crt --env PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin --cmd python3 "$container"
     build commit --quiet --rm "$container" localhost/bessai-stand-in:check >/dev/null
 }
 
