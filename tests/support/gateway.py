@@ -92,7 +92,7 @@ class GatewayProcess:
             f"not reached within {within:g} s; log:\n{self.log.read_text()}\nstatus: {status}"
         )
 
-    def end(self, number: int = signal.SIGTERM, timeout: float = 15.0) -> int:
+    def end(self, number: int = signal.SIGTERM, timeout: float = 60.0) -> int:
         """Send a signal and wait for the exit code."""
         assert self.process is not None
         self.process.send_signal(number)
