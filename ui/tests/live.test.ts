@@ -157,10 +157,15 @@ test("events of cycles that a slow viewer missed come from the journal; silence 
   const found = server([missed]);
   const stop = live.open("main");
   const pass = (ms: number): Promise<unknown> => vi.advanceTimersByTimeAsync(ms);
+  let answered = false;
+  void live.answered().then(() => (answered = true));
   await pass(10);
   found.say("hello", hello);
+  await pass(10);
+  expect(answered).toBe(false);
   found.say("cycle", cycle(41, 50));
   await pass(10);
+  expect(answered).toBe(true);
   expect(live.value("soc")).toMatchObject({ value: 50, unit: "%", stale: false });
   await pass(990);
   found.say("cycle", cycle(42, 51, { events: [event(Date.now(), "seen")] }));

@@ -109,6 +109,19 @@ class Live {
     };
   }
 
+  /** Resolves when something is known to show: a frame, or that none comes. */
+  answered(): Promise<void> {
+    return new Promise((known) => {
+      const stop = $effect.root(() => {
+        $effect(() => {
+          if (this.state === "connecting") return;
+          known();
+          queueMicrotask(stop);
+        });
+      });
+    });
+  }
+
   /** Frames come: what is shown is the plant as it is now. */
   get current(): boolean {
     return this.state === "open" && this.frameAge !== null && this.frameAge <= late(this.period);
