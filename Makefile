@@ -36,7 +36,7 @@ run: $(VENV)/.runtime $(PAGE)
 	@$(BIN)/bessai demo
 
 test: $(VENV)/.development $(PAGE)
-	@BESSAI_SEED=$${BESSAI_SEED:-20261124} $(BIN)/pytest -n $(JOBS)
+	@BESSAI_SEED=$${BESSAI_SEED:-20261124} $(BIN)/python tests/run.py -n $(JOBS)
 
 coverage: $(VENV)/.development
 	@$(BIN)/coverage erase
