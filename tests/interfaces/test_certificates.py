@@ -16,7 +16,10 @@ from cryptography.x509.oid import NameOID
 
 from bessai.core.settings import Settings
 from bessai.interfaces.api.roles import Role
+from bessai.interfaces.build import Parts
 from bessai.interfaces.certificates import Certificates
+from bessai.interfaces.metrics import METRICS, Origin
+from bessai.interfaces.settings import ServiceSettings
 from support.page_server import page_server, until
 
 SITE = """
@@ -144,3 +147,21 @@ def test_the_page_tells_when_its_own_certificate_ends(tmp_path: Path) -> None:
             assert line in said.body.decode().splitlines()
 
     asyncio.run(run())
+
+
+def test_the_service_plane_tells_the_collector_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {
+        "SITE_ID": "s",
+        "DATA_DIR": str(tmp_path),
+        "KAFKA_BROKERS": "127.0.0.1:1",
+        "KAFKA_CA_FILE": _write(tmp_path / "ca", NEW),
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    figures = Parts(settings=ServiceSettings.from_environment(given)).figures()
+    assert figures.certificates == {"KAFKA_CA_FILE": NEW.timestamp()}
+    (metric,) = (one for one in METRICS if one.name == "bessai.certificate.expiration.timestamp")
+    assert list(metric.samples(figures)) == [({"certificate": "KAFKA_CA_FILE"}, NEW.timestamp())]
+    assert metric.origin is not Origin.PAGE, "of the page's process a collector gets those alone"
