@@ -21,13 +21,13 @@ each_overlay = pytest.mark.parametrize("overlay", OVERLAYS)
 
 
 @cache
-def _objects(directory: str) -> list[dict[str, Any]]:
+def _objects(directory: str, root: Path = KUBERNETES) -> list[dict[str, Any]]:
     """What kustomize makes of a directory."""
     kubectl = shutil.which("kubectl")
     if kubectl is None:
         pytest.skip("kubectl is not installed")
     done = subprocess.run(
-        [kubectl, "kustomize", str(KUBERNETES / directory)],
+        [kubectl, "kustomize", str(root / directory)],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -166,3 +166,28 @@ def test_the_service_monitor_asks_the_page() -> None:
     settings = _one("fleet-site", "ConfigMap", "bessai-settings")["data"]
     assert endpoint["tlsConfig"]["serverName"] == settings["HTTP_NAME"]
     assert "credentials" in endpoint["authorization"]
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+def test_what_the_service_monitor_scrapes_is_labelled_as_the_rules_need_it(
+    tmp_path: Path, *, replaced: bool
+) -> None:
+    copied = tmp_path / "kubernetes"
+    shutil.copytree(KUBERNETES, copied)
+    overlay = copied / "overlays" / "fleet-site" / "kustomization.yaml"
+    text = overlay.read_text(encoding="utf-8").replace("\n# components:", "\ncomponents:")
+    overlay.write_text(text if replaced else text.partition("replacements:")[0], encoding="utf-8")
+    built = _objects("overlays/fleet-site", copied)
+    (monitor,) = (one for one in built if one["kind"] == "ServiceMonitor")
+    (settings,) = (one for one in built if one["metadata"]["name"].startswith("bessai-settings"))
+    namespace = monitor["metadata"]["namespace"]
+    # what the operator has set before it comes to `relabelings`
+    labels = {"__meta_kubernetes_namespace": namespace, "job": "bessai-gateway", "namespace": namespace}
+    (endpoint,) = monitor["spec"]["endpoints"]
+    for rule in endpoint["relabelings"]:
+        assert set(rule) <= {"sourceLabels", "targetLabel", "replacement"}, "only replaces, whatever it finds"
+        found = ";".join(labels[name] for name in rule.get("sourceLabels", ()))
+        labels[rule["targetLabel"]] = rule["replacement"].replace("$1", found)
+    assert labels["site"] == (settings["data"]["SITE_ID"] if replaced else namespace)
+    jobs = yaml.safe_load((KUBERNETES.parent / "prometheus/prometheus.yml").read_text(encoding="utf-8"))
+    assert labels["job"] == jobs["scrape_configs"][0]["job_name"], "rules and dashboards look for it"

@@ -12,7 +12,6 @@ import re
 import shutil
 import subprocess
 import tomllib
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,8 @@ from typing import Any
 import pytest
 import yaml
 
-from bessai.interfaces.metrics import METRICS, Kind, label
-from bessai.model import GuardState, Quality, Severity
+from bessai.interfaces.metrics import METRICS, Figures, Kind, label
+from bessai.model import Quality, Severity
 from support.promql import named
 
 ROOT = Path(__file__).parents[2]
@@ -111,30 +110,93 @@ def test_every_metric_and_label_is_one_that_the_gateway_tells() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-VALUES = {
-    ("bessai_guard_state", "state"): {state.value for state in GuardState},
-    ("bessai_points", "quality"): {quality.label for quality in Quality},
-    ("bessai_alarms", "severity"): {severity.label for severity in Severity},
-    ("bessai_journal_dropped_total", "reason"): {"queue", "space"},
-}
+FULL = Figures(
+    control={
+        "cycle": {"late_p50": 0, "late_p99": 0},
+        "sync": {"p50": 0, "p99": 0},
+        "control": {"state": "normal"},
+    },
+    devices=[{"name": "meter"}],
+    sinks=[{"name": "mqtt", "state": "ok", "breaker": "closed"}],
+)
+"""Enough for every label whose values the gateway itself chooses."""
 
 
-def test_states_and_severities_are_spelt_as_the_gateway_does() -> None:
-    seen = Counter(
-        (metric, one)
-        for _, expr in _expressions()
-        for metric, one, value in named(expr).matched
-        if (metric, one) in VALUES and _checked(metric, one, value)
-    )
-    assert set(seen) == set(VALUES)
-    assert {value for _, _, value in named(RECORDED["site:bessai_guard_state:number"]["expr"]).matched} == {
-        state.value for state in GuardState
+def _values(metric: str, one: str) -> set[str]:
+    """All values of a label of a metric."""
+    if metric == "bessai_points":
+        return {quality.label for quality in Quality}
+    if metric == "bessai_alarms":
+        return {severity.label for severity in Severity}
+    (found,) = (known for known in METRICS if known.prometheus == metric)
+    return {
+        attributes[name]
+        for attributes, _ in found.samples(FULL)
+        for name in found.attributes
+        if label(name) == one
     }
 
 
-def _checked(metric: str, one: str, value: str) -> bool:
-    assert value in VALUES[metric, one], f"{metric}{{{one}={value!r}}}"
-    return True
+def test_what_a_label_is_compared_with_is_spelt_as_the_gateway_does() -> None:
+    compared = {
+        (where, *match)
+        for where, expr in _expressions()
+        for match in named(expr).matched
+        if match[0] not in OF_PROMETHEUS and match[1] not in EVERYWHERE
+    }
+    assert {metric for _, metric, _, _ in compared} >= {
+        "bessai_points",
+        "bessai_sink_state",
+        "bessai_power_watts",
+    }
+    wrong = [one for one in compared if one[3] not in _values(one[1], one[2])]
+    assert not wrong
+    for record, metric in (
+        ("site:bessai_guard_state:number", "bessai_guard_state"),
+        ("site_sink:bessai_sink_state:number", "bessai_sink_state"),
+        ("site_sink:bessai_sink_breaker_state:number", "bessai_sink_breaker_state"),
+    ):
+        told = {value for _, _, value in named(RECORDED[record]["expr"]).matched}
+        assert told == _values(metric, "state"), "a state without a number would be no state"
+
+
+def test_what_is_reckoned_once_is_used_and_tested() -> None:
+    used = set().union(*(named(expr).metrics for _, expr in _expressions()))
+    tested = (PROMETHEUS / "tests/recording.yml").read_text(encoding="utf-8")
+    assert used >= set(RECORDED)
+    assert not [record for record in RECORDED if f"expr: {record}\n" not in tested]
+
+
+def _left(expr: str) -> set[str]:
+    """Labels that what an expression finds may have."""
+    names = named(expr)
+    return names.grouped or set().union(*(TOLD[metric] for metric in names.metrics))
+
+
+def test_alerts_and_legends_name_labels_that_are_left() -> None:
+    wrong = [
+        (name, one)
+        for name, rule in ALERTS.items()
+        for text in rule["annotations"].values()
+        for one in re.findall(r"\$labels\.(\w+)", text)
+        if one not in _left(rule["expr"])
+    ]
+    wrong += [
+        (f"{where}: {panel['title']}", one)
+        for where, panel in _panels()
+        for target in panel["targets"]
+        for one in re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])
+        if one not in _left(target["expr"])
+    ]
+    assert not wrong
+
+
+def test_the_table_of_alerts_shows_every_label_that_one_has() -> None:
+    (table,) = (panel for _, panel in _panels() if panel["title"] == "Alerts that fire")
+    (organize,) = (one["options"] for one in table["transformations"] if one["id"] == "organize")
+    for name, rule in ALERTS.items():
+        hidden = _left(rule["expr"]) - set(organize["renameByName"]) - {"le"}
+        assert not hidden, name
 
 
 def test_a_wrong_name_is_seen() -> None:
@@ -195,6 +257,21 @@ def test_every_alert_is_seen_to_fire_and_not_to_fire() -> None:
                         silent.add(alert[1])
     assert fires == set(ALERTS)
     assert silent == set(ALERTS) - {"BessaiAlertingWorks"}
+
+
+def test_every_alert_is_seen_to_end_when_the_trouble_is_over() -> None:
+    ends = set()
+    for path in RULE_TESTS:
+        for test in _yaml(path)["tests"]:
+            firing = ""
+            for look in test.get("promql_expr_test", ()):
+                alert = re.search(r'alertname="(\w+)"', look["expr"])
+                if alert is not None and look["exp_samples"]:
+                    firing = alert[1]
+                elif alert is not None and alert[1] == firing:
+                    assert 'alertstate="firing"' in look["expr"]
+                    ends.add(firing)
+    assert ends == set(ALERTS) - {"BessaiAlertingWorks"}
 
 
 def _tool(name: str) -> str:

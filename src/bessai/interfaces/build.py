@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +15,7 @@ from bessai.interfaces.sink import CursorStore, Off, Sink, SinkStatus
 from bessai.interfaces.tracing import Tracing
 
 if TYPE_CHECKING:
+    from bessai.interfaces.certificates import Certificates
     from bessai.interfaces.courier import Courier, Lane, Message
     from bessai.interfaces.delivery import Pace
     from bessai.interfaces.messages import Encoder
@@ -129,7 +131,14 @@ class Parts:
         from bessai.interfaces.metrics.collecting import collect  # noqa: PLC0415  as above
 
         sinks = [status.as_dict() for status in self.statuses()]
-        return collect(self.settings.socket, self.settings.data_dir, sinks)
+        return collect(self.settings.socket, self.settings.data_dir, sinks, self.certificates)
+
+    @cached_property
+    def certificates(self) -> Certificates:
+        """What the gateway uses, as it told this process."""
+        from bessai.interfaces.certificates import Certificates  # noqa: PLC0415  as above
+
+        return Certificates(os.environ, self.settings.data_dir)
 
     def statuses(self) -> list[SinkStatus]:
         """What every sink says about itself."""

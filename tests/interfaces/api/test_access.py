@@ -110,7 +110,7 @@ def test_the_cookie(house: Scene) -> None:
     assert list(browser.cookies) == ["__Host-bessai_session"]
     answer = browser.ask("GET", f"{API}/session")
     assert answer.json["user"]["name"] == "ana"
-    assert answer.header("strict-transport-security") == "max-age=31536000"
+    assert answer.header("strict-transport-security") is None, "of a certificate that browsers do not know"
     browser.cookies = {
         "bessai_session": browser.cookies["__Host-bessai_session"]
     }  # a plain page could have set it

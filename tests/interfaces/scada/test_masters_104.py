@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import shutil
 import socket
 import ssl
 from dataclasses import replace
@@ -17,7 +18,7 @@ from bessai.iec104 import Asdu, Cause, InfoObject, TypeId, encode
 from bessai.iec104.client import Client, Refused
 from bessai.interfaces.scada.masters import tls_context
 from bessai.site.scada import LinkLoss, MonitorPoint, Scada, Tls
-from support.certificates import make_certificates
+from support.certificates import Certificates, make_certificates
 from support.outstation_scene import (
     ALIVE,
     LOCAL,
@@ -428,6 +429,39 @@ def test_tls_asks_for_certificates_on_both_sides(tmp_path: Path) -> None:
     assert (
         tls_context(tls).minimum_version == ssl.TLSVersion.TLSv1_2
     )  # the client's library may refuse less anyway
+
+
+def test_renewed_certificates_count_for_the_next_master(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    old, new = make_certificates(tmp_path / "old"), make_certificates(tmp_path / "new")
+    tls = Tls(port=0, ca=str(old.ca), cert=str(old.server), key=str(old.server_key))
+
+    async def connect(port: int, files: Certificates) -> Client:
+        context = ssl.create_default_context(cafile=str(files.ca))
+        context.load_cert_chain(files.client, files.client_key)
+        master = await Client.connect("127.0.0.1", port, ssl=context)
+        await master.start()
+        return master
+
+    async def scene() -> None:
+        async with running(tmp_path, port=None, tls=tls) as s:
+            first = await connect(s.port, old)
+            for name in ("ca", "server", "server_key"):
+                getattr(new, name).replace(getattr(old, name))
+            shutil.copy(old.ca, new.ca)
+            second = await connect(s.port, new)
+            assert objects(await first.interrogate())[SOC].value == 50.0, "goes on"
+            await second.close()
+            old.server.write_text("half a file")
+            third = await connect(s.port, new)
+            assert objects(await third.interrogate())[SOC].value == 50.0
+            for master in (first, third):
+                await master.close()
+
+    play(scene())
+    assert "what was read before stays in use" in caplog.text
+    assert "scada.iec104.tls.cert=" in caplog.text
 
 
 def test_a_certificate_that_cannot_be_read_names_the_setting(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import serialization
 
 from bessai.doctor.look import Look
 from bessai.doctor.result import Finding, bad, ok, skipped, unknown, warn
+from bessai.interfaces.certificates import OWN, in_settings, in_site
 
 _SOON = 30.0
 """Days."""
@@ -29,42 +30,9 @@ def certificates(look: Look) -> Iterator[Finding]:
 
 def certificate_files(look: Look) -> list[tuple[str, Path, Path | None]]:
     """Name, certificate and, where it is the gateway's own, its key."""
-    settings, site = look.settings, look.site
-    found: list[tuple[str, Path, Path | None]] = []
-    if settings is not None:
-        for kind in ("http", "mqtt", "kafka", "nats"):
-            cert, key, ca = (getattr(settings, f"{kind}_{what}_file", None) for what in ("cert", "key", "ca"))
-            if cert is not None:
-                found.append((f"{kind.upper()}_CERT_FILE", cert, key or cert))
-            if ca is not None:
-                found.append((f"{kind.upper()}_CA_FILE", ca, None))
-    own = look.data_dir / "tls" / "page.pem"
-    if (settings is None or settings.http_cert_file is None) and _may_be(own):
-        found.append(("page", own, own.with_suffix(".key")))
-    if site is not None:
-        for device in site.devices:
-            where = device.endpoint
-            if where.cert is not None and where.ca is not None:
-                found += [
-                    (f"{device.name}: cert", where.cert, where.key),
-                    (f"{device.name}: ca", where.ca, None),
-                ]
-        tls = site.scada.iec104.tls if site.scada is not None and site.scada.iec104 is not None else None
-        if tls is not None:
-            found += [("scada.iec104.tls.cert", Path(tls.cert), Path(tls.key))]
-            found += [("scada.iec104.tls.ca", Path(tls.ca), None)]
-    return list({(path, key): (name, path, key) for name, path, key in found}.values())
-
-
-def _may_be(path: Path) -> bool:
-    """False when there is no such file; True also when this user may not see it."""
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError:
-        pass
-    return True
+    settings = {} if look.settings is None else look.settings.environment()
+    found = [*in_settings(settings, look.data_dir), *(() if look.site is None else in_site(look.site))]
+    return list({(one.path, one.key): (one.name, one.path, one.key) for one in found}.values())
 
 
 def _judged(look: Look, name: str, path: Path, key: Path | None) -> Iterator[Finding]:
@@ -85,7 +53,7 @@ def _judged(look: Look, name: str, path: Path, key: Path | None) -> Iterator[Fin
         yield bad("not_yet", **facts, since=f"{chain[0].not_valid_before_utc:%Y-%m-%d %H:%M}")
     elif days < 0:
         yield bad("over", **facts, days=-days)
-    elif days < (_OWN_SOON if name == "page" else _SOON):
+    elif days < (_OWN_SOON if name == OWN else _SOON):
         yield warn("soon", **facts, days=days)
     else:
         yield ok(**facts, days=days)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from fastapi import Request
@@ -15,6 +16,7 @@ from bessai.interfaces.api.gateway import Gateway
 from bessai.interfaces.api.measured import Measured
 from bessai.interfaces.api.problems import Problem
 from bessai.interfaces.api.settings import ApiSettings
+from bessai.interfaces.certificates import Certificates
 from bessai.interfaces.metrics.collecting import assembled, device_pages
 from bessai.interfaces.metrics.figures import Figures, PageFigures
 from bessai.interfaces.tracing import Tracing
@@ -57,8 +59,16 @@ class Context:
             pass
         page = self.page_figures()
         return await self.read(
-            lambda: assembled(control, devices, self.settings.data_dir, pids={"page": os.getpid()}, page=page)
-        )
+            lambda: assembled(
+                control, devices, self.settings.data_dir,
+                pids={"page": os.getpid()}, page=page, certificates=self.certificates,
+            )
+        )  # fmt: skip
+
+    @cached_property
+    def certificates(self) -> Certificates:
+        """What the gateway uses, as it told this process."""
+        return Certificates(os.environ, self.settings.data_dir)
 
     def page_figures(self) -> PageFigures:
         """What this process counts itself."""

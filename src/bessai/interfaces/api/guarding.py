@@ -49,6 +49,8 @@ _HEADERS = {
     "magnetometer=(), microphone=(), midi=(), payment=(), usb=(), serial=(), hid=()",
 }
 _HSTS = f"max-age={365 * 86400}"
+"""Only with the site's certificate. Of our own a browser warns: it ignores the header (RFC 6797, 8.1), and one that was
+told to trust it would show no way past the warning once the next one is made."""
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +104,7 @@ class Guard:
         self._app = app
         self._context = context
         self._hosts = known_hosts(context.settings.host, context.settings.name)
+        self._hsts = None if context.settings.own_certificate else _HSTS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Guard one request."""
@@ -117,7 +120,7 @@ class Guard:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                _seal(MutableHeaders(scope=message), scope)
+                _seal(MutableHeaders(scope=message), scope, self._hsts)
             await send(message)
 
         try:
@@ -237,11 +240,11 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _seal(headers: MutableHeaders, scope: Scope) -> None:
+def _seal(headers: MutableHeaders, scope: Scope, hsts: str | None) -> None:
     for name, value in _HEADERS.items():
         headers[name] = value
-    if scope.get("scheme") == "https":
-        headers["strict-transport-security"] = _HSTS
+    if hsts is not None and scope.get("scheme") == "https":
+        headers["strict-transport-security"] = hsts
     if scope["path"].startswith("/api"):
         headers["cache-control"] = "no-store"
     elif scope["path"] in {"/metrics", "/healthz", "/readyz"}:

@@ -42,6 +42,11 @@ class ApiSettings:
     sampler: Sampler = field(default_factory=Sampler)
     """OTEL_TRACES_SAMPLER and its argument."""
 
+    @property
+    def own_certificate(self) -> bool:
+        """True: the gateway makes the page's certificate itself, as the site has given none."""
+        return self.cert_file is None or self.key_file is None
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> ApiSettings:
         """The settings.

@@ -38,7 +38,7 @@ class Certificate:
     def __init__(self, settings: ApiSettings) -> None:
         self._settings = settings
         own = settings.data_dir / "tls"
-        self.ours = settings.cert_file is None or settings.key_file is None
+        self.ours = settings.own_certificate
         self.certificate = settings.cert_file if settings.cert_file and not self.ours else own / "page.pem"
         self.key = settings.key_file if settings.key_file and not self.ours else own / "page.key"
         self._seen: tuple[int, ...] = ()

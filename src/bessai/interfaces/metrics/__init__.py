@@ -11,7 +11,7 @@ a word for W only, so the name is the same whichever way the value goes.
 To add one: a line in `plant` or `around`, then `bessai metrics document > docs/metrics.md`.
 """
 
-from bessai.interfaces.metrics.around import MACHINE, PAGE, SINKS
+from bessai.interfaces.metrics.around import CERTIFICATES, MACHINE, PAGE, SINKS
 from bessai.interfaces.metrics.figures import Exemplar, Figures, Histogram
 from bessai.interfaces.metrics.metric import Kind, Metric, Origin, Sample, label
 from bessai.interfaces.metrics.plant import CONTROL, CYCLE, DEVICES, GATEWAY, JOURNAL
@@ -24,6 +24,7 @@ GROUPS: dict[str, tuple[Metric, ...]] = {
     "Journal": JOURNAL,
     "Destinations": SINKS,
     "Machine": MACHINE,
+    "Certificates": CERTIFICATES,
     "Page": PAGE,
 }
 """By what they are about."""

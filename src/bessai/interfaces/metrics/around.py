@@ -1,4 +1,4 @@
-"""What stands around the control plane: sinks, disk, clock, processes, the page."""
+"""What stands around the control plane: sinks, disk, clock, processes, certificates, the page."""
 
 from __future__ import annotations
 
@@ -94,6 +94,11 @@ def _pages(key: str) -> Read:
     return read
 
 
+def _certificates(figures: Figures) -> Iterator[Sample]:
+    for name, end in figures.certificates.items():
+        yield {"certificate": name}, end
+
+
 def _answers(figures: Figures) -> Iterator[Sample]:
     if figures.page is not None:
         yield from figures.page.requests
@@ -163,6 +168,14 @@ MACHINE = (
     _machine(
         "bessai.clock.error.max", "s", "By how much the clock may be wrong at most, as its time service reckons.",
         _clock("error_max"),
+    ),
+)  # fmt: skip
+
+CERTIFICATES = (
+    gauge(
+        "bessai.certificate.expiration.timestamp", "s",
+        "When a certificate in use ends, in UTC seconds since 1970; of a chain the first, of authorities the last.",
+        _certificates, "certificate", origin=Origin.FILES,
     ),
 )  # fmt: skip
 

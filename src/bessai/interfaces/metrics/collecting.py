@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bessai.interfaces.certificates import Certificates
 from bessai.interfaces.metrics import kernel
 from bessai.interfaces.metrics.figures import Exemplar, Figures, PageFigures
 from bessai.journal import JournalError, JournalReader
@@ -34,13 +35,19 @@ def ask(path: Path | None, message: Mapping[str, Any], timeout: float = _TIMEOUT
     return answer if isinstance(answer, dict) and answer.get("ok") else None
 
 
-def collect(path: Path | None, data_dir: Path, sinks: Sequence[Mapping[str, Any]] | None = None) -> Figures:
+def collect(
+    path: Path | None,
+    data_dir: Path,
+    sinks: Sequence[Mapping[str, Any]] | None = None,
+    certificates: Certificates | None = None,
+) -> Figures:
     """Everything that the service plane can know. Takes a few milliseconds; blocks.
 
     Args:
         path: the control plane's socket; None: there is none.
         data_dir: journal and state.
         sinks: of this process, as plain data; None: what the control plane was told of them.
+        certificates: that are in use.
     """
     said = ask(path, {"op": "figures"})
     control = None if said is None else said["figures"]
@@ -49,7 +56,7 @@ def collect(path: Path | None, data_dir: Path, sinks: Sequence[Mapping[str, Any]
         for message in device_pages(control):
             page = ask(path, message)
             devices += page["devices"] if page is not None else []
-    return assembled(control, devices, data_dir, sinks=sinks)
+    return assembled(control, devices, data_dir, sinks=sinks, certificates=certificates)
 
 
 def device_pages(control: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -67,6 +74,7 @@ def assembled(
     sinks: Sequence[Mapping[str, Any]] | None = None,
     pids: Mapping[str, int | None] | None = None,
     page: PageFigures | None = None,
+    certificates: Certificates | None = None,
 ) -> Figures:
     """The figures, with what the machine and the journal tell. Blocks on the disk."""
     told = sinks if sinks is not None else (control or {}).get("sinks")
@@ -84,6 +92,7 @@ def assembled(
         processes=kernel.processes({**((control or {}).get("pids") or {}), **(pids or {})}),
         disk=kernel.disk(data_dir),
         clock=kernel.clock(),
+        certificates={} if certificates is None else certificates.ends(),
         page=page,
     )
 

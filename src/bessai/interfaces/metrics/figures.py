@@ -95,5 +95,7 @@ class Figures:
     """By name: `control`, `service`, `page`."""
     disk: DiskFigures | None = None
     clock: ClockFigures | None = None
+    certificates: Mapping[str, float] = field(default_factory=dict)
+    """When each ends that is in use, UTC seconds, by the name of its setting."""
     page: PageFigures | None = None
     """None outside the page's process."""

@@ -46,6 +46,8 @@ class Origin(Enum):
     """What its sinks say of themselves."""
     MACHINE = "kernel"
     """What the machine tells of disk, clock and processes."""
+    FILES = "its file"
+    """It stands in the file."""
     PAGE = "page"
     """The page's process counts it."""
 

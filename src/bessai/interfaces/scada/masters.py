@@ -56,6 +56,8 @@ class Masters:
         self._handshakes: dict[asyncio.Task[None], str] = {}
         """The address of each handshake under way."""
         self._servers: list[asyncio.Server] = []
+        self._tls: ssl.SSLContext | None = None
+        """As the files were when they were last good."""
         self._failures = Seldom(_log)
 
     @property
@@ -70,16 +72,17 @@ class Masters:
             OSError: the port is taken, or a certificate cannot be read.
         """
         settings = self._shared.settings
-        doors: list[tuple[int, ssl.SSLContext | None]] = []
+        doors: list[tuple[int, bool]] = []
         if settings.port is not None:
-            doors.append((settings.port, None))
+            doors.append((settings.port, False))
         if settings.tls is not None:
-            doors.append((settings.tls.port, tls_context(settings.tls)))
+            self._tls = tls_context(settings.tls)
+            doors.append((settings.tls.port, True))
         loop = asyncio.get_running_loop()
-        for port, context in doors:
+        for port, encrypted in doors:
 
-            def gate(context: ssl.SSLContext | None = context) -> _Gate:
-                return _Gate(self, context)
+            def gate(encrypted: bool = encrypted) -> _Gate:
+                return _Gate(self, encrypted=encrypted)
 
             self._servers.append(await loop.create_server(gate, settings.listen, port))
 
@@ -131,9 +134,7 @@ class Masters:
             _remember(self._strangers, address)
         return False
 
-    def encrypt(
-        self, transport: asyncio.Transport, gate: _Gate, context: ssl.SSLContext, address: str
-    ) -> None:
+    def encrypt(self, transport: asyncio.Transport, gate: _Gate, address: str) -> None:
         """Begin a TLS handshake, then a session."""
         under_way = list(self._handshakes.values())
         if (
@@ -143,14 +144,23 @@ class Masters:
         ):
             transport.abort()
             return
-        task = asyncio.get_running_loop().create_task(self._encrypt(transport, gate, context, address))
+        task = asyncio.get_running_loop().create_task(self._encrypt(transport, gate, address))
         self._handshakes[task] = address
         task.add_done_callback(self._handshakes.pop)
 
-    async def _encrypt(
-        self, transport: asyncio.Transport, gate: _Gate, context: ssl.SSLContext, address: str
-    ) -> None:
+    def _context(self) -> ssl.SSLContext | None:
+        """Of the files as they are now: a renewed certificate needs no restart. A bad one leaves the old in use."""
+        if (tls := self._shared.settings.tls) is not None:
+            try:
+                self._tls = tls_context(tls)
+            except OSError as error:
+                self._failures.warning("IEC 104: %s: what was read before stays in use", error)
+        return self._tls
+
+    async def _encrypt(self, transport: asyncio.Transport, gate: _Gate, address: str) -> None:
         loop = asyncio.get_running_loop()
+        context = self._context()
+        assert context is not None  # noqa: S101  `listen` opens no such door without
         try:
             safe = await loop.start_tls(
                 transport, gate, context, server_side=True, ssl_handshake_timeout=_HANDSHAKE
@@ -186,11 +196,11 @@ class Masters:
 class _Gate(asyncio.Protocol):
     """A connection that has just come: lets it in, asks for encryption first, or closes it."""
 
-    def __init__(self, masters: Masters, context: ssl.SSLContext | None) -> None:
+    def __init__(self, masters: Masters, *, encrypted: bool) -> None:
         self.early = bytearray()
         """What came together with the end of the handshake."""
         self._masters = masters
-        self._context = context
+        self._encrypted = encrypted
         self._transport: asyncio.Transport | None = None
 
     def data_received(self, data: bytes) -> None:
@@ -202,9 +212,9 @@ class _Gate(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  asyncio gives it
         self._transport = transport
         address = str((transport.get_extra_info("peername") or ("",))[0])
-        if self._context is not None:
+        if self._encrypted:
             transport.pause_reading()
-            self._masters.encrypt(transport, self, self._context, address)
+            self._masters.encrypt(transport, self, address)
             return
         session = self._masters.admit(address)
         if session is None:
