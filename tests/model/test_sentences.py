@@ -80,8 +80,8 @@ def test_every_name_that_fills_a_blank_has_words() -> None:
             "inv1: disparado, espera la reposición: soh está sobre 3,65 V, y desde entonces se perdió su valor",
         ),
         (
-            "zero refused: mode: the connection was lost; feed refused: not verified",
-            "orden de cero rechazada: mode: se perdió la conexión; alimentación del hombre muerto rechazada: sin verificar",
+            "zero refused: a: the connection was lost; charge refused: not verified",
+            "orden de cero rechazada: a: se perdió la conexión; orden de carga rechazada: sin verificar",
         ),
         (
             "refused, frequency.droop = 99: give 2 … 5 %, magnitude at least 1; asked by ana (engineer)",
@@ -152,7 +152,8 @@ def test_no_english_word_is_left_in_what_the_limits_say() -> None:
             scene = Scene()
             scene.cycle()
             for report in scene.cycles(4, step=30.0, **{point: value}):
-                said |= {one.message for one in (*report.conditions, *report.trips, *report.lost)}
+                said |= {condition.message for condition in report.conditions + report.lost}
+                said |= {trip.message for trip in report.trips}
     assert len(said) > 60
     left = {text: in_spanish(text) for text in said if ENGLISH.search(in_spanish(text))}
     assert not left
