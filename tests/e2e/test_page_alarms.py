@@ -201,3 +201,40 @@ def test_all_of_it_is_on_record(crew: Crew) -> None:
     reader.close()
     assert {("trip_reset", "eva"), ("alarm_acknowledged", "olga"), ("alarm_shelved", "olga")} <= found
     assert crew.complaints == []
+
+
+def test_a_trip_is_told_in_spanish_when_somebody_switches(crew: Crew) -> None:
+    page = crew.go("eva", "overview")
+    page.get_by_role("button", name="User and settings: eva").click()
+    page.get_by_role("button", name="Español").click()
+    page.keyboard.press("Escape")
+    crew.house.force(HOT, 66.0)
+    _state(page, "tripped")
+    trip = "disparado, espera la reposición: battery_temperature está sobre 60 °C"
+    expect(page.get_by_text(trip).first).to_be_visible()
+    page = crew.go("eva", "alarms")
+    trips = page.get_by_role("region", name="Disparos")
+    expect(trips).to_contain_text("battery_temperature está sobre 60 °C")
+    expect(page.get_by_role("listitem").filter(has_text=trip).first).to_be_visible()
+    trips.get_by_role("button", name="Reponer…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Motivo").fill("demasiado pronto")
+    dialog.get_by_role("button", name="Reponer el disparo").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("su causa sigue presente, o no se puede juzgar")
+    dialog.get_by_role("button", name="No hacer nada").click()
+    page.get_by_role("button", name="Historial").click()
+    expect(
+        page.get_by_role("row").filter(has_text="battery_temperature está sobre 60 °C").first
+    ).to_be_visible()
+    page = crew.go("eva", "why")
+    words = page.get_by_role("region", name="En palabras")
+    expect(words).to_contain_text("protección: disparado, espera la reposición")
+    expect(page.get_by_text("la temperatura de la batería está cerca de su límite").first).to_be_visible()
+    assert axe(page) == []
+    page = crew.go("eva", "overview")
+    page.get_by_role("button", name="Usuario y ajustes: eva").click()
+    page.get_by_role("button", name="English").click()  # what is shown changes without a reload
+    expect(
+        page.get_by_text("tripped, waits for a reset: battery_temperature is above 60 °C").first
+    ).to_be_visible()
+    assert not crew.complaints

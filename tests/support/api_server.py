@@ -52,11 +52,15 @@ class Api:
         """What a caller in a role sends."""
         return {"Authorization": f"Bearer {self.tokens[role]}"}
 
-    def get(self, path: str, role: str | None = "viewer", accept: str = "*/*", **query: object) -> Answered:
+    def get(
+        self, path: str, role: str | None = "viewer", accept: str = "*/*", tongue: str = "", **query: object
+    ) -> Answered:
         """GET a path below `/api/v1`."""
         text = urllib.parse.urlencode({name: str(value) for name, value in query.items()})
         request = urllib.request.Request(f"{self.url}/api/v1{path}{'?' + text if text else ''}")
         request.add_header("Accept", accept)
+        if tongue:
+            request.add_header("Accept-Language", tongue)
         if role is not None:
             request.add_header("Authorization", self.headers(role)["Authorization"])
         try:

@@ -137,15 +137,16 @@ class Latch:
             raise ResetRefused(self._nothing(operation))
         problems = []
         for trip in map(_trip, selected):
-            stood = f"stands for {max(0, now_wall - trip.wall_ns) / 1e9:.0f} s"
+            stood = f"{max(0, now_wall - trip.wall_ns) / 1e9:.0f}"
             if operation.role < trip.reset:
                 problems.append(
-                    f"{_name(trip)} {stood}: only the role {trip.reset.label} may reset it, "
+                    f"{_name(trip)} stands for {stood} s: only the role {trip.reset.label} may reset it, "
                     f"{operation.user} acts as {operation.role.label}"
                 )
             if (trip.code, trip.unit, trip.point) in still:
                 problems.append(
-                    f"{_name(trip)} {stood}: its cause is still there, or cannot be judged; remove it first"
+                    f"{_name(trip)} stands for {stood} s: its cause is still there, or cannot be judged; "
+                    "remove it first"
                 )
         if problems:
             raise ResetRefused("; ".join(problems))

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from bessai.doctor.result import Finding
+from bessai.model.sentences import translated
 
 LANGUAGES: Final = ("en", "es")
 _FILE = Path(__file__).with_name("texts.json")
@@ -38,13 +39,19 @@ def heading(name: str, language: str = "en") -> str:
 
 def found(check: str, finding: Finding, language: str = "en") -> str:
     """What was found, with its numbers."""
-    return str(_entry(check, finding.text)["found"][language]).format_map(dict(finding.facts))
+    return str(_entry(check, finding.text)["found"][language]).format_map(_facts(finding, language))
 
 
 def mend(check: str, finding: Finding, language: str = "en") -> str | None:
     """What to do about it; None where nothing needs to be done."""
     words = _entry(check, finding.text).get("mend")
-    return None if words is None else str(words[language]).format_map(dict(finding.facts))
+    return None if words is None else str(words[language]).format_map(_facts(finding, language))
+
+
+def _facts(finding: Finding, language: str) -> dict[str, Any]:
+    """The numbers and names of a finding, and what the gateway itself says of it (`why`, `problem`)."""
+    facts = dict(finding.facts)
+    return dict(translated(facts)) if language == "es" else facts
 
 
 def _entry(check: str, text: str) -> Mapping[str, Any]:

@@ -126,6 +126,20 @@ def test_events_come_newest_first_and_page_by_page(house: House) -> None:
     assert not house.api.get("/events", start="2035-01-01T00:00:00Z").json()["events"]
 
 
+def test_events_are_told_in_the_language_of_who_asks_and_kept_in_english(house: House) -> None:
+    started = {
+        tongue: house.api.get("/events", tongue=tongue, code="gateway_started").json()["events"][0]
+        for tongue in ("", "en", "es-CL")
+    }
+    assert started[""]["message"].startswith("gateway ")
+    assert ", control mode " in started[""]["message"]
+    assert ", modo de control " in started["es-CL"]["message"]
+    assert started["en"] == started[""]
+    assert started["es-CL"] | {"message": ""} == started[""] | {"message": ""}
+    for route in ("/status", "/alarms", "/devices", "/devices/-", "/overview"):
+        assert house.api.get(route, tongue="es").json().keys() == house.api.get(route).json().keys()
+
+
 def test_a_decision_is_told_from_what_the_battery_can_to_the_setpoint(house: House) -> None:
     told = house.api.get("/decisions/latest", lang="es").json()
     assert told["decision"]["asked"] == -2.5

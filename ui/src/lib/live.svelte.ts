@@ -13,6 +13,7 @@ import { late } from "./banner";
 import { CatchUp, follows, merged } from "./catchup";
 import { bytes, doubles, floats } from "./columns";
 import { Freshness, type Mark } from "./freshness";
+import { locale } from "./i18n.svelte";
 import { session } from "./session.svelte";
 import { Parser, type Message } from "./sse";
 import type { Decision, LiveEvent, Status } from "./types";
@@ -122,6 +123,15 @@ class Live {
     });
   }
 
+  /** Another language was chosen: what is said comes anew in it, the events that are kept too. */
+  translate(): void {
+    if (!this.channel) return;
+    const oldest = this.events.at(-1)?.time;
+    this.events = [];
+    if (oldest !== undefined) this.catchUp.gap(oldest);
+    this.connect();
+  }
+
   /** Frames come: what is shown is the plant as it is now. */
   get current(): boolean {
     return this.state === "open" && this.frameAge !== null && this.frameAge <= late(this.period);
@@ -196,7 +206,7 @@ class Live {
       this.tried = this.fresh.mark();
       try {
         const response = await fetch(`${BASE}/stream?channel=${channel}`, {
-          signal: abort.signal, headers: { Accept: "text/event-stream" }, cache: "no-store",
+          signal: abort.signal, headers: { Accept: "text/event-stream", "Accept-Language": locale.language }, cache: "no-store",
         });
         if (!response.ok || !response.body) {
           const said = (await response.json().catch(() => ({}))) as { code?: string; detail?: string };

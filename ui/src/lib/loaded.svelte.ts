@@ -7,6 +7,7 @@
 import { untrack } from "svelte";
 
 import { get, Problem } from "./api";
+import { locale } from "./i18n.svelte";
 
 export class Loaded<T> {
   /** The newest answer; it stays when a later try fails. */
@@ -39,8 +40,9 @@ export class Loaded<T> {
     }
   }
 
-  /** Loads now and then each `seconds`, but not while the page is hidden or a load is under way. */
+  /** Loads now, when the language changes, and each `seconds` unless the page is hidden or a load is under way. */
   watch(seconds: number): () => void {
+    void locale.language; // tracked by the effect that calls this
     untrack(() => void this.load());
     const clock = setInterval(() => {
       if (!this.busy && !document.hidden) void this.load();

@@ -1,8 +1,9 @@
 """One watcher of the control plane, handed on to everybody who looks.
 
-Each cycle is encoded once for each channel, however many look at it. A viewer that reads slowly loses cycles, which it
-is told, and holds nobody up. The connection is kept while the process runs: what everything was last is asked for by
-the other routes too, and one watcher costs the control plane the same with two hundred viewers as with none.
+Each cycle is encoded once for each channel and language, however many look at it. A viewer that reads slowly loses
+cycles, which it is told, and holds nobody up. The connection is kept while the process runs: what everything was last
+is asked for by the other routes too, and one watcher costs the control plane the same with two hundred viewers as with
+none.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 import bessai
 from bessai.interfaces.api.gateway import Gateway
 from bessai.interfaces.api.problems import Problem, field_problem
+from bessai.interfaces.api.spoken import decided, spoken
 from bessai.interfaces.scada.feed import Columns, Frame, follow
 from bessai.model import Quality
 
@@ -58,12 +60,11 @@ class Channel:
         self.taken = np.flatnonzero(self.part >= 0)
         self.part = self.part[self.taken]
 
-    def cut(self, frame: Frame) -> bytes:
+    def cut(self, frame: Frame, tongue: str = "en") -> bytes:
         """What the frame says of these points, without its end."""
         at = self.columns if frame.positions is None else self.taken
-        return _cycle(
-            frame, frame.positions is None, frame.values[at], frame.quality[at], frame.ages[at], frame.events
-        )
+        whole = frame.positions is None
+        return _cycle(frame, whole, frame.values[at], frame.quality[at], frame.ages[at], frame.events, tongue)
 
 
 class Viewer:
@@ -71,10 +72,12 @@ class Viewer:
 
     Args:
         key: of its channel: `main`, `all` or the names it chose.
+        tongue: the language of the sentences in it.
     """
 
-    def __init__(self, key: str | tuple[str, ...]) -> None:
+    def __init__(self, key: str | tuple[str, ...], tongue: str = "en") -> None:
         self.key = key
+        self.tongue = tongue
         self.missed = 0
         self._waiting: deque[tuple[str, bytes]] = deque()
         self._ready = asyncio.Event()
@@ -168,7 +171,7 @@ class Live:
             group.create_task(follow(self._path, None, self))
             group.create_task(self._tell_status())
 
-    def join(self, channel: str, points: Sequence[str] = ()) -> Viewer:
+    def join(self, channel: str, points: Sequence[str] = (), tongue: str = "en") -> Viewer:
         """A new viewer; it is told everything at once.
 
         Raises:
@@ -181,12 +184,12 @@ class Live:
         unknown = [name for name in points if name not in self.index]
         if unknown and self._columns is not None:
             raise field_problem("points", None, f"there is no point {unknown[0][:80]!r}")
-        viewer = Viewer(tuple(dict.fromkeys(points)) or channel)
+        viewer = Viewer(tuple(dict.fromkeys(points)) or channel, tongue)
         self._viewers.add(viewer)
         if self.connected:
             self._greet(viewer)
         else:
-            viewer.put("lost", _event("lost", {"problem": self.problem}))
+            viewer.put("lost", _event("lost", {"problem": self.problem}, tongue))
         return viewer
 
     def leave(self, viewer: Viewer) -> None:
@@ -219,11 +222,12 @@ class Live:
         self._measured[at] = time.monotonic() - frame.ages.astype(np.float64)
         self.latest = frame
         self.frames += 1
-        said: dict[str | tuple[str, ...], bytes] = {}
+        said: dict[tuple[str | tuple[str, ...], str], bytes] = {}
         for viewer in self._viewers:
-            data = said.get(viewer.key)
+            data = said.get((viewer.key, viewer.tongue))
             if data is None:
-                data = said[viewer.key] = self._channel(viewer.key).cut(frame)
+                data = self._channel(viewer.key).cut(frame, viewer.tongue)
+                said[viewer.key, viewer.tongue] = data
             viewer.put("cycle", data)
 
     def lost(self, reason: str) -> None:
@@ -231,9 +235,8 @@ class Live:
         if self.connected or self.problem is None:
             self.lost_count += 1
             _log.warning("the control plane is silent: %s", reason)
-            data = _event("lost", {"problem": reason})
             for viewer in self._viewers:
-                viewer.put("lost", data)
+                viewer.put("lost", _event("lost", {"problem": reason}, viewer.tongue))
         self.connected, self.problem = False, reason
 
     def _channel(self, key: str | tuple[str, ...]) -> Channel:
@@ -259,7 +262,10 @@ class Live:
         if self.latest is not None:  # what is known already need not wait for the next whole frame
             at = channel.columns
             ages = self.ages[at].astype(np.float32)
-            viewer.put("cycle", _cycle(self.latest, True, self.values[at], self.quality[at], ages, ()))
+            viewer.put(
+                "cycle",
+                _cycle(self.latest, True, self.values[at], self.quality[at], ages, (), viewer.tongue),
+            )
 
     async def _tell_status(self) -> None:
         while True:
@@ -267,13 +273,15 @@ class Live:
             if not self._viewers or not self.connected:
                 continue
             with contextlib.suppress(Problem):
-                data = _event("status", await self._gateway.summary())
+                told = await self._gateway.summary()
+                tongues = {viewer.tongue for viewer in self._viewers}
+                said = {tongue: _event("status", told, tongue) for tongue in tongues}
                 for viewer in self._viewers:
-                    viewer.put("status", data)
+                    viewer.put("status", said.get(viewer.tongue) or _event("status", told, viewer.tongue))
 
 
-def _event(kind: str, data: dict[str, Any]) -> bytes:
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+def _event(kind: str, data: dict[str, Any], tongue: str = "en") -> bytes:
+    text = json.dumps(spoken(data, tongue), separators=(",", ":"), allow_nan=False)
     return f"event: {kind}\ndata: {text}\n\n".encode()
 
 
@@ -284,16 +292,17 @@ def _cycle(
     quality: NDArray[np.uint8],
     ages: NDArray[np.float32],
     events: Sequence[dict[str, Any]],
+    tongue: str,
 ) -> bytes:
     """The event up to the number of missed cycles, which differs by viewer."""
     said = {
         "cycle": frame.cycle, "time": frame.wall_ns // 1_000_000, "whole": whole,
         "values": _packed(values, "<f8"), "quality": _packed(quality, "u1"), "ages": _packed(ages, "<f4"),
-        "decision": frame.decision,
+        "decision": decided(frame.decision, tongue),
         "events": [
             {**{name: value for name, value in event.items() if name != "wall_ns"},
              "time": event["wall_ns"] // 1_000_000}
-            for event in events
+            for event in spoken(list(events), tongue)
         ],
     }  # fmt: skip
     text = json.dumps(said, separators=(",", ":"), allow_nan=False)

@@ -2,8 +2,8 @@
 
 A key of that file is the English text with `{}` where the code fills something in; its value is the Spanish one with
 the same blanks, in the same order, or numbered. So whoever writes a message writes it once, where it is raised, and a
-test finds those that have no translation. A text that is not there (the control plane's own errors, a path) stays as it
-is.
+test finds those that have no translation. What the control plane says is looked up in `bessai.model.sentences`, whose
+test does the same. A text that is in neither (a path, what the operating system says) stays as it is.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from pathlib import Path
 
 from starlette.datastructures import Headers
 from starlette.types import Scope
+
+from bessai.model.sentences import in_spanish
 
 LANGUAGES = ("en", "es")
 _FILE = Path(__file__).with_name("messages.json")
@@ -54,7 +56,7 @@ def said(text: str, language: str) -> str:
     for pattern, spanish in _patterns():
         if (match := pattern.fullmatch(text)) is not None:
             return spanish.format(*match.groups())
-    return text
+    return in_spanish(text)
 
 
 @functools.cache

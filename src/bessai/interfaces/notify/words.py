@@ -16,6 +16,7 @@ from bessai.interfaces.notify.queue import Line, Sending, most_severe
 from bessai.interfaces.notify.standing import Alarm
 from bessai.model import Severity
 from bessai.model.catalogue import catalogue
+from bessai.model.sentences import in_spanish
 
 TITLE_MAX: Final = 120
 """Characters: with a service's own words around it, it fits the 160 of an SMS."""
@@ -83,7 +84,7 @@ def compose(
     if daily:
         body += [*([""] if body else []), *_daily(standing, begun, words, zone)]
     if maintenance is not None and not (alone and told[0].code == "maintenance_on"):
-        body.append(words["maintenance"].format(message=maintenance.message))
+        body.append(words["maintenance"].format(message=_said(maintenance.message, language)))
     if place.link is not None and not (alone and _open(told[0])):
         body.append(words["page"].format(link=place.link))
     if any(line.again for line in sending.lines):
@@ -128,6 +129,11 @@ def duration(seconds: float, language: str) -> str:
     return str(units["d"].format(n=hours // 24, h=hours % 24))
 
 
+def _said(message: str, language: str) -> str:
+    """The gateway's own sentence."""
+    return in_spanish(message) if language == "es" else message
+
+
 def _title(line: Line, words: Mapping[str, Any], site: str) -> str:
     severity = words["severity"][str(line.severity)]
     head = words["ended"] if line.ended_ns is not None else severity
@@ -141,7 +147,7 @@ def _alone(
 ) -> list[str]:
     told = _explained(line.code, language)
     body = [told["meaning"]] if told else []
-    body.append(words["detail"].format(message=line.message))
+    body.append(words["detail"].format(message=_said(line.message, language)))
     if (value := _value(line)) is not None:
         body.append(words["value"].format(value=value))
     body.append(

@@ -13,6 +13,7 @@ from bessai.interfaces.api.answers import Answer, finite, time_text
 from bessai.interfaces.api.context import Context, of
 from bessai.interfaces.api.roles import Role, needs
 from bessai.interfaces.api.routes.status import Text, code_text
+from bessai.interfaces.api.spoken import Tongue, spoken
 from bessai.model.catalogue import catalogue
 
 router = APIRouter(tags=["alarms"], dependencies=[Depends(needs(Role.VIEWER))])
@@ -81,9 +82,9 @@ class Alarms(Answer):
 
 
 @router.get("/alarms")
-async def alarms(context: Annotated[Context, Depends(of)]) -> Alarms:
+async def alarms(context: Annotated[Context, Depends(of)], tongue: Tongue) -> Alarms:
     """What stands, what waits to be acknowledged, and last what is shelved."""
-    told = (await context.gateway.ask({"op": "alarms"}))["alarms"]
+    told = spoken((await context.gateway.ask({"op": "alarms"}))["alarms"], tongue)
     found = [_alarm(one) for one in told]
     counts = Counter(alarm.severity for alarm in found if alarm.state != "shelved")
     counts.update(alarm.state for alarm in found)

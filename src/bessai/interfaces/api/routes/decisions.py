@@ -17,6 +17,7 @@ from bessai.interfaces.api.deciding import decision_as_plain, sentences, steps
 from bessai.interfaces.api.problems import Problem, field_problem
 from bessai.interfaces.api.roles import Role, needs
 from bessai.interfaces.api.routes.status import Text
+from bessai.interfaces.api.spoken import decided
 from bessai.journal import Entry, JournalReader
 from bessai.model import Quality
 
@@ -203,7 +204,7 @@ async def course(
 async def decision(
     when: str,
     context: Annotated[Context, Depends(of)],
-    lang: Annotated[Literal["en", "es"], Query(description="Of `words`.")] = "en",
+    lang: Annotated[Literal["en", "es"], Query(description="Of all sentences.")] = "en",
 ) -> Told:
     """The cycle at a time, or the last before it within an hour. `when`: `latest`, ISO 8601, ms since 1970, or -5m."""
     at = None if when == "latest" else through(moment("when", when, 0))
@@ -244,7 +245,7 @@ def _told(entry: Entry, language: str, previous: int | None, following: int | No
         cycle=entry.cycle,
         sequence=entry.sequence,
         verified=entry.verified,
-        decision=Decided(**plain),
+        decision=Decided(**decided(plain, language)),
         steps=[Step(**step) for step in steps(entry.decision, reported)],
         words=sentences(entry.decision, language),
         previous=previous,

@@ -13,6 +13,7 @@ from bessai.interfaces.api.answers import Answer, errors, finite, time_text
 from bessai.interfaces.api.context import Context, of
 from bessai.interfaces.api.problems import Problem
 from bessai.interfaces.api.roles import Role, needs
+from bessai.interfaces.api.spoken import Tongue, spoken
 from bessai.interfaces.api.values import Values
 
 router = APIRouter(tags=["devices"], dependencies=[Depends(needs(Role.VIEWER))])
@@ -185,7 +186,7 @@ class DeviceInDetail(Summary):
 
 
 @router.get("/devices")
-async def devices(context: Annotated[Context, Depends(of)]) -> Devices:
+async def devices(context: Annotated[Context, Depends(of)], tongue: Tongue) -> Devices:
     """All devices of the plant."""
     status = await context.gateway.status()
     found: list[Mapping[str, Any]] = []
@@ -195,7 +196,7 @@ async def devices(context: Annotated[Context, Depends(of)]) -> Devices:
         total = answer["total"]
         if not answer["devices"]:
             break
-        found += answer["devices"]
+        found += spoken(answer["devices"], tongue)
     oldest = Values(status, context.live).oldest()
     return Devices(
         devices=[Device(**_summary(one, oldest.get(one["name"])), points=one["points"]) for one in found]
@@ -203,7 +204,7 @@ async def devices(context: Annotated[Context, Depends(of)]) -> Devices:
 
 
 @router.get("/devices/{name}", responses=errors(404))
-async def device(name: str, context: Annotated[Context, Depends(of)]) -> DeviceInDetail:
+async def device(name: str, context: Annotated[Context, Depends(of)], tongue: Tongue) -> DeviceInDetail:
     """One device; `-` is the only one of a site without a site file."""
     name = "" if name == _ONLY else name
     status = await context.gateway.status()
@@ -217,7 +218,7 @@ async def device(name: str, context: Annotated[Context, Depends(of)]) -> DeviceI
     registers = await _registers(context, name)
     values = Values(status, context.live)
     return DeviceInDetail(
-        **_summary(found, values.oldest().get(name)),
+        **_summary(spoken(found, tongue), values.oldest().get(name)),
         points=[
             Value(
                 name=point,

@@ -13,6 +13,7 @@ from bessai.interfaces.api.answers import Answer, finite, moment, through, time_
 from bessai.interfaces.api.archive import events_before, journal, sequence_at
 from bessai.interfaces.api.context import Context, of
 from bessai.interfaces.api.roles import Role, needs
+from bessai.interfaces.api.spoken import Tongue, spoken
 from bessai.model import Event, Severity
 from bessai.model.catalogue import catalogue
 
@@ -82,6 +83,7 @@ class Events(Answer):
 @router.get("/events")
 async def events(
     context: Annotated[Context, Depends(of)],
+    tongue: Tongue,
     start: Start = None,
     end: End = None,
     code: Code = None,
@@ -94,6 +96,7 @@ async def events(
     least = Severity.INFO if severity is None else Severity[severity.upper()]
     return await look(
         context,
+        tongue,
         start,
         end,
         limit,
@@ -105,6 +108,7 @@ async def events(
 @router.get("/alarms/history")
 async def alarms_history(
     context: Annotated[Context, Depends(of)],
+    tongue: Tongue,
     start: Start = None,
     end: End = None,
     code: Code = None,
@@ -125,11 +129,12 @@ async def alarms_history(
         )
         return alarm and (codes is None or event.code in codes or event.about in codes)
 
-    return await look(context, start, end, limit, before, wanted)
+    return await look(context, tongue, start, end, limit, before, wanted)
 
 
 async def look(
     context: Context,
+    tongue: str,
     start: str | None,
     end: str | None,
     limit: int,
@@ -146,19 +151,19 @@ async def look(
             top = (sequence_at(reader, end_ns) if end else reader.last_sequence()) + 1
             below = top if before is None else min(before, top)
             found, following = events_before(reader, below, start_ns, end_ns, limit, wanted)
-        return Events(events=[_happened(*one) for one in found], next=following)
+        return Events(events=[_happened(*one, tongue) for one in found], next=following)
 
     return await context.read(work)
 
 
-def _happened(sequence: int, cycle: int, event: Event) -> Happened:
+def _happened(sequence: int, cycle: int, event: Event, tongue: str) -> Happened:
     return Happened(
         time=time_text(event.wall_ns),
         sequence=sequence,
         cycle=cycle or None,
         code=event.code,
         severity=event.severity.label,
-        message=event.message,
+        message=spoken(event.message, tongue),
         active=event.active,
         point=event.point,
         value=finite(event.value),

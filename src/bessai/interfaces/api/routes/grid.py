@@ -16,6 +16,7 @@ from bessai.grid.settings import FrequencySettings
 from bessai.interfaces.api.answers import Answer, finite, time_text
 from bessai.interfaces.api.context import Context, of
 from bessai.interfaces.api.roles import Role, needs
+from bessai.interfaces.api.spoken import Tongue, spoken
 
 router = APIRouter(tags=["grid"], dependencies=[Depends(needs(Role.VIEWER))])
 
@@ -128,7 +129,7 @@ class Grid(Answer):
 
 
 @router.get("/grid")
-async def grid(context: Annotated[Context, Depends(of)]) -> Grid:
+async def grid(context: Annotated[Context, Depends(of)], tongue: Tongue) -> Grid:
     """Parameters in force, the frequency's curve, the operating point, and the record of changes."""
     test = await context.read(lambda: _last_test(context.settings.data_dir))
     plant = (await context.gateway.configuration())["grid"]
@@ -151,8 +152,8 @@ async def grid(context: Annotated[Context, Depends(of)]) -> Grid:
             power=finite(functions["frequency"]["offset"]),
         ),
         last_test=test,
-        changes=[_change(one) for one in record["history"]],
-        commands=[_change(one) for one in record["commands"]],
+        changes=[spoken(_change(one), tongue) for one in record["history"]],
+        commands=[spoken(_change(one), tongue) for one in record["commands"]],
     )
 
 

@@ -27,6 +27,7 @@ from bessai.interfaces.api.idempotency import answers_of
 from bessai.interfaces.api.problems import Problem, field_problem, readable
 from bessai.interfaces.api.recording import recorded
 from bessai.interfaces.api.roles import Principal, Role
+from bessai.interfaces.api.spoken import Tongue, decided, spoken
 from bessai.model.wording import in_words
 
 router = APIRouter(tags=["requests"], responses=RESPONSES)
@@ -109,7 +110,7 @@ class Preview(BaseModel):
     limited_by: list[Limit]
     winner: str | None = Field(description="The source that decides.")
     role: str | None = Field(description="What would become of this request.", examples=["won"])
-    words: list[str] = Field(description="The same in sentences, English.")
+    words: list[str] = Field(description="The same in sentences, in the language of who asks.")
     valid_for_cycle: int = Field(description="The cycle whose image it looked at.")
 
 
@@ -189,6 +190,7 @@ async def make(
     request: Request,
     context: Parts,
     caller: Operator,
+    tongue: Tongue,
     key: Annotated[str | None, Header(alias="Idempotency-Key")] = None,
 ) -> Made:
     """Ask for power. The guard decides in each cycle what becomes of it; a newer request replaces one's own."""
@@ -202,7 +204,7 @@ async def make(
             context, request, caller, "request", reason=body.reason, target=message["source"],
             detail=message, safe=safe,
         ):  # fmt: skip
-            foretold = await _foretold(context, message, needed=not safe)
+            foretold = await _foretold(context, message, tongue, needed=not safe)
             await ask(context, {"op": "request", **message}, message)
         return Made(
             source=message["source"], expires=_in(body.lease), request=message, preview=foretold
@@ -215,19 +217,19 @@ async def make(
 
 
 @router.post("/requests/preview")
-async def foretell(body: PowerRequest, context: Parts, caller: Operator) -> Preview:
+async def foretell(body: PowerRequest, context: Parts, caller: Operator, tongue: Tongue) -> Preview:
     """What the plant would be asked to do if this request stood now. Nothing is asked for."""
     _may(caller, body)
-    found = await _foretold(context, body.message(caller), needed=True)
+    found = await _foretold(context, body.message(caller), tongue, needed=True)
     assert found is not None  # noqa: S101  needed
     return found
 
 
 @router.get("/requests")
-async def listed(context: Parts, caller: Viewer) -> RequestList:
+async def listed(context: Parts, caller: Viewer, tongue: Tongue) -> RequestList:
     """The live requests, and what became of each in the last cycle."""
     status = await context.gateway.status()
-    found = status["control"].get("requests") or []
+    found = decided(status["control"], tongue).get("requests") or []
     return RequestList(requests=[one | {"mine": is_own(caller, one["source"])} for one in found])
 
 
@@ -265,7 +267,9 @@ async def cancel(
             raise Problem(404, "no_such_request", f"{source} has no live request: it may be over already")
 
 
-async def _foretold(context: Context, message: Mapping[str, Any], *, needed: bool) -> Preview | None:
+async def _foretold(
+    context: Context, message: Mapping[str, Any], tongue: str, *, needed: bool
+) -> Preview | None:
     try:
         found = (await ask(context, {"op": "preview", **message}, message))["preview"]
     except Problem:
@@ -274,6 +278,7 @@ async def _foretold(context: Context, message: Mapping[str, Any], *, needed: boo
         return None
     limits = [Limit(**one, text=dict(in_words(one["name"]))) for one in found["limited_by"]]
     told = {name: found[name] for name in Preview.model_fields if name in found and name != "limited_by"}
+    told["words"] = spoken(told["words"], tongue)
     return Preview(**told, limited_by=limits, valid_for_cycle=found["cycle"])
 
 

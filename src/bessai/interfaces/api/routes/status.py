@@ -13,6 +13,7 @@ from bessai.interfaces.api.answers import Answer
 from bessai.interfaces.api.context import Context, of
 from bessai.interfaces.api.page import accepted
 from bessai.interfaces.api.roles import Role, needs
+from bessai.interfaces.api.spoken import Tongue, decided, spoken
 from bessai.model import GuardState, Priority, Quality, Severity
 from bessai.model.catalogue import LANGUAGES, catalogue
 from bessai.model.wording import limit_words
@@ -132,9 +133,13 @@ class Vocabulary(Answer):
 
 
 @router.get("/status", response_model=Status)
-async def status(context: Annotated[Context, Depends(of)]) -> dict[str, Any]:
-    """The gateway's status, at most 0.3 s old."""
-    return await context.gateway.status()
+async def status(context: Annotated[Context, Depends(of)], tongue: Tongue) -> dict[str, Any]:
+    """The gateway's status, at most 0.3 s old. Its sentences are in the language of who asks, if there is one."""
+    told = await context.gateway.status()
+    if tongue == "en":
+        return told
+    rest = spoken({name: part for name, part in told.items() if name != "points"}, tongue)
+    return {**rest, "control": decided(told["control"], tongue), "points": told["points"]}
 
 
 @router.get("/vocabulary", response_model=Vocabulary)

@@ -16,6 +16,7 @@ from bessai.interfaces.api.limits import abort
 from bessai.interfaces.api.live import MOST_POINTS, Viewer
 from bessai.interfaces.api.problems import field_problem
 from bessai.interfaces.api.roles import Principal, Role, needs
+from bessai.interfaces.api.spoken import Tongue
 
 router = APIRouter(tags=["live"])
 
@@ -73,6 +74,7 @@ async def _gone(receive: Receive) -> None:
 async def stream(
     context: Annotated[Context, Depends(of)],
     principal: Annotated[Principal, Depends(needs(Role.VIEWER))],
+    tongue: Tongue,
     channel: Annotated[
         Literal["main", "all"], Query(description="main: without the points of single cells.")
     ] = "main",
@@ -84,4 +86,4 @@ async def stream(
     names = [name for name in (points or "").split(",") if name]
     if len(names) > MOST_POINTS:
         raise field_problem("points", len(names), f"choose at most {MOST_POINTS}")
-    return Stream(context, context.live.join(channel, names), principal)
+    return Stream(context, context.live.join(channel, names, tongue), principal)
