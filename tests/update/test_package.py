@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,36 @@ def test_what_is_not_taken(bundle: Path, workshop: Path, tmp_path: Path) -> None
     ):
         with pytest.raises(UpdateError, match=why):
             staged(source, workshop, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("how", ["xz", "gz", "bz2"])
+def test_a_file_that_was_cut_off_or_damaged(how: str, bundle: Path, workshop: Path, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "whole.tar", f"w:{how}") as tar:  # type: ignore[call-overload]
+        tar.add(bundle, bundle.name)
+    whole = (tmp_path / "whole.tar").read_bytes()
+    for number, broken in enumerate((whole[: len(whole) // 2], whole[:200] + bytes(60) + whole[260:])):
+        (tmp_path / f"broken-{number}.tar").write_bytes(broken)
+        with pytest.raises(UpdateError, match="cannot be used"):
+            staged(tmp_path / f"broken-{number}.tar", workshop)
+    one = wheel(tmp_path, "1.2.3")
+    with zipfile.ZipFile(one) as archive:
+        squeezed = tmp_path / "open_bess_edge-1.2.4-py3-none-any.whl"
+        with zipfile.ZipFile(squeezed, "w", zipfile.ZIP_DEFLATED) as other:
+            for name in archive.namelist():
+                other.writestr(name, archive.read(name) * 9)
+            metadata = next(found for found in other.infolist() if found.filename.endswith("/METADATA"))
+    data = bytearray(squeezed.read_bytes())
+    start = metadata.header_offset + 30 + len(metadata.filename)
+    data[start : start + 8] = b"\xff" * 8
+    squeezed.write_bytes(data)
+    with pytest.raises(UpdateError, match="is no wheel"):
+        staged(squeezed, workshop)
+
+
+def test_sums_that_are_no_text(bundle: Path, workshop: Path) -> None:
+    (bundle / "SHA256SUMS").write_bytes(b"\xff\xfe")
+    with pytest.raises(UpdateError, match="SHA256SUMS: is no UTF-8 text"):
+        staged(bundle, workshop)
 
 
 @pytest.mark.parametrize(
