@@ -135,7 +135,7 @@ def test_a_full_disk_before_the_switch_changes_nothing(slots: Slots, monkeypatch
         with monkeypatch.context() as patch:
             patch.setattr(Slots, name, _full)
             story = Story(slots, [])
-            with pytest.raises(UpdateError, match="nothing was restarted: .*No space left"):
+            with pytest.raises(UpdateError, match=r"nothing was restarted: .*No space left"):
                 story.run()
         assert (story.restarts, starts(slots)) == ([], "a")
 
