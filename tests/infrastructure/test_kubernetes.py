@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from functools import cache
@@ -166,3 +167,16 @@ def test_the_service_monitor_asks_the_page() -> None:
     settings = _one("fleet-site", "ConfigMap", "bessai-settings")["data"]
     assert endpoint["tlsConfig"]["serverName"] == settings["HTTP_NAME"]
     assert "credentials" in endpoint["authorization"]
+
+
+def test_the_service_monitor_labels_as_rules_and_dashboards_want_it() -> None:
+    (monitor,) = yaml.safe_load_all(
+        (KUBERNETES / "components" / "servicemonitor" / "servicemonitor.yaml").read_text(encoding="utf-8")
+    )
+    labels = {"__meta_kubernetes_namespace": _one("fleet-site", "Namespace")["metadata"]["name"]}
+    for rule in monitor["spec"]["endpoints"][0].get("relabelings", ()):
+        text = ";".join(labels[name] for name in rule.get("sourceLabels", ()))
+        if found := re.fullmatch(rule.get("regex", "(.*)"), text):
+            labels[rule["targetLabel"]] = found.expand(rule.get("replacement", "$1").replace("$", "\\"))
+    site = _one("fleet-site", "ConfigMap", "bessai-settings")["data"]["SITE_ID"]
+    assert (labels.get("job"), labels.get("site")) == ("bessai", site)
