@@ -243,6 +243,8 @@ def _end_of(path: Path) -> str:
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - _FILE_BYTES))
+        if size > _FILE_BYTES:
+            file.readline()  # half a secret is one that nobody recognises
         return file.read().decode(errors="replace")
 
 
