@@ -13,7 +13,7 @@ from bessai.interfaces.notify.loading import NotifyConfig
 from bessai.interfaces.notify.queue import MOST_LINES
 from bessai.interfaces.notify.quiet import quiet_now
 from bessai.interfaces.notify.schema import Quiet
-from bessai.interfaces.notify.store import State, load_state, save_state
+from bessai.interfaces.notify.store import State, StateError, load_state, save_state
 from support.notify_plant import PLACE, Scene, at, config
 
 NOON = at("2026-11-30 12:00")  # a Monday
@@ -402,6 +402,22 @@ def test_the_gateways_own_list_tells_that_it_got_worse(one: Scene) -> None:
     assert one.desk.reconcile([listed], one.now)
     assert one.go(400) == ["ana/json: ALARM norte: soc_high = 98"]
     assert not one.desk.reconcile([listed], one.now)
+
+
+def test_what_a_newer_version_kept_is_read_by_the_one_before(one: Scene, tmp_path: Path) -> None:
+    one.take("soc_high", "warning")
+    one.go(10)
+    one.take("evidence_lost", point="soc")
+    one.go(1)
+    plain = one.desk.state.to_plain() | {"more": 1}
+    for part in (*plain["standing"]["alarms"].values(), *plain["queues"].values()):
+        part["more"] = [1]
+    plain["queues"]["ana/json"]["waiting"]["evidence_lost|soc||"]["more"] = None
+    before = Scene(one.desk.config, one.now, State.from_plain(plain))
+    assert before.go(400) == ["ana/json: ALARM norte: evidence_lost soc"]
+    del plain["queues"]["ana/json"]["waiting"]["evidence_lost|soc||"]["message"]
+    with pytest.raises(StateError, match="message"):
+        State.from_plain(plain)
 
 
 def test_another_file_takes_over_what_waits(tmp_path: Path) -> None:
