@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -259,9 +260,13 @@ def test_settling_does_not_go_to_a_slot_that_is_gone(slots: Slots) -> None:
     assert slots.current() == "b"
 
 
-def test_the_current_slot_is_never_emptied(slots: Slots) -> None:
+def test_a_slot_that_is_used_is_never_emptied(slots: Slots, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UpdateError, match="is current"):
         slots.empty("a")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "prefix", str(slots.path("b")))
+        with pytest.raises(UpdateError, match="runs from the idle slot"):
+            slots.empty("b")
     slots.empty("b")
     assert slots.told("b") == {}
 
