@@ -101,9 +101,7 @@ class Standing:
         if event.wall_ns <= alarm.seen_ns and event.severity <= alarm.severity:
             return None  # known from the gateway's own list, or read once more
         worse = event.severity > alarm.severity
-        if (
-            worse or alarm.acknowledged
-        ):  # and not each time it comes and goes: escalation must not begin for ever
+        if worse or alarm.acknowledged:  # not each time: what comes and goes is escalated all the same
             alarm.begin_anew(event.wall_ns)
         alarm.severity = max(alarm.severity, int(event.severity))
         alarm.message, alarm.value, alarm.seen_ns = event.message, event.value, event.wall_ns
