@@ -55,6 +55,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 
+[ $purge = 0 ] || [ $uninstall = 1 ] || die "--purge goes with --uninstall"
 if [ -n "$root" ]; then
     mkdir -p "$root"
     root=$(cd "$root" && pwd)
@@ -177,7 +178,7 @@ else
         fi
         (cd "$bundle" && sha256sum --check --quiet --strict SHA256SUMS) || die "the bundle is damaged: fetch it again"
         # What SHA256SUMS does not name has not been checked.
-        unknown=$(cd "$bundle" && find . -name '*.whl' | sed 's|^\./||' | while read -r file; do
+        unknown=$(cd "$bundle" && find -L . -name '*.whl' -o -name requirements.txt | sed 's|^\./||' | while read -r file; do
             cut -c67- SHA256SUMS | grep -qxF "$file" || echo "$file"
         done)
         [ -z "$unknown" ] || die "not in SHA256SUMS: $unknown"

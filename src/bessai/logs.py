@@ -15,18 +15,17 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import sys
 import time
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+from bessai.model.masking import in_text
 
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 FORMATS: Final = ("auto", "text", "json")
 CHATTY: Final = ("google", "grpc", "urllib3", "aiokafka", "nats")
 """What these libraries warn of on every attempt, the sinks say once, in a sentence."""
-
-_USER_INFO: Final = re.compile(r"//[^/@\s\"']+@")
 
 
 class Origin(NamedTuple):
@@ -64,7 +63,7 @@ class TextLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
-        return without_users(super().format(record).replace("\n", " | "))
+        return in_text(super().format(record), "***").replace("\n", " | ")
 
 
 class JsonLines(logging.Formatter):
@@ -88,7 +87,7 @@ class JsonLines(logging.Formatter):
             fields["exception.type"] = kind.__name__
             fields["exception.message"] = str(error)
             fields["exception.stacktrace"] = self.formatException(record.exc_info)
-        return without_users(json.dumps(fields, ensure_ascii=False))
+        return json.dumps(without_users(fields), ensure_ascii=False)
 
 
 def timestamp(seconds: float) -> str:
@@ -99,9 +98,15 @@ def timestamp(seconds: float) -> str:
     )
 
 
-def without_users(line: str) -> str:
-    """No user and no password inside an address, whoever logged it."""
-    return _USER_INFO.sub("//***@", line) if "@" in line else line
+def without_users(value: Any) -> Any:
+    """No user and no password inside an address, whoever logged it; what JSON does not know becomes its `repr`."""
+    if isinstance(value, Mapping):
+        return {str(name): without_users(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_users(one) for one in value]
+    if value is None or isinstance(value, int | float):
+        return value
+    return in_text(value if isinstance(value, str) else repr(value), "***")
 
 
 class Levels:

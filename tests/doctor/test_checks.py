@@ -15,7 +15,7 @@ import pytest
 
 from bessai.core.settings import Settings
 from bessai.doctor import CHECKS, Check, Finding, Verdict, chosen, examine, exit_code
-from bessai.doctor.checks import clock, disk, gateway, machine, network, realtime, rights, unit
+from bessai.doctor.checks import clock, configuration, disk, gateway, machine, network, realtime, rights, unit
 from bessai.doctor.checks.clock import KernelClock, kernel_clock
 from bessai.doctor.look import Look
 from bessai.doctor.result import Checked, bad, ok
@@ -190,6 +190,26 @@ def test_rights(tmp_path: Path) -> None:
         tmp_path.chmod(mode)
         assert codes(rights.data_dir(found)) == [expected], oct(mode)
     tmp_path.chmod(0o700)
+
+
+def test_notifications_have_secrets_and_need_a_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, address = tmp_path / "notify.yaml", tmp_path / "ana.url"
+    file.write_text("recipients: {ana: {channels: [{url_file: ana.url}]}}\nrules: [{tell: [ana]}]\n")
+    address.write_text("json://h/secret\n")
+    given = look(tmp_path, settings=settings(notify_file=file), env_file=tmp_path / ".env")
+    for mode, expected in ((0o644, ["bad open"]), (0o600, ["ok ok"])):
+        address.chmod(mode)
+        assert codes(rights.secrets(given)) == expected
+    file.write_text(file.read_text().replace("url_file: ana.url", 'url: "json://h/secret"'))
+    file.chmod(0o604)
+    assert codes(rights.secrets(given)) == ["bad open"]
+    file.write_text("rules: []")
+    assert codes(rights.secrets(given)) == []
+    monkeypatch.setattr(configuration, "find_spec", lambda name: None if name == "apprise" else name)
+    (finding,) = configuration.packages(given)
+    assert (finding.text, finding.facts["extra"]) == ("missing", "notify")
 
 
 ROUTES = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\n"

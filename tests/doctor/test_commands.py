@@ -8,6 +8,7 @@ import stat
 import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from bessai.cli.doctor import asking
 from bessai.doctor import Checked, Look, chosen, examine, look_around
 from bessai.doctor.bundle import gather
-from bessai.doctor.parts import Part
+from bessai.doctor.parts import PARTS, Part
 from support.gateway import typed
 
 
@@ -126,6 +127,19 @@ def test_what_breaks_or_does_not_fit_is_named_and_stops_nothing(
         "breaks.txt": "no ••••",
     }
     assert "vast.txt" in bundle.manifest()
+
+
+def test_a_log_that_is_cut_begins_with_a_whole_line(here: Path) -> None:
+    log = here / "log.txt"
+    secret, rest = "mqtts://gateway:Hidden4711-and-more@host refuses\n", "the rest\n" + "x" * 100
+    for missing, begins in ((18, "the rest"), (-40, "mqtts://")):
+        log.write_text(secret + rest.ljust((2 << 20) - len(secret) + missing, "x"))
+        bundle = gather(
+            replace(Look(data_dir=here), log=log), [], parts=[p for p in PARTS if p.name == "log.txt"]
+        )
+        (member,) = bundle.members
+        assert member.content.decode().startswith(begins)
+        assert b"4711" not in member.content
 
 
 @pytest.mark.parametrize("below", ["", "sub/data"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bessai.doctor.masking import Sieve, known_secrets
+from bessai.doctor.masking import Sieve, known_secrets, without_strange_variables
 from bessai.model.masking import MASK
 
 SEED = 'p/4ss"w\\örd'
@@ -32,6 +32,8 @@ def test_a_known_secret_goes_however_it_is_written(text: str) -> None:
     "text",
     [
         "mqtts://gateway:Hidden1@host",
+        "mqtts://gateway:12/Hidden1@host",
+        "mqtts://gateway:a,Hidden1@host",
         "Authorization: Bearer Hidden1.abcdef-xyz",
         "password=Hidden1",
         '"token": "Hidden1"',
@@ -109,6 +111,39 @@ def test_addresses_of_notifications_are_secret_wherever_they_stand(tmp_path: Pat
         said.replace(",", " ").replace("/", " ").replace(":", " ").split()
     )
     assert "smtp.example.com" in said, "a server's name helps"
+
+
+def test_addresses_of_notifications_are_learnt_from_where_their_file_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "notify.yaml").write_text(
+        'channels: [{url_file: "ana.url"}, {url: "mailtos://ana:${ANA_MAIL}@mx.cl"}, {url: "${SHIFT}"}]\n'
+    )
+    (tmp_path / "ana.url").write_text("tgram://123456789:AAbbCCddEE/-100200300\n")
+    monkeypatch.setenv("ANA_MAIL", "pa55word")
+    monkeypatch.setenv("SHIFT", "slack://TokenAaaa/TokenBbbb")
+    said = Sieve(known_secrets({"NOTIFY_FILE": str(tmp_path / "notify.yaml")})).text(
+        "tried AAbbCCddEE, pa55word and TokenBbbb"
+    )
+    assert said == f"tried {MASK}, {MASK} and {MASK}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Environment=DATA_DIR=/var/lib/bessai SHIFT=tgram://123456789:Hidden1/-100200300 LOG_LEVEL=INFO",
+        'Environment=DATA_DIR=/var/lib/bessai "SHIFT=slack://Hidden1/b c" LOG_LEVEL=INFO',
+        "Environment=DATA_DIR=/var/lib/bessai \\\n    SHIFT=slack://Hidden1/b LOG_LEVEL=INFO",
+        "Environment=DATA_DIR=/var/lib/bessai 'SHIFT=slack://Hidden1/b LOG_LEVEL=INFO",
+    ],
+)
+def test_a_units_variables_of_names_of_ones_own_go(text: str) -> None:
+    said = without_strange_variables(f"[Service]\n{text}\nUser=bessai\n", {"DATA_DIR", "LOG_LEVEL"})
+    assert "Hidden1" not in said
+    assert said.startswith("[Service]\nEnvironment=")
+    assert said.endswith("\nUser=bessai\n")
+    if "'" not in text:
+        assert f"Environment=DATA_DIR=/var/lib/bessai SHIFT={MASK} LOG_LEVEL=INFO" in said
 
 
 def test_secrets_are_learnt_from_settings_and_the_files_that_they_name(tmp_path: Path) -> None:

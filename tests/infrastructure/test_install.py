@@ -112,6 +112,10 @@ def test_a_damaged_bundle_is_not_installed(bundle: Path, python: Path, tmp_path:
     with (bundle / "requirements.txt").open("a") as file:
         file.write("evil\n")
     assert "damaged" in run(bundle / "install.sh", *options, code=2)
+    sums = bundle / "SHA256SUMS"
+    lines = sums.read_text().splitlines(keepends=True)
+    sums.write_text("".join(line for line in lines if not line.endswith("  requirements.txt\n")))
+    assert "not in SHA256SUMS: requirements.txt" in run(bundle / "install.sh", *options, code=2)
     assert not (tmp_path / "root" / "opt" / "bessai" / "current").exists()
 
 
@@ -154,6 +158,7 @@ def test_what_it_needs_is_told(tmp_path: Path) -> None:
     assert "Python 3.9.2 is too old" in run(script, "--root", tmp_path / "root", "--python", old, code=2)
     assert "unknown option" in run(script, "--wrong", code=2)
     assert "--uninstall" in run(script, "--help")
+    assert "goes with --uninstall" in run(script, "--root", tmp_path / "root", "--purge", code=2)
 
 
 @pytest.mark.parametrize("script", sorted(INSTALL.glob("*.sh")), ids=lambda path: path.name)

@@ -54,6 +54,27 @@ def test_both_formatters_write_the_same(made: logging.LogRecord) -> None:
         assert "test_logs.py" in first["exception.stacktrace"]
 
 
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("mqtts://me:hun/ter2@broker:8883 refuses", "mqtts://***@broker:8883 refuses"),
+        ("mqtts://me:hun@ter2@broker:8883 refuses", "mqtts://***@broker:8883 refuses"),
+        ("nats://me:h,ter2@a:4222,nats://me:h/ter2@b:4222", "nats://***@a:4222,nats://***@b:4222"),
+        ("('https://me:h/ter2@host/x', 'a@b')", "('https://***@host/x', 'a@b')"),
+        ("see http://host:8080/@ana/x, or ask\nana@x.cl", "see http://host:8080/@ana/x, or ask\nana@x.cl"),
+        ("https://host/pkg@1.2 at //[::1]:80/a@b", "https://host/pkg@1.2 at //[::1]:80/a@b"),
+        ('{"url":"http://host:80","mail":"ana@x.cl"}', '{"url":"http://host:80","mail":"ana@x.cl"}'),
+    ],
+)  # fmt: skip
+def test_a_password_in_an_address_is_hidden_and_nothing_else(said: str, left: str) -> None:
+    for form in (JsonLines(ORIGIN), formatter(ORIGIN)):
+        assert json.loads(form.format(record(said)))["event"] == left
+        found = json.loads(form.format(record("failed", error=ValueError(said))))
+        assert found["exception.message"] == left
+        assert "ter2" not in found["exception.stacktrace"]
+    assert TextLines().format(record(said)).endswith(left.replace("\n", " | "))
+
+
 def test_lines_within_a_span_carry_its_ids() -> None:
     tracing = Tracing(Sampler("always_off"))
     with tracing.span("publish", "producer", {}) as span:
@@ -76,10 +97,12 @@ def test_structlogs_own_events_keep_their_fields() -> None:
     structlog.wrap_logger(
         logger, processors=[structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.stdlib.BoundLogger,
-    ).info("delivered", records=17)  # fmt: skip
+    ).info("delivered", records=17, to=["nats://a:ter2@b"], error=ValueError("nats://a:ter2@b"))  # fmt: skip
     logger.removeHandler(handler)
     said: dict[str, Any] = json.loads(stream.getvalue())
     assert (said["event"], said["records"], said["level"]) == ("delivered", 17, "info")
+    assert said["to"] == ["nats://***@b"]
+    assert said["error"] == "ValueError('nats://***@b')"
 
 
 def test_auto_is_json_unless_somebody_looks(monkeypatch: pytest.MonkeyPatch) -> None:

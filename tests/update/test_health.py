@@ -69,6 +69,8 @@ def test_well_after_a_start() -> None:
     life = Life(None, None, status(OLD), None, status(**alarm("evidence_lost")), status())
     assert life.judge() is None
     assert life.now == 15, "ten seconds in a row, from when all was well"
+    slow = Life(*[status(**alarm("evidence_lost"))] * 25, status())
+    assert slow.judge() is None, "it answers, so it has until the end"
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bessai.update import UpdateError
@@ -44,7 +46,7 @@ def _signed(root: Path, key: Path) -> Path:
 def test_a_wheel_alone(tmp_path: Path, workshop: Path) -> None:
     one = wheel(tmp_path, "1.2.3")
     digest = hashlib.sha256(one.read_bytes()).hexdigest()
-    package = staged(one, workshop, sha256=digest)
+    package = staged(one, workshop, sha256=f" {digest.upper()}\n")
     assert (package.version, package.requirements, package.sha256) == ("1.2.3", None, digest)
     one.write_bytes(b"exchanged afterwards")
     assert hashlib.sha256(package.wheel.read_bytes()).hexdigest() == digest
@@ -106,6 +108,36 @@ def test_what_is_not_taken(bundle: Path, workshop: Path, tmp_path: Path) -> None
             staged(source, workshop, **more)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("how", ["xz", "gz", "bz2"])
+def test_a_file_that_was_cut_off_or_damaged(how: str, bundle: Path, workshop: Path, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "whole.tar", f"w:{how}") as tar:  # type: ignore[call-overload]
+        tar.add(bundle, bundle.name)
+    whole = (tmp_path / "whole.tar").read_bytes()
+    for number, broken in enumerate((whole[: len(whole) // 2], whole[:200] + bytes(60) + whole[260:])):
+        (tmp_path / f"broken-{number}.tar").write_bytes(broken)
+        with pytest.raises(UpdateError, match="cannot be used"):
+            staged(tmp_path / f"broken-{number}.tar", workshop)
+    one = wheel(tmp_path, "1.2.3")
+    with zipfile.ZipFile(one) as archive:
+        squeezed = tmp_path / "open_bess_edge-1.2.4-py3-none-any.whl"
+        with zipfile.ZipFile(squeezed, "w", zipfile.ZIP_DEFLATED) as other:
+            for name in archive.namelist():
+                other.writestr(name, archive.read(name) * 9)
+            metadata = next(found for found in other.infolist() if found.filename.endswith("/METADATA"))
+    data = bytearray(squeezed.read_bytes())
+    start = metadata.header_offset + 30 + len(metadata.filename)
+    data[start : start + 8] = b"\xff" * 8
+    squeezed.write_bytes(data)
+    with pytest.raises(UpdateError, match="is no wheel"):
+        staged(squeezed, workshop)
+
+
+def test_sums_that_are_no_text(bundle: Path, workshop: Path) -> None:
+    (bundle / "SHA256SUMS").write_bytes(b"\xff\xfe")
+    with pytest.raises(UpdateError, match="SHA256SUMS: is no UTF-8 text"):
+        staged(bundle, workshop)
+
+
 @pytest.mark.parametrize(
     ("line", "why"),
     [
@@ -124,10 +156,40 @@ def test_a_bundle_that_is_not_whole(line: str, why: str, bundle: Path, workshop:
 
 
 def test_a_tar_file_writes_nowhere_else(workshop: Path, tmp_path: Path) -> None:
-    with tarfile.open(tmp_path / "evil.tar", "w") as tar:
-        member = tarfile.TarInfo("../../evil")
-        member.size = 4
-        tar.addfile(member, io.BytesIO(b"evil"))
-    with pytest.raises(UpdateError, match="leads elsewhere"):
-        staged(tmp_path / "evil.tar", workshop)
-    assert not (tmp_path / "evil").exists()
+    for number, name in enumerate(("../../evil", f"{tmp_path}/evil")):
+        with tarfile.open(tmp_path / f"{number}.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+            member = tarfile.TarInfo(name)
+            member.size = 4
+            tar.addfile(member, io.BytesIO(b"evil"))
+        with pytest.raises(UpdateError, match="leads elsewhere"):
+            staged(tmp_path / f"{number}.tar", workshop)
+        assert not (tmp_path / "evil").exists()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_links_are_not_followed(packed: bool, bundle: Path, workshop: Path, tmp_path: Path) -> None:
+    (bundle / "requirements.txt").rename(tmp_path / "elsewhere")
+    (bundle / "requirements.txt").symlink_to(tmp_path / "elsewhere")
+    source = bundle
+    if packed:
+        source = tmp_path / "bundle.tar"
+        with tarfile.open(source, "w") as tar:
+            tar.add(bundle, bundle.name)
+    with pytest.raises(UpdateError, match=r"requirements\.txt is missing"):
+        staged(source, workshop)
+
+
+def test_a_bundle_is_of_one_version(bundle: Path, workshop: Path) -> None:
+    wheel(bundle, "2.0.1")
+    sums(bundle)
+    with pytest.raises(UpdateError, match="has one open-bess-edge wheel"):
+        staged(bundle, workshop)
+
+
+def test_a_key_of_another_kind_is_none(bundle: Path, workshop: Path, tmp_path: Path) -> None:
+    key = tmp_path / "key.pem"
+    public = X25519PrivateKey.generate().public_key()
+    key.write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    (bundle / "SHA256SUMS.sig").write_bytes(bytes(64))
+    with pytest.raises(UpdateError, match="no Ed25519 key"):
+        staged(bundle, workshop, key=key)

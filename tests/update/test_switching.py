@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,6 +127,31 @@ def test_no_way_back_to_a_version_that_cannot_read_the_disk(slots: Slots) -> Non
     assert "history.db has format 2" in story.lines[-1]
 
 
+def _full(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_a_full_disk_before_the_switch_changes_nothing(slots: Slots, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("begin", "switch"):
+        with monkeypatch.context() as patch:
+            patch.setattr(Slots, name, _full)
+            story = Story(slots, [])
+            with pytest.raises(UpdateError, match=r"nothing was restarted: .*No space left"):
+                story.run()
+        assert (story.restarts, starts(slots)) == ([], "a")
+
+
+def test_a_full_disk_on_the_way_back_is_said_and_the_next_start_goes(
+    slots: Slots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story = Story(slots, ["it does not answer"])
+    with monkeypatch.context() as patch:
+        story.step = lambda what: patch.setattr(Slots, "switch", _full) if what == "watch" else None
+        assert story.run() is Outcome.NEITHER
+    assert "the next start tries it again" in story.lines[-1]
+    assert starts(slots) == "a"
+
+
 def test_one_way_leaves_no_way_back_to_the_settling(slots: Slots) -> None:
     story = Story(slots, [None], one_way=True, step=lambda _: None)
     assert story.run() == Outcome.UPDATED
@@ -234,11 +260,23 @@ def test_settling_does_not_go_to_a_slot_that_is_gone(slots: Slots) -> None:
     assert slots.current() == "b"
 
 
-def test_the_current_slot_is_never_emptied(slots: Slots) -> None:
+def test_a_slot_that_is_used_is_never_emptied(slots: Slots, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UpdateError, match="is current"):
         slots.empty("a")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "prefix", str(slots.path("b")))
+        with pytest.raises(UpdateError, match="runs from the idle slot"):
+            slots.empty("b")
     slots.empty("b")
     assert slots.told("b") == {}
+
+
+def test_a_slot_that_cannot_be_emptied_is_not_built_upon(
+    slots: Slots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bessai.update.slots.shutil.rmtree", lambda *_, **__: None)  # as on an immutable file
+    with pytest.raises(UpdateError, match="cannot be emptied"):
+        slots.empty("b")
 
 
 def test_no_slots_no_update(tmp_path: Path) -> None:

@@ -182,7 +182,7 @@ def preview(
         sending = Sending(ref=f"{place.site}/{name}/preview", lines=[line], unlisted=0, began=now)
         message = compose(
             sending, language.value if language else config.language(name), place, config.zone,
-            maintenance=None, standing=[], begun=0,
+            maintenance=None, standing=[],
         )  # fmt: skip
         people.append(
             {

@@ -108,7 +108,7 @@ def update(
             job.confirm(yes=yes)
             job.await_idle(patience, now=now)
             code = job.switch(target, unit, restart_command, *times)
-    except UpdateError as error:
+    except (UpdateError, OSError) as error:
         fail(error, code=WRONG_INPUT)
     raise typer.Exit(code)
 

@@ -21,7 +21,7 @@ from bessai.update.health import Watch, baseline, fallbacks, flowing, place_of
 from bessai.update.package import staged
 from bessai.update.service import service
 from bessai.update.slots import Slots
-from bessai.update.switching import Switch
+from bessai.update.switching import Outcome, Switch
 
 _POWER = 4
 """Exit code while power flows."""
@@ -101,6 +101,7 @@ class Job:
                 "start it first, or use --unwatched",
                 code=NOT_RUNNING,
             )
+        self.status = self._status() or self.status
         deadline = time.monotonic() + patience
         while not now and (power := flowing(self.status)) is not None:
             if time.monotonic() >= deadline:
@@ -147,7 +148,7 @@ class Job:
             except (AttributeError, LookupError, TypeError, ValueError) as error:
                 return f"its status cannot be understood: {error!r}"
 
-        return Switch(
+        switch = Switch(
             slots=slots,
             service=service(unit, command),
             before=before,
@@ -156,7 +157,12 @@ class Job:
             announce=lambda result, why: tell(self.data_dir, self.facts, result, why),
             say=_say,
             one_way=self.one_way,
-        ).run(target, self.facts)
+        )
+        try:
+            return switch.run(target, self.facts)
+        except OSError as error:
+            _say(f"how it ended cannot be noted ({error}): look with `bessai update status`")
+            return Outcome.NEITHER
 
     def _status(self) -> dict[str, Any] | None:
         with suppress(GatewayError):

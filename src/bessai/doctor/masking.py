@@ -10,14 +10,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from bessai.model.masking import MASK, address, is_secret
+from bessai.model.masking import MASK, QUERY, in_text, is_secret
 
 _SHORTEST = 4
 """Characters: shorter secrets would mask innocent text. Their settings are masked by name."""
@@ -33,6 +35,8 @@ _NAMED = re.compile(
     r"\s*[:=]\s*)(\\?[\"']?)([^\s\"'\\,;&}\]]+)"
 )
 _PATHS = re.compile(r"(_FILE|_PATH|_credentials_file|_file)\\?[\"']?\s*[:=]\s*$", re.IGNORECASE)
+_USER_INFO = re.compile(r"//[^\s,]*@")
+"""As far as the last @: here rather too much goes than too little."""
 _HOME = re.compile(r"(/home/)([^/\s\"':]+)")
 _BY = re.compile(
     r"\b(by )(?!user-)([^\s:;,()]{2,64})(?= \((?:viewer|operator|engineer|administrator|machine)\))"
@@ -69,7 +73,8 @@ class Sieve:
             text = self._known.sub(MASK, text)
         text = _PEM.sub(f"{MASK} \\1", text)
         text = _BEARER.sub(rf"\1 {MASK}", text)
-        text = _NAMED.sub(_masked_value, address(text))
+        text = in_text(_USER_INFO.sub(f"//{MASK}@", text))
+        text = _NAMED.sub(_masked_value, QUERY.sub(rf"\g<1>{MASK}", text))
         text = _HOME.sub(lambda found: found[1] + self.sign(found[2]), text)
         text = _BY.sub(
             lambda found: (found[1] or found[3] or found[5]) + self.sign(found[2] or found[4] or found[6]),
@@ -135,7 +140,7 @@ def known_secrets(given: Mapping[str, str]) -> set[str]:
         if is_secret(name):
             found.add(value)
         elif name.startswith("NOTIFY_"):
-            found |= _of_channels(value if "://" in value else _read(Path(value)))
+            found |= _of_channels(value) if "://" in value else _of_notify_file(Path(value))
         elif "://" in value or "@" in value:
             found |= _of_address(value)
         elif name.endswith(("_PASSWORD_FILE", "_TOKEN_FILE")):
@@ -165,6 +170,31 @@ def _of_channels(text: str) -> set[str]:
         parts = [part for part in re.split(r"[/:@?&=#,+]+", rest) if not _HOST.fullmatch(part)]
         found |= {rest, *(part for part in parts if len(part) >= _CHANNEL_PART)}
     return found
+
+
+def _of_notify_file(path: Path) -> set[str]:
+    """By looking at the text: the file may be one that cannot be used."""
+    text = _read(path)
+    found = _of_channels(text)
+    for name in re.findall(r"url_file[\"']?\s*:\s*[\"']?([^\s\"',}]+)", text):
+        found |= _of_channels(_read(path.parent / name))
+    for name in re.findall(r"\$\{(\w+)\}", text):
+        value = os.environ.get(name, "")
+        found |= _of_channels(value) if "://" in value else {value}
+    return found
+
+
+def without_strange_variables(unit: str, known: Collection[str]) -> str:
+    """A systemd unit without the values of variables that are no settings: they may be addresses of notifications."""
+
+    def told(line: re.Match[str]) -> str:
+        try:
+            pairs = [word.partition("=") for word in shlex.split(line[2].replace("\\\n", " "))]
+        except ValueError:  # a quotation mark that nothing ends
+            return f"{line[1]}{MASK}"
+        return line[1] + " ".join(f"{name}={value if name in known else MASK}" for name, _, value in pairs)
+
+    return re.sub(r"(?m)^([ \t]*Environment=)((?:[^\n]*\\\n)*[^\n]*)$", told, unit)
 
 
 def _lines(text: str) -> list[str]:

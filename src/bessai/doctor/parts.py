@@ -18,6 +18,7 @@ from bessai.core.settings import Settings, SettingsError, given_value
 from bessai.doctor.checks.rights import secret_files
 from bessai.doctor.checks.unit import unit_of
 from bessai.doctor.look import Look
+from bessai.doctor.masking import without_strange_variables
 from bessai.doctor.report import plain
 from bessai.doctor.result import Checked
 from bessai.interfaces.api.archive import events_before
@@ -242,6 +243,8 @@ def _end_of(path: Path) -> str:
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - _FILE_BYTES))
+        if size > _FILE_BYTES:
+            file.readline()  # half a secret is one that nobody recognises
         return file.read().decode(errors="replace")
 
 
@@ -249,8 +252,10 @@ def _unit(look: Look, _: Sequence[Checked]) -> Made:
     text = look.run(["systemctl", "cat", unit_of(look), "--no-pager"])
     if not text:
         raise RuntimeError("no such unit, or no systemd")
-    yield "unit.txt", text
-    yield "unit-state.txt", look.run(["systemctl", "show", unit_of(look), "--no-pager"]) or ""
+    state = look.run(["systemctl", "show", unit_of(look), "--no-pager"]) or ""
+    known = {name.upper() for name in Settings.model_fields}
+    yield "unit.txt", without_strange_variables(text, known)
+    yield "unit-state.txt", without_strange_variables(state, known)
 
 
 def _machine(look: Look, _: Sequence[Checked]) -> Made:

@@ -40,12 +40,13 @@ def formatter(origin: Origin) -> logging.Formatter:
             told["exception.stacktrace"] = logging.Formatter().formatException(found)
         for name in ("stack_info", "level", "logger", "timestamp"):
             event.pop(name, None)
-        return {**told, **event}
+        hidden: Mapping[str, Any] = without_users({**told, **event})
+        return hidden
 
     structlog = _structlog()
     render = structlog.processors.JSONRenderer(ensure_ascii=False)
     made: logging.Formatter = structlog.stdlib.ProcessorFormatter(
-        processors=[fields, lambda logger, method, event: without_users(str(render(logger, method, event)))],
+        processors=[fields, render],
         foreign_pre_chain=[structlog.contextvars.merge_contextvars],
     )
     return made

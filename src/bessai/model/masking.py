@@ -10,9 +10,11 @@ MASK = "••••"
 _SECRET = re.compile(r"(?i)(PASSWORD|PASSWD|PASSPHRASE|TOKEN|SECRET|API_?KEY)S?$")
 _NEARLY = re.compile(r"(?i)PASS|TOK|SECR|CRED|KEY|AUTH")
 """A misspelt name: MQTT_PASSWRD holds a password all the same."""
-_USER_INFO = re.compile(r"//[^\s,]*@")
-"""As far as the last @: a password may have a slash that somebody forgot to write as %2F."""
-_QUERY = re.compile(r"(?i)([?&][^=&\s]*(?:password|token|secret|key)[^=&\s]*=)[^&\s,]*")
+_USER_INFO = re.compile(r"//(?:(?!,[A-Za-z][A-Za-z0-9+.-]*://)\S)*@")
+"""As far as the last @ of each address: a password may have a slash or a comma that somebody forgot to escape."""
+_IN_TEXT = re.compile(r"""//(?:[^/@:\["'\s]*:(?!\d{1,5}/)(?:(?!://)[^"'\s])*|[^/"'\s]*)@""")
+"""In a text what follows the first slash is a path, unless `user:` begins it; what looks like a port is one."""
+QUERY = re.compile(r"(?i)([?&][^=&\s]*(?:password|token|secret|key)[^=&\s]*=)[^&\s,]*")
 
 
 def is_secret(name: str) -> bool:
@@ -31,7 +33,12 @@ def masked(name: str, value: Any, mask: str = MASK) -> Any:
 
 def address(text: str, mask: str = MASK) -> str:
     """An address, or several, without user, password, and secrets of the query."""
-    return _QUERY.sub(rf"\g<1>{mask}", _USER_INFO.sub(f"//{mask}@", text))
+    return QUERY.sub(rf"\g<1>{mask}", _USER_INFO.sub(f"//{mask}@", text))
+
+
+def in_text(text: str, mask: str = MASK) -> str:
+    """A text that people or libraries wrote, without users and passwords inside its addresses."""
+    return _IN_TEXT.sub(f"//{mask}@", text) if "@" in text else text
 
 
 def refused(name: str, value: object, mask: str = MASK) -> str:

@@ -13,15 +13,17 @@ from __future__ import annotations
 
 import email.parser
 import hashlib
+import lzma
 import re
 import shutil
 import tarfile
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
@@ -74,7 +76,7 @@ def staged(source: Path, workshop: Path, *, sha256: str | None = None, key: Path
         with tarfile.open(copy) as tar:
             _unpack(tar, workshop / "unpacked")
         copy.unlink()
-    except (OSError, tarfile.TarError) as error:
+    except (OSError, EOFError, tarfile.TarError, zlib.error, lzma.LZMAError) as error:
         raise UpdateError(f"{source} cannot be used: {error}") from None
     inside = [path.parent for path in (workshop / "unpacked").glob(f"*/{SUMS}")]
     root = inside[0] if len(inside) == 1 else workshop / "unpacked"
@@ -145,7 +147,11 @@ def _bundle(source: Path, workshop: Path, key: Path | None, by: str = "") -> Pac
 
 def _sums(path: Path) -> dict[str, str]:
     known: dict[str, str] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise UpdateError(f"{path.name}: is no UTF-8 text: fetch it again") from None
+    for line in lines:
         match = _LINE.fullmatch(line)
         name = PurePosixPath(match[2]) if match else None
         if match is None or name is None or name.is_absolute() or ".." in name.parts:
@@ -157,7 +163,7 @@ def _sums(path: Path) -> dict[str, str]:
 def _verify(sums: Path, copy: Path, key: Path) -> None:
     try:
         public = load_pem_public_key(key.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, UnsupportedAlgorithm) as error:
         raise UpdateError(f"{key} is no public key that can be read: {error}") from None
     if not isinstance(public, Ed25519PublicKey):
         raise UpdateError(f"{key} is no Ed25519 key: make one with `openssl genpkey -algorithm ed25519`")
@@ -175,7 +181,7 @@ def _version(wheel: Path) -> str:
         with zipfile.ZipFile(wheel) as archive:
             (name,) = [n for n in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", n)]
             said = email.parser.Parser().parsestr(archive.read(name).decode())
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise UpdateError(f"{wheel.name} is no wheel: {error}") from None
     if re.sub(r"[-_.]+", "-", str(said["Name"])).lower() != DISTRIBUTION or not said["Version"]:
         raise UpdateError(f"{wheel.name} is the wheel of {said['Name']}, not of {DISTRIBUTION}")

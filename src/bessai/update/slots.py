@@ -92,6 +92,8 @@ class Slots:
             raise UpdateError(f"this program runs from the idle slot: run {self.prefix}/current/bin/bessai")
         (self.path(name) / "slot.json").unlink(missing_ok=True)
         shutil.rmtree(self.path(name), ignore_errors=True)
+        if self.path(name).exists():
+            raise UpdateError(f"{self.path(name)} cannot be emptied: remove it by hand, then try again")
 
     def clean(self) -> None:
         """Remove what updates left that were cut off; with the lock held."""

@@ -44,10 +44,15 @@ class Switch:
     def run(self, target: str, facts: dict[str, Any]) -> Outcome:
         """Do it. `target` is complete and was examined; the lock is held."""
         slots, back = self.slots, self.slots.current()
-        if not self.one_way:
-            slots.begin(back, facts)
-            self.say(f"noted that {slots.path(back)} is the way back")
-        slots.switch(target)
+        try:
+            if not self.one_way:
+                slots.begin(back, facts)
+                self.say(f"noted that {slots.path(back)} is the way back")
+            slots.switch(target)
+        except OSError as error:
+            raise UpdateError(
+                f"cannot switch to {slots.path(target)}, nothing was restarted: {error}"
+            ) from None
         self.say(f"switched to {slots.path(target)}")
         try:
             self.service.restart()
@@ -72,7 +77,11 @@ class Switch:
                 "mend it, or restore the data from a backup"
             )
             return Outcome.NEITHER
-        slots.switch(back)
+        try:
+            slots.switch(back)
+        except OSError as error:
+            self.say(f"cannot switch back to {slots.path(back)}: {error}; the next start tries it again")
+            return Outcome.NEITHER
         if slots.pending() is not None:
             slots.end(taken_back=True)
         self.say(f"went back to {slots.path(back)}")

@@ -131,6 +131,7 @@ def test_times_that_are_none(text: str) -> None:
         ("MQTT_PASSWORD", "abc", MASK), ("NATS_TOKEN", "abc", MASK), ("NATS_TOKEN", None, None),
         ("NATS_URL", "nats://a:b@h:1,nats://c@h:2", f"nats://{MASK}@h:1,nats://{MASK}@h:2"),
         ("MQTT_URL", "mqtts://u:p/a@h:1", f"mqtts://{MASK}@h:1"),
+        ("MQTT_URL", "mqtts://u:p,a@h:1", f"mqtts://{MASK}@h:1"),
         ("X", "http://h/?a=1&access_token=abc&b=2", f"http://h/?a=1&access_token={MASK}&b=2"),
         ("MQTT_PASSWORD_FILE", "secret/file", "secret/file"), ("CYCLE_TIME", 1.0, 1.0),
     ],

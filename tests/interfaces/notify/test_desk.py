@@ -13,7 +13,7 @@ from bessai.interfaces.notify.loading import NotifyConfig
 from bessai.interfaces.notify.queue import MOST_LINES
 from bessai.interfaces.notify.quiet import quiet_now
 from bessai.interfaces.notify.schema import Quiet
-from bessai.interfaces.notify.store import State, load_state, save_state
+from bessai.interfaces.notify.store import State, StateError, load_state, save_state
 from support.notify_plant import PLACE, Scene, at, config
 
 NOON = at("2026-11-30 12:00")  # a Monday
@@ -145,6 +145,16 @@ def test_acknowledged_before_it_was_told_is_not_told(one: Scene) -> None:
     assert one.desk.state.silenced == 1
 
 
+def test_who_always_wants_the_end_gets_it_of_what_somebody_acknowledged_afterwards(tmp_path: Path) -> None:
+    quiet = 'ended: always, quiet: [{start: "22:00", end: "07:00"}], channels'
+    scene = Scene(config(tmp_path, ONE.replace("channels", quiet)), at("2026-11-30 23:00"))
+    scene.take("evidence_lost", point="soc")
+    assert len(scene.go(10)) == 1
+    scene.take("evidence_lost", over=True, point="soc")
+    scene.take("alarm_acknowledged", "info", about="evidence_lost", point="soc", user="ana")
+    assert scene.go(9 * 3600, step=60) == ["ana/json: ENDED norte: evidence_lost soc"]
+
+
 def test_worse_or_unshelved_is_told_again(one: Scene) -> None:
     one.take("soc_high", "warning")
     one.go(10)
@@ -177,6 +187,23 @@ def test_escalation_stops(two: Scene, ends: str) -> None:
     else:
         two.take(ends, "info", about="evidence_lost", point="soc", user="ana")
     assert two.go(24 * 3600, step=60) == []
+
+
+@pytest.mark.parametrize("how", ["worse", "back"])
+def test_what_gets_worse_or_comes_back_leaves_people_their_time_again(two: Scene, how: str) -> None:
+    two.take("soc_high", "warning" if how == "worse" else "alarm")
+    two.go(10)
+    two.take(
+        "alarm_acknowledged" if how == "worse" else "alarm_shelved", "info", about="soc_high", user="ana"
+    )
+    assert two.go(8 * 3600, step=60) == []
+    if how == "worse":
+        two.take("soc_high", "alarm")
+    else:
+        two.take("alarm_unshelved", "info", about="soc_high", user="ana")
+    assert two.go(14 * 60, step=10) == ["ana/json: ALARM norte: soc_high"]
+    assert two.go(120, step=10) == ["boss/json: ALARMA SIN RECONOCER norte: soc_high"]
+    assert "Nadie la ha reconocido en 15 min" in two.body
 
 
 def test_what_a_rule_without_escalation_tells_is_not_escalated(two: Scene) -> None:
@@ -332,6 +359,21 @@ def test_a_message_a_day(tmp_path: Path, stands: bool, title: str) -> None:
     assert len(scene.go(86_400, step=600)) == 1
 
 
+def test_everybody_gets_the_same_daily_message_and_it_survives_an_outage(tmp_path: Path) -> None:
+    daily = 'daily: {at: "08:00", tell: [ana, boss]}\n' + TWO.replace("time_zone: America/Santiago", "")
+    scene = Scene(config(tmp_path, daily), NOON)
+    scene.take("soc_high", "warning")
+    scene.go(60)
+    scene.sent.clear()
+    scene.broken = True
+    scene.go(21 * 3600, step=60)
+    scene.broken = False
+    scene.go(3600, step=60)
+    bodies = {channel: message.body for channel, message in scene.sent}
+    assert "1 alarms and warnings began" in bodies["ana/json"]
+    assert "comenzaron 1 alarmas" in bodies["boss/json"]
+
+
 def test_the_first_daily_message_comes_on_the_day_of_the_start(tmp_path: Path) -> None:
     scene = Scene(config(tmp_path, 'daily: {at: "08:00", tell: [ana]}' + ONE), at("2026-11-30 07:59"))
     assert scene.go(600) == ["ana/json: norte: all is well"]
@@ -349,6 +391,33 @@ def test_the_gateways_own_list_mends_what_was_missed(one: Scene) -> None:
     one.now = NOON - 60
     one.take("fire_alarm")  # its own event, read late
     assert one.go(60) == []
+
+
+def test_the_gateways_own_list_tells_that_it_got_worse(one: Scene) -> None:
+    one.take("soc_high", "warning")
+    one.go(10)
+    listed = {"code": "soc_high", "point": None, "severity": "alarm", "message": "98 %", "value": 98.0,
+              "active": True, "state": "unacknowledged", "first_out": False,
+              "began_wall_ns": round(NOON * 1e9)}  # fmt: skip
+    assert one.desk.reconcile([listed], one.now)
+    assert one.go(400) == ["ana/json: ALARM norte: soc_high = 98"]
+    assert not one.desk.reconcile([listed], one.now)
+
+
+def test_what_a_newer_version_kept_is_read_by_the_one_before(one: Scene, tmp_path: Path) -> None:
+    one.take("soc_high", "warning")
+    one.go(10)
+    one.take("evidence_lost", point="soc")
+    one.go(1)
+    plain = one.desk.state.to_plain() | {"more": 1}
+    for part in (*plain["standing"]["alarms"].values(), *plain["queues"].values()):
+        part["more"] = [1]
+    plain["queues"]["ana/json"]["waiting"]["evidence_lost|soc||"]["more"] = None
+    before = Scene(one.desk.config, one.now, State.from_plain(plain))
+    assert before.go(400) == ["ana/json: ALARM norte: evidence_lost soc"]
+    del plain["queues"]["ana/json"]["waiting"]["evidence_lost|soc||"]["message"]
+    with pytest.raises(StateError, match="message"):
+        State.from_plain(plain)
 
 
 def test_another_file_takes_over_what_waits(tmp_path: Path) -> None:

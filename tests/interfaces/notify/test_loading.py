@@ -123,6 +123,7 @@ def test_an_address_comes_from_a_file_or_the_environment_and_shows_its_kind_alon
         ("https://hooks.example.com/s/T1AA/B2BB?key=ab%20ef", ["T1AA", "B2BB", "ab ef"], ["hooks.example.com"]),
         ("mailtos://user:pa55word@smtp.example.com?to=ana@x.cl", ["pa55word", "user"], ["smtp.example.com"]),
         ("json://localhost:8025/secretpath", ["secretpath"], ["localhost"]),
+        ("mailtos://ana:pa.55/word@smtp.example.com", ["pa.55/word", "pa.55"], []),  # its slash is not written as %2F
     ],
 )  # fmt: skip
 def test_what_a_library_says_loses_the_secrets(url: str, hidden: list[str], kept: list[str]) -> None:

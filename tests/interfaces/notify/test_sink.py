@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -168,6 +169,22 @@ def test_another_address_in_its_file_counts_at_once(house: House, hook: Webhook)
     house.until(lambda: house.sink.delivered)
 
 
+def test_an_address_that_comes_later_than_the_file_counts_at_once(house: House, hook: Webhook) -> None:
+    good = house.file.read_text()
+    house.file.write_text(re.sub(r"url: [^}]*", "url_file: ana.url", good))
+    house.step()
+    assert "ana.url" in str(house.sink.last_error)
+    (house.folder / "ana.url").write_text(f"json://127.0.0.1:{hook.port}/")
+    house.step()
+    assert house.sink.last_error is None
+    house.file.write_text(good.replace("rules", "  bob: {channels: [{url_file: bob.url}]}\nrules"))
+    house.step()
+    assert "bob.url" in str(house.sink.last_error)
+    (house.folder / "bob.url").write_text(f"json://127.0.0.1:{hook.port}/")
+    house.step()
+    assert house.sink.last_error is None
+
+
 def test_nothing_leaves_that_cannot_be_noted(house: House, hook: Webhook) -> None:
     house.step()
     state_path(house.folder).unlink()
@@ -203,7 +220,16 @@ def test_the_heartbeat_is_given_while_records_come(house: House, hook: Webhook) 
     house.file.write_text(beat + house.file.read_text())
     house.step()
     assert not hook.asked, "the newest record is old"
+    state = state_path(house.folder)
+    state.with_suffix(".tmp").mkdir()
+    house.file.write_text(house.file.read_text() + "\n")
     house.journal.append(cycle_entry(2, wall_ns=time.time_ns()))
+    for _ in range(3):
+        house.step()
+        time.sleep(0.05)
+    assert "cannot be written" in str(house.sink.last_error)
+    assert not hook.asked, "nobody can be told of anything"
+    state.with_suffix(".tmp").rmdir()
     house.until(lambda: hook.asked)
     hook.status = 503
     house.file.write_text(house.file.read_text() + "\n")

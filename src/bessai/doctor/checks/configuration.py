@@ -74,6 +74,7 @@ def packages(look: Look) -> Iterator[Finding]:
         for given, name, package, extra in (
             (settings.kafka_brokers, "KAFKA_BROKERS", "aiokafka", "kafka"),
             (settings.nats_url, "NATS_URL", "nats", "nats"),
+            (settings.notify_file, "NOTIFY_FILE", "apprise", "notify"),
             (settings.parquet_dir, "PARQUET_DIR", "pyarrow", "parquet"),
             (scada is not None and scada.dnp3, "scada.dnp3", "dnp3", "scada"),
         )

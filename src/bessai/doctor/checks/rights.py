@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bessai.doctor.look import Look
 from bessai.doctor.result import Finding, bad, ok, skipped, unknown, warn
+from bessai.interfaces.notify.loading import NotifyError, load_notify
 
 _OTHERS = stat.S_IROTH | stat.S_IWOTH | stat.S_IXOTH
 _SECRET_FIELDS = ("_password_file", "_token_file", "_credentials_file", "_key_file")
@@ -90,12 +91,24 @@ def secret_files(look: Look) -> list[tuple[str, Path]]:
             if (name.endswith(_SECRET_FIELDS) or name == "google_application_credentials")
             and isinstance(value := getattr(settings, name), Path)
         ]
+        found += [("NOTIFY_FILE", path) for path in _of_notifications(settings.notify_file)]
     if site is not None:
         found += [(d.name, d.endpoint.key) for d in site.devices if d.endpoint.key is not None]
         if site.scada is not None and site.scada.iec104 is not None and site.scada.iec104.tls is not None:
             found.append(("scada.iec104.tls.key", Path(site.scada.iec104.tls.key)))
     found += [(name, look.data_dir / name) for name in _OWN]
     return list({path: (name, path) for name, path in reversed(found)}.values())[::-1]
+
+
+def _of_notifications(path: Path | None) -> list[Path]:
+    """The files that hold addresses; the notification file itself where one stands in it."""
+    if path is None:
+        return []
+    try:
+        config = load_notify(path, os.environ)
+    except NotifyError as error:
+        return error.secret_files
+    return config.secret_files() + ([path] if config.literals() else [])
 
 
 def _owner_of(look: Look, pid: int) -> int | None:

@@ -67,7 +67,8 @@ def scrubbed(text: str, url: str) -> str:
     login, _, host = authority.rpartition("@")
     behind = rest[len(authority) :]
     secrets = {url, rest, login, behind, *_PARTS.split(login), *_PARTS.split(behind)}
-    if "." not in host and not login:  # the "host" of tgram://TOKEN/… and the like is a secret too
+    # The "host" of tgram://TOKEN/… and the like is a secret too, and that of USER:PASS/WORD@HOST is no host.
+    if not login and ("." not in host or "@" in behind):
         secrets |= {host, *host.split(":")}
     secrets |= {unquote(secret) for secret in secrets}
     for secret in sorted(secrets, key=len, reverse=True):

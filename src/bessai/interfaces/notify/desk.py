@@ -101,11 +101,8 @@ class Desk:
             message = compose(
                 sending, self.config.language(channel.recipient), self._place, self.config.zone,
                 maintenance=self.state.standing.maintenance, standing=self.state.standing.open(),
-                begun=self.state.begun,
             )  # fmt: skip
             letters.append(Letter(channel=channel.name, id=f"{channel.name}#{queue.number}", message=message))
-            if any(line.kind == "daily" for line in sending.lines):
-                self.state.begun = 0
         return letters
 
     def outcome(self, letter: str, now: float, *, why: str | None, sure: bool = True) -> str:
@@ -183,8 +180,11 @@ class Desk:
     def _silence(self, event: Event) -> None:
         """Somebody took note of it: whoever was not told yet need not be."""
         key = "|".join((str(event.about), event.point or "", "", ""))
-        for queue in self.state.queues.values():
-            self.state.silenced += queue.drop(key)
+        for channel in self.config.channels:
+            queue = self.state.queues[channel.name]
+            always = self.config.file.recipients[channel.recipient].ended == "always"
+            if not (always and key in queue.waiting and queue.waiting[key].kind == "ended"):
+                self.state.silenced += queue.drop(key)
 
     def _escalate(self, alarm: Alarm, now: float) -> bool:
         taken = False
@@ -220,9 +220,11 @@ class Desk:
                     severity=int(Severity.INFO),
                     message="",
                     began_ns=round(now * 1e9),
+                    count=state.begun,
                     queued=now,
                 )
                 self.state.queues[channel.name].put(line)
+            state.begun = 0
         return True
 
     def _at_most(self, channel: str) -> int:
@@ -253,4 +255,5 @@ def _left(step: Step, done: int) -> bool:
 
 def _due(alarm: Alarm, step: Step, done: int) -> float:
     """Seconds since 1970 of the next time that a step is taken."""
-    return alarm.began_ns / 1e9 + 60.0 * (step.after_minutes + done * (step.repeat_minutes or 0.0))
+    since_ns = alarm.began_ns if alarm.anew_ns is None else alarm.anew_ns
+    return since_ns / 1e9 + 60.0 * (step.after_minutes + done * (step.repeat_minutes or 0.0))

@@ -38,7 +38,9 @@ _FIELDS = sorted(
 class NotifyError(ValueError):
     """A notification file that cannot be used. `problems` lists all that is wrong with it, without a secret."""
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem], secret_files: Iterable[Path] = ()) -> None:
+        self.secret_files = list(secret_files)
+        """Files with addresses that it names: one of them may be what is wrong."""
         self.problems = [Problem(p.file, p.field, masked(p.value), masked(p.mend)) for p in problems]
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
@@ -68,12 +70,7 @@ class NotifyConfig:
 
     def addresses(self) -> dict[str, Address]:
         """Every address of the file, by the field in which it stands."""
-        found: dict[str, Address] = {
-            f"recipients.{name}.channels.{i}": address
-            for name, recipient in self.file.recipients.items()
-            for i, address in enumerate(recipient.channels)
-        }
-        return found | ({"heartbeat": self.file.heartbeat} if self.file.heartbeat else {})
+        return _addresses(self.file)
 
     def literals(self) -> list[str]:
         """Fields in which an address stands itself."""
@@ -81,7 +78,7 @@ class NotifyConfig:
 
     def secret_files(self) -> list[Path]:
         """Files that hold addresses."""
-        return [self.path.parent / a.url_file for a in self.addresses().values() if a.url_file is not None]
+        return _secret_files(self.file, self.path)
 
 
 def load_notify(path: Path | str, environment: Mapping[str, str]) -> NotifyConfig:
@@ -132,8 +129,34 @@ def load_notify(path: Path | str, environment: Mapping[str, str]) -> NotifyConfi
             Problem(str(path), "heartbeat", "", "give a URL that begins with https:// or http://")
         )
     if problems:
-        raise NotifyError(problems)
+        raise NotifyError(problems, _secret_files(file, path))
     return NotifyConfig(path=path, file=file, channels=tuple(channels), heartbeat_url=heartbeat or None)
+
+
+def _addresses(file: NotifyFile) -> dict[str, Address]:
+    found: dict[str, Address] = {
+        f"recipients.{name}.channels.{i}": address
+        for name, recipient in file.recipients.items()
+        for i, address in enumerate(recipient.channels)
+    }
+    return found | ({"heartbeat": file.heartbeat} if file.heartbeat else {})
+
+
+def _secret_files(file: NotifyFile, path: Path) -> list[Path]:
+    return [path.parent / one.url_file for one in _addresses(file).values() if one.url_file is not None]
+
+
+def stamps(*paths: Path) -> tuple[int, ...]:
+    """What changes when one of some files does, or who may read it."""
+    found: list[int] = []
+    for path in paths:
+        try:
+            stat = path.stat()
+        except OSError:
+            found.append(0)
+            continue
+        found += (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino)
+    return tuple(found)
 
 
 def _strangers(file: NotifyFile, path: str) -> Iterator[Problem]:

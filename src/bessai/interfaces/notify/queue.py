@@ -33,10 +33,12 @@ class Line:
     began_ns: int
     ended_ns: int | None = None
     count: int = 1
-    """How often it came."""
+    """How often it came; of the daily message, how many alarms and warnings began since the one before."""
     first_out: bool = False
     queued: float
     """Seconds since 1970 since when it waits."""
+    anew_ns: int | None = None
+    """Since when nobody has acknowledged it, when that is not its begin."""
     again: bool = False
     """It may have been received before."""
 
@@ -47,7 +49,7 @@ class Line:
         return cls(
             kind=change.kind, code=alarm.code, point=alarm.point, about=alarm.about, severity=alarm.severity,
             message=alarm.message, value=alarm.value, unit=alarm.unit, began_ns=alarm.began_ns,
-            ended_ns=change.ended_ns, first_out=alarm.first_out, queued=now,
+            ended_ns=change.ended_ns, first_out=alarm.first_out, queued=now, anew_ns=alarm.anew_ns,
         )  # fmt: skip
 
     @property
@@ -71,11 +73,11 @@ class Line:
         """Take up what came while this one waited."""
         if self.kind == "ended" and newer.kind != "ended":  # its begin was told before
             self.began_ns, self.count = newer.began_ns, newer.count
-        elif newer.kind in {"began", "event", "back"}:
+        elif newer.kind in {"began", "event", "back", "daily"}:
             self.count += newer.count
         if newer.kind != "ended":
             self.kind = newer.kind if self.kind == "ended" or newer.kind == "reminder" else self.kind
-            self.message, self.value = newer.message, newer.value
+            self.message, self.value, self.anew_ns = newer.message, newer.value, newer.anew_ns
         self.severity = max(self.severity, newer.severity)
         self.ended_ns = newer.ended_ns
         self.again |= newer.again

@@ -16,7 +16,7 @@ from typing import Any, Final
 from bessai.interfaces.notify.courier import Courier, Job, Outcome, ProcessCourier
 from bessai.interfaces.notify.desk import Desk
 from bessai.interfaces.notify.heartbeat import Heartbeat
-from bessai.interfaces.notify.loading import NotifyConfig, NotifyError, load_notify
+from bessai.interfaces.notify.loading import NotifyConfig, NotifyError, load_notify, stamps
 from bessai.interfaces.notify.status import details
 from bessai.interfaces.notify.store import State, StateError, load_state, save_state, state_path
 from bessai.interfaces.notify.words import Place
@@ -79,6 +79,7 @@ class NotifySink(Sink):
         self._state_path, self._place = state_path(directory), place
         self._wake = threading.Event()
         self._courier = courier or ProcessCourier(wake=self._wake)
+        self._secrets: list[Path] = []
         self._file: tuple[int, ...] | None = None
         self._file_problem: str | None = None
         self._unusable: dict[str, str] = {}
@@ -136,21 +137,23 @@ class NotifySink(Sink):
             else:
                 for letter in letters:  # what is not noted must not leave
                     desk.outcome(letter.id, now, why="how far it has come cannot be kept", sure=True)
-            if self._heartbeat is not None:
+            if (
+                self._heartbeat is not None and self._cannot_keep is None
+            ):  # who waits for it then hears that way
                 self._heartbeat.beat(reader.stats().last_wall_ns / 1e9, now)
         self._tell()
 
     def status(self) -> SinkStatus:
         """A snapshot; may be called from any thread."""
         told: dict[str, Any] = {}
-        with contextlib.suppress(RuntimeError):  # changed while it was looked at: the next second tells
+        with contextlib.suppress(
+            RuntimeError, KeyError
+        ):  # changed while it was looked at: the next second tells
             told = details(self._desk, self._heartbeat, self._wall())
         return replace(super().status(), details=told)
 
     def _reload(self, reader: Reader) -> None:
-        secrets = self._desk.config.secret_files() if self._desk else []
-        file = tuple(number for path in (self._path, *secrets) for number in _stamp(path))
-        if file == self._file:
+        if (file := stamps(self._path, *self._secrets)) == self._file:
             return
         self._file = file
         goes_on = "what was read before goes on" if self._desk else "nobody is notified until it is mended"
@@ -163,6 +166,8 @@ class NotifySink(Sink):
                 else ""
             )
             self._file_problem = f"{error.problems[0]}{more}; {goes_on}"
+            self._secrets = error.secret_files
+            self._file = stamps(self._path, *self._secrets)
             if self._desk is None and not self._state_path.exists():
                 with contextlib.suppress(OSError):  # then what happens from here on is told once it is mended
                     save_state(self._state_path, State(cursor=reader.last_sequence()))
@@ -176,7 +181,8 @@ class NotifySink(Sink):
                 self._desk.recovered,
             )
         self._dirty = True
-        self._file = tuple(n for path in (self._path, *config.secret_files()) for n in _stamp(path))
+        self._secrets = config.secret_files()
+        self._file = stamps(self._path, *self._secrets)
         self._heartbeat = _heartbeat(config)
         self._courier.start(
             [Job(id=f"{_CHECK}{channel.name}", url=channel.url) for channel in config.channels]
@@ -280,15 +286,6 @@ class NotifySink(Sink):
         elif (problem := "; ".join(problems)) != self.last_error or self._attempt_failed:
             self.failed(problem)
         self._attempt_failed = False
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    """What changes when a file does; empty when there is none."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return ()
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 def _heartbeat(config: NotifyConfig) -> Heartbeat | None:

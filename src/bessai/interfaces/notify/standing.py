@@ -28,6 +28,9 @@ class Alarm:
     began_ns: int
     seen_ns: int
     """UTC nanoseconds of the newest event about it."""
+    anew_ns: int | None = None
+    """UTC nanoseconds from which escalation counts anew: it got worse than ever, or is not acknowledged or shelved any
+    more. None: from its begin."""
     first_out: bool = False
     acknowledged: bool = False
     told: list[str] = field(default_factory=list)
@@ -39,6 +42,10 @@ class Alarm:
     def key(self) -> str:
         """What tells it from others."""
         return key_of(self.code, self.point, self.about)
+
+    def begin_anew(self, wall_ns: int) -> None:
+        """Whoever took note of it before knew less: people have their time again before it is escalated."""
+        self.acknowledged, self.anew_ns, self.steps = False, wall_ns, {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,10 +101,11 @@ class Standing:
         if event.wall_ns <= alarm.seen_ns and event.severity <= alarm.severity:
             return None  # known from the gateway's own list, or read once more
         worse = event.severity > alarm.severity
+        if worse or alarm.acknowledged:  # not each time: what comes and goes is escalated all the same
+            alarm.begin_anew(event.wall_ns)
         alarm.severity = max(alarm.severity, int(event.severity))
         alarm.message, alarm.value, alarm.seen_ns = event.message, event.value, event.wall_ns
         alarm.unit = unit or alarm.unit
-        alarm.acknowledged = False  # whoever took note of it before knew less
         return self._heard("worse" if worse else "began", alarm)
 
     def reconcile(self, listed: Iterable[Mapping[str, Any]], now_ns: int) -> list[Change]:
@@ -120,19 +128,24 @@ class Standing:
                 del self.alarms[key]
                 changes.append(Change(kind="ended", alarm=alarm, ended_ns=now_ns))
         for key, one in active.items():
+            severity, value = int(Severity[str(one["severity"]).upper()]), one.get("value")
+            value = float(value) if isinstance(value, int | float) else None
+            kind: Kind | None = None
             known = self.alarms.get(key)
             if known is None:
-                value = one.get("value")
-                known = self.alarms[key] = Alarm(
-                    code=str(one["code"]), point=one["point"], message=str(one["message"]),
-                    severity=int(Severity[str(one["severity"]).upper()]), began_ns=int(one["began_wall_ns"]),
-                    seen_ns=int(one["began_wall_ns"]), first_out=bool(one.get("first_out")),
-                    value=float(value) if isinstance(value, int | float) else None,
-                    acknowledged=one["state"] == "acknowledged",
+                kind, known = "began", Alarm(
+                    code=str(one["code"]), point=one["point"], message=str(one["message"]), severity=severity,
+                    began_ns=int(one["began_wall_ns"]), seen_ns=int(one["began_wall_ns"]),
+                    first_out=bool(one.get("first_out")), value=value,
                 )  # fmt: skip
-                change = None if known.acknowledged else self._heard("began", known)
-                changes += [change] if change is not None else []
+                self.alarms[key] = known
+            elif severity > known.severity:
+                kind = "worse"
+                known.severity, known.message, known.value = severity, str(one["message"]), value
+                known.begin_anew(now_ns)
             known.acknowledged = one["state"] == "acknowledged"
+            change = None if kind is None or known.acknowledged else self._heard(kind, known)
+            changes += [change] if change is not None else []
         return changes
 
     def _heard(self, kind: Kind, alarm: Alarm) -> Change | None:
@@ -154,7 +167,7 @@ class Standing:
         else:
             self.shelved = [one for one in self.shelved if one != key]
             if alarm is not None:
-                alarm.acknowledged = False
+                alarm.begin_anew(event.wall_ns)
                 return Change(kind="back", alarm=alarm)
         return None
 

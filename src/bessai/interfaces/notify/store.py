@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,7 +47,7 @@ class State:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> State:
-        """What `to_plain` described.
+        """What `to_plain` described. What a newer version added is left out: who goes back loses no message that waits.
 
         Raises:
             StateError: it is not that.
@@ -57,9 +57,10 @@ class State:
                 f"format={plain.get('format')!r} is unknown to this version, which writes {FORMAT}"
             )
         try:
-            rest = {name: value for name, value in plain.items() if name != "format"}
+            rest = _known(cls, plain)
             told = rest.pop("standing")
-            standing = Standing({key: Alarm(**one) for key, one in told["alarms"].items()}, told["shelved"])
+            alarms = {key: Alarm(**_known(Alarm, one)) for key, one in told["alarms"].items()}
+            standing = Standing(alarms, told["shelved"])
             queues = {name: _queue(one) for name, one in rest.pop("queues").items()}
             return cls(standing=standing, queues=queues, **rest)
         except (TypeError, KeyError, AttributeError) as error:
@@ -67,12 +68,18 @@ class State:
 
 
 def _queue(plain: Mapping[str, Any]) -> Queue:
-    rest = dict(plain)
-    waiting = {key: Line(**line) for key, line in rest.pop("waiting").items()}
+    rest = _known(Queue, plain)
+    waiting = {key: Line(**_known(Line, line)) for key, line in rest.pop("waiting").items()}
     sending = rest.pop("sending")
     if sending is not None:
-        sending = Sending(**(sending | {"lines": [Line(**line) for line in sending["lines"]]}))
+        lines = [Line(**_known(Line, line)) for line in sending["lines"]]
+        sending = Sending(**(_known(Sending, sending) | {"lines": lines}))
     return Queue(waiting=waiting, sending=sending, **rest)
+
+
+def _known(kind: type[Any], plain: Mapping[str, Any]) -> dict[str, Any]:
+    names = {one.name for one in fields(kind)}
+    return {name: value for name, value in plain.items() if name in names}
 
 
 def state_path(data_dir: Path) -> Path:

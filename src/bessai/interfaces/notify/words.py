@@ -60,7 +60,6 @@ def compose(
     *,
     maintenance: Alarm | None,
     standing: Sequence[Alarm],
-    begun: int,
 ) -> Message:
     """The message that tells some lines.
 
@@ -71,18 +70,17 @@ def compose(
         zone: of the times.
         maintenance: the plant is in maintenance.
         standing: what nobody has acknowledged, for the daily message.
-        begun: how many began since the last one.
     """
     words = texts(language)
     told = [line for line in sending.lines if line.kind != "daily"]
-    daily = len(told) < len(sending.lines)
+    daily = [line for line in sending.lines if line.kind == "daily"]
     alone = len(told) == 1 and not sending.unlisted
     if alone:
         body = _alone(told[0], words, language, place, zone, sending.began)
     else:
         body = _list(told, sending.unlisted, words, language, zone) if told else []
     if daily:
-        body += [*([""] if body else []), *_daily(standing, begun, words, zone)]
+        body += [*([""] if body else []), *_daily(standing, sum(line.count for line in daily), words, zone)]
     if maintenance is not None and not (alone and told[0].code == "maintenance_on"):
         body.append(words["maintenance"].format(message=_said(maintenance.message, language)))
     if place.link is not None and not (alone and _open(told[0])):
@@ -161,7 +159,8 @@ def _alone(
     body += [words["first"]] if line.first_out and line.ended_ns is None else []
     body += [words[line.kind]] if line.kind in {"worse", "back"} else []
     if line.kind == "reminder":
-        body.append(words["unacknowledged"].format(duration=duration(now - line.began_ns / 1e9, language)))
+        since_ns = line.began_ns if line.anew_ns is None else line.anew_ns
+        body.append(words["unacknowledged"].format(duration=duration(now - since_ns / 1e9, language)))
     if told and line.ended_ns is None:
         body.append(words["action"].format(action=told["action"]))
     if place.link is not None and _open(line):
