@@ -20,6 +20,7 @@ import pytest
 import yaml
 
 from bessai.interfaces.metrics import METRICS, Figures, Kind, label
+from bessai.interfaces.notify.sink import CONSUMER
 from bessai.model import Quality, Severity
 from support.promql import named
 
@@ -117,7 +118,7 @@ FULL = Figures(
         "control": {"state": "normal"},
     },
     devices=[{"name": "meter"}],
-    sinks=[{"name": "mqtt", "state": "ok", "breaker": "closed"}],
+    sinks=[{"name": name, "state": "ok", "breaker": "closed"} for name in ("mqtt", CONSUMER)],
 )
 """Enough for every label whose values the gateway itself chooses."""
 
