@@ -32,7 +32,7 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
     try:
         settings, site, limits, grid = checked()
         check_destinations(settings)
-        _check_notifications(settings)
+        _check_files(settings)
     except SettingsError as error:
         if as_json:
             print_json({"valid": False, "problems": error.problems})
@@ -103,16 +103,28 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
         Console().print(f"report: {rules} rule{'s' * (rules != 1)} from {escape(str(settings.report_file))}")
 
 
-def _check_notifications(settings: Settings) -> None:
-    """A wrong notification file does not keep the gateway from running, but here it is told. Raises SettingsError."""
-    if settings.notify_file is None:
-        return
+def _check_files(settings: Settings) -> None:
+    """A wrong schedule or notification file does not keep the gateway from running, but here it is told.
+
+    Raises:
+        SettingsError: with every problem of both files.
+    """
     import os
 
     from bessai.core.settings import SettingsError
     from bessai.interfaces.notify.loading import NotifyError, load_notify
+    from bessai.interfaces.schedule import ScheduleError, load_schedule
 
-    try:
-        load_notify(settings.notify_file, os.environ)
-    except NotifyError as error:
-        raise SettingsError([f"NOTIFY_FILE: {problem}" for problem in error.problems]) from None
+    problems: list[str] = []
+    if settings.schedule_file is not None:
+        try:
+            load_schedule(settings.schedule_file)
+        except ScheduleError as error:
+            problems += [f"SCHEDULE_FILE: {problem}" for problem in error.problems]
+    if settings.notify_file is not None:
+        try:
+            load_notify(settings.notify_file, os.environ)
+        except NotifyError as error:
+            problems += [f"NOTIFY_FILE: {problem}" for problem in error.problems]
+    if problems:
+        raise SettingsError(problems)

@@ -36,7 +36,8 @@ class FrameReader:
         while size - start > HEADER.size:
             transaction, protocol, length, unit = HEADER.unpack_from(data, start)
             if protocol != 0 or not 2 <= length <= _MAX_LENGTH:
-                raise BadReply(f"not a Modbus TCP frame: {data[start : start + 12].hex(' ')}")
+                head = data[start : start + 12]
+                raise BadReply(f"not a Modbus TCP frame: {head.hex(' ')}{_what_else(head)}")
             end = start + 6 + length
             if end > size:
                 break
@@ -44,3 +45,12 @@ class FrameReader:
             start = end
         self._buffer = data[start:]
         return frames
+
+
+def _what_else(head: bytes) -> str:
+    """Who else speaks so: an address with the port of another service is a common mistake."""
+    if head.startswith(b"HTTP/"):
+        return " (a web server or a proxy answers; is this the Modbus port?)"
+    if head.startswith(b"SSH-"):
+        return " (an SSH server answers; is this the Modbus port?)"
+    return ""
