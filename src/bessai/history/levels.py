@@ -6,8 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bessai.history.errors import HistoryError
-
 SECOND = 1_000_000_000
 SLOT = 10 * SECOND
 """Nanoseconds of the finest bucket. Every other bucket is a whole number of them."""
