@@ -49,6 +49,18 @@ def test_limits_and_commanded_devices(
     assert found["limits"] == {"chemistry": "lfp", "file": None}
 
 
+def test_a_device_that_cannot_be_commanded_is_not_counted(tmp_path: Path) -> None:
+    environment: dict[str, Any] = {
+        "SITE_ID": "x", "INVERTER_IP": "10.0.0.1", "DRIVER_PROFILE_PATH": "eastron_sdm630", "DATA_DIR": str(tmp_path),
+    }  # fmt: skip
+    done = typed("config", "check", **environment)
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    assert "lfp, preset; no device is commanded" in said
+    assert "warning: no device is commanded: profile eastron_sdm630 has no control section; set CONTROL" in said
+    assert "warning" not in typed("config", "check", CONTROL_MODE="monitor", **environment).stdout
+
+
 def test_report_rules_are_checked_against_the_points_of_the_site(tmp_path: Path) -> None:
     report = tmp_path / "report.yaml"
     environment: dict[str, Any] = {"SITE_ID": "x", "INVERTER_IP": "10.0.0.1", "REPORT_FILE": str(report)}

@@ -25,7 +25,7 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
 
     Exit codes: 0 valid, 2 not (every problem is listed at once).
     """
-    from bessai.core.fitting import slow_cycle
+    from bessai.core.fitting import commands_nothing, slow_cycle
     from bessai.core.settings import Settings, SettingsError
     from bessai.core.start import checked
 
@@ -39,7 +39,9 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
             raise typer.Exit(2) from None
         fail(*error.problems)
     shown = settings.masked()
-    commanded = [d.name for d in site.units] if settings.control_mode == "control" else []
+    watches = commands_nothing(settings, site)
+    controls = settings.control_mode == "control"
+    commanded = [d.name for d in site.units if controls and d.compiled.control is not None]
     if as_json:
         print_json(
             {
@@ -92,6 +94,8 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
         f"limits: {escape(limits.chemistry)}, {escape(where)}; "
         f"{told.get(len(commanded), f'{len(commanded)} devices are commanded')}"
     )
+    if watches is not None:
+        Console().print(f"[yellow]warning[/]: {escape(watches)}; set CONTROL_MODE=monitor if that is meant")
     if (late := slow_cycle(settings, grid)) is not None:
         Console().print(f"[yellow]warning[/]: {escape(late)}")
     if grid is not None:
