@@ -57,7 +57,9 @@ def test_a_device_that_cannot_be_commanded_is_not_counted(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
     said = " ".join(done.stdout.split())
     assert "lfp, preset; no device is commanded" in said
-    assert "warning: no device is commanded: profile eastron_sdm630 has no control section; set CONTROL" in said
+    assert (
+        "warning: no device is commanded: profile eastron_sdm630 has no control section; set CONTROL" in said
+    )
     assert "warning" not in typed("config", "check", CONTROL_MODE="monitor", **environment).stdout
 
 

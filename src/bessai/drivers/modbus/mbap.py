@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import struct
 
-from bessai.drivers.modbus.errors import BadReply
+from bessai.drivers.modbus.errors import BadReply, OtherService
 
 HEADER = struct.Struct(">HHHB")
 _MAX_LENGTH = 254  # unit and a PDU of 253 bytes
+_OTHERS = {b"HTTP/": "a web server or a proxy", b"SSH-": "an SSH server"}
+"""How others than Modbus devices begin, where an address was given with the port of another service."""
 
 
 def frame(transaction: int, unit: int, pdu: bytes) -> bytes:
@@ -28,6 +30,7 @@ class FrameReader:
 
         Raises:
             BadReply: the stream is not Modbus TCP; it cannot be resumed, close the connection.
+            OtherService: likewise, and it is known who speaks so.
         """
         if self._buffer:
             data = self._buffer + data
@@ -37,7 +40,11 @@ class FrameReader:
             transaction, protocol, length, unit = HEADER.unpack_from(data, start)
             if protocol != 0 or not 2 <= length <= _MAX_LENGTH:
                 head = data[start : start + 12]
-                raise BadReply(f"not a Modbus TCP frame: {head.hex(' ')}{_what_else(head)}")
+                said = f"not a Modbus TCP frame: {head.hex(' ')}"
+                for begin, who in _OTHERS.items():
+                    if head.startswith(begin):
+                        raise OtherService(f"{said} ({who} answers; is this the Modbus port?)")
+                raise BadReply(said)
             end = start + 6 + length
             if end > size:
                 break
@@ -45,12 +52,3 @@ class FrameReader:
             start = end
         self._buffer = data[start:]
         return frames
-
-
-def _what_else(head: bytes) -> str:
-    """Who else speaks so: an address with the port of another service is a common mistake."""
-    if head.startswith(b"HTTP/"):
-        return " (a web server or a proxy answers; is this the Modbus port?)"
-    if head.startswith(b"SSH-"):
-        return " (an SSH server answers; is this the Modbus port?)"
-    return ""
