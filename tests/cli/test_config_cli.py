@@ -49,6 +49,20 @@ def test_limits_and_commanded_devices(
     assert found["limits"] == {"chemistry": "lfp", "file": None}
 
 
+def test_a_device_that_cannot_be_commanded_is_not_counted(tmp_path: Path) -> None:
+    environment: dict[str, Any] = {
+        "SITE_ID": "x", "INVERTER_IP": "10.0.0.1", "DRIVER_PROFILE_PATH": "eastron_sdm630", "DATA_DIR": str(tmp_path),
+    }  # fmt: skip
+    done = typed("config", "check", **environment)
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    assert "lfp, preset; no device is commanded" in said
+    assert (
+        "warning: no device is commanded: profile eastron_sdm630 has no control section; set CONTROL" in said
+    )
+    assert "warning" not in typed("config", "check", CONTROL_MODE="monitor", **environment).stdout
+
+
 def test_report_rules_are_checked_against_the_points_of_the_site(tmp_path: Path) -> None:
     report = tmp_path / "report.yaml"
     environment: dict[str, Any] = {"SITE_ID": "x", "INVERTER_IP": "10.0.0.1", "REPORT_FILE": str(report)}
@@ -86,3 +100,24 @@ def test_a_grid_file_is_checked_and_a_slow_cycle_is_told(tmp_path: Path) -> None
     assert done.returncode == 2
     assert "GRID_FILE:" in done.stderr
     assert "0 … 30 mHz" in done.stderr
+
+
+def test_every_file_and_every_destination_is_looked_at_before_the_start(tmp_path: Path) -> None:
+    (tmp_path / "notify.yaml").write_text("rules: 1\n")
+    environment: dict[str, Any] = {
+        "SITE_ID": "x", "INVERTER_IP": "10.0.0.1", "SCHEDULE_FILE": "nowhere.csv", "NOTIFY_FILE": "notify.yaml",
+    }  # fmt: skip
+    done = typed("config", "check", **environment)
+    assert done.returncode == 2
+    assert "SCHEDULE_FILE: nowhere.csv" in done.stderr
+    assert "NOTIFY_FILE: notify.yaml" in done.stderr
+    done = typed("config", "check", SITE_ID="x", INVERTER_IP="10.0.0.1", HISTORY_KEEP_YEARS="ten")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: HISTORY_KEEP_YEARS 'ten'")
+
+
+def test_what_is_required_comes_first(tmp_path: Path) -> None:
+    done = typed("config", "check", "--json", SITE_ID="x", INVERTER_IP="10.0.0.1", DATA_DIR=str(tmp_path))
+    names = list(json.loads(done.stdout)["settings"])
+    assert names[0] == "SITE_ID"
+    assert names.index("LOG_FORMAT") < names.index("MQTT_URL")

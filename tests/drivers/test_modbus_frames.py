@@ -90,3 +90,19 @@ def test_garbage_is_frames_or_an_error_and_never_anything_else(data: bytes) -> N
 def test_impossible_headers_end_the_stream(head: tuple[int, int, int, int]) -> None:
     with pytest.raises(BadReply):
         FrameReader().feed(struct.pack(">HHHB", *head) + b"\x03")
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (
+            b"HTTP/1.1 400 Bad Request\r\n",
+            r"48 54 54 50 .* \(a web server or a proxy answers; is this the Modbus",
+        ),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", r"53 53 48 2d .* \(an SSH server answers; is this the Modbus port\?\)"),
+        (b"hello, who is there?", "68 65 6c 6c 6f 2c 20 77 68 6f 20 69$"),
+    ],
+)
+def test_a_service_of_another_kind_is_named(said: bytes, words: str) -> None:
+    with pytest.raises(BadReply, match=words):
+        FrameReader().feed(said)

@@ -322,6 +322,22 @@ def test_a_device_that_hangs_up_at_every_request_is_left() -> None:
     assert asyncio.run(run()).connections <= 5
 
 
+def test_a_web_server_is_no_unit_and_ends_the_probe() -> None:
+    async def run() -> tuple[Probed, ScriptedDevice]:
+        async with ScriptedDevice() as device:
+
+            async def web(*_: object) -> bytes:
+                return b"HTTP/1.1 400 Bad Request\r\n\r\n"
+
+            device.hook = web
+            return await _probe(f"127.0.0.1:{device.port}", (1, 2)), device
+
+    probed, device = asyncio.run(run())
+    assert probed.units == ()
+    assert "a web server or a proxy answers; is this the Modbus port?" in str(probed.exhausted)
+    assert device.connections == 1
+
+
 def test_busy_is_asked_again_and_a_write_is_never_sent() -> None:
     async def run() -> list[bytes]:
         async with ScriptedDevice({5: 1}) as device:

@@ -196,6 +196,11 @@ def test_every_page(look: Look, house: PlantHouse, chromium: Any, signed_in: Any
             wrong.append(f"{name}: has a horizontal scroll bar: {page.evaluate(WIDE)}")
         shots.take(page, f"{name}-{look}", as_=f"{name}{'-phone' if look.width < 600 else ''}.{look.language}"
                    if name in DOCUMENTED.get(look, ()) else None)  # fmt: skip
+        if look.width == 1440:  # as wide as the laptop that people bring
+            page.set_viewport_size({"width": 1280, "height": 720})
+            if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                wrong.append(f"{name}: too wide for 1280 pixels: {page.evaluate(WIDE)}")
+            page.set_viewport_size({"width": look.width, "height": look.height})
     if look == LOOKS[0] and shots.documentation:
         page.set_viewport_size({"width": 390, "height": 844})
         page.goto(f"{house.url}/#/overview")

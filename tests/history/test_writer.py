@@ -247,7 +247,7 @@ def test_a_clock_ten_years_ahead_for_an_hour_deletes_nothing(open_writer: Open, 
     ],
 )
 def test_settings_that_make_no_sense(environment: dict[str, str], message: str) -> None:
-    with pytest.raises(HistoryError) as error:
+    with pytest.raises(ValueError, match=r"^HISTORY_") as error:
         Keep.from_environment(environment)
     assert message in str(error.value)
 

@@ -71,6 +71,7 @@ def test_a_password_may_be_plain_inside_this_machine() -> None:
     [
         ({"KAFKA_BROKERS": "a:1,b"}, "KAFKA_BROKERS=a:1,b: 'b' is no host:port"),
         ({"KAFKA_BROKERS": "kafka://a:1"}, "is no host:port"),
+        ({"KAFKA_BROKERS": "a:70000"}, "'a:70000' is no host:port"),
         ({"KAFKA_TOPIC": "a b"}, "KAFKA_TOPIC=a b: give up to 249 letters"),
         ({"KAFKA_TLS": "maybe"}, "KAFKA_TLS=maybe: give one of true, false"),
         ({"KAFKA_COMPRESSION": "rar"}, "KAFKA_COMPRESSION=rar: give one of none, gzip"),
@@ -107,6 +108,8 @@ def test_mistakes_about_kafka(change: dict[str, str], words: str) -> None:
     [
         ({"NATS_URL": "a:4222"}, "NATS_URL=a:4222: give tls://host:4222"),
         ({"NATS_URL": "tls://a/b"}, "NATS_URL=tls://a/b: give"),
+        ({"NATS_URL": "tls://[::1"}, "NATS_URL=tls://[::1: give tls://host:4222"),
+        ({"NATS_URL": "tls://u:hush-1@h:port"}, "@h:port: give tls://host:4222"),
         ({"NATS_URL": "tls://u:hush-1@a"}, "move them to NATS_USERNAME"),
         ({"NATS_URL": "nats://a", "NATS_TOKEN": "hush-1"}, "NATS_URL=nats://a: give tls://"),
         ({"NATS_TOKEN": "hush-1", "NATS_USERNAME": "u", "NATS_PASSWORD": "p"}, "set one of them"),
@@ -128,6 +131,7 @@ def test_mistakes_about_nats(change: dict[str, str], words: str) -> None:
     ("environment", "words"),
     [
         ({"PARQUET_DIR": __file__}, f"PARQUET_DIR={__file__}: is a file; give a directory"),
+        ({"PARQUET_DIR": "d" * 300}, "ddd: give a directory: File name too long"),
         ({"PARQUET_DIR": "d", "PARQUET_KEEP_DAYS": "0"}, "PARQUET_KEEP_DAYS=0: give a whole number"),
         ({"PARQUET_DIR": "d", "PARQUET_KEEP_DAYS": "a week"}, "PARQUET_KEEP_DAYS=a week: give"),
     ],

@@ -160,6 +160,13 @@ def test_settings_of_pubsub() -> None:
     ):
         with pytest.raises(ValueError, match=f"PUBSUB_{name}={value}: set it to"):
             PubSubSettings.from_environment(environment | {f"PUBSUB_{name}": value})
+    for wrong, words in (
+        ({"GCP_PUBSUB_TOPIC": "projects/p/topics/t"}, "give the short name alone"),
+        ({"GCP_PROJECT_ID": "my plant"}, "GCP_PROJECT_ID=my plant: give the project's id alone"),
+        ({"PUBSUB_EMULATOR_HOST": "http://h:8085"}, "give host:port, without http://"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            PubSubSettings.from_environment(environment | wrong)
 
 
 class Process:

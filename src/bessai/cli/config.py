@@ -25,21 +25,23 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
 
     Exit codes: 0 valid, 2 not (every problem is listed at once).
     """
-    from bessai.core.fitting import slow_cycle
+    from bessai.core.fitting import commands_nothing, slow_cycle
     from bessai.core.settings import Settings, SettingsError
     from bessai.core.start import checked
 
     try:
         settings, site, limits, grid = checked()
         check_destinations(settings)
-        _check_notifications(settings)
+        _check_files(settings)
     except SettingsError as error:
         if as_json:
             print_json({"valid": False, "problems": error.problems})
             raise typer.Exit(2) from None
         fail(*error.problems)
     shown = settings.masked()
-    commanded = [d.name for d in site.units] if settings.control_mode == "control" else []
+    watches = commands_nothing(settings, site)
+    controls = settings.control_mode == "control"
+    commanded = [d.name for d in site.units if controls and d.compiled.control is not None]
     if as_json:
         print_json(
             {
@@ -92,6 +94,8 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
         f"limits: {escape(limits.chemistry)}, {escape(where)}; "
         f"{told.get(len(commanded), f'{len(commanded)} devices are commanded')}"
     )
+    if watches is not None:
+        Console().print(f"[yellow]warning[/]: {escape(watches)}; set CONTROL_MODE=monitor if that is meant")
     if (late := slow_cycle(settings, grid)) is not None:
         Console().print(f"[yellow]warning[/]: {escape(late)}")
     if grid is not None:
@@ -103,16 +107,28 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
         Console().print(f"report: {rules} rule{'s' * (rules != 1)} from {escape(str(settings.report_file))}")
 
 
-def _check_notifications(settings: Settings) -> None:
-    """A wrong notification file does not keep the gateway from running, but here it is told. Raises SettingsError."""
-    if settings.notify_file is None:
-        return
+def _check_files(settings: Settings) -> None:
+    """A wrong schedule or notification file does not keep the gateway from running, but here it is told.
+
+    Raises:
+        SettingsError: with every problem of both files.
+    """
     import os
 
     from bessai.core.settings import SettingsError
     from bessai.interfaces.notify.loading import NotifyError, load_notify
+    from bessai.interfaces.schedule import ScheduleError, load_schedule
 
-    try:
-        load_notify(settings.notify_file, os.environ)
-    except NotifyError as error:
-        raise SettingsError([f"NOTIFY_FILE: {problem}" for problem in error.problems]) from None
+    problems: list[str] = []
+    if settings.schedule_file is not None:
+        try:
+            load_schedule(settings.schedule_file)
+        except ScheduleError as error:
+            problems += [f"SCHEDULE_FILE: {problem}" for problem in error.problems]
+    if settings.notify_file is not None:
+        try:
+            load_notify(settings.notify_file, os.environ)
+        except NotifyError as error:
+            problems += [f"NOTIFY_FILE: {problem}" for problem in error.problems]
+    if problems:
+        raise SettingsError(problems)

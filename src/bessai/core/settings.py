@@ -280,11 +280,10 @@ class Settings(Destinations):
         return value
 
     def masked(self) -> dict[str, Any]:
-        """All settings for printing, by variable name; passwords inside addresses are hidden."""
-        shown: dict[str, Any] = {}
-        for name, value in self.model_dump(mode="json").items():
-            shown[name.upper()] = masked(name, value, "***")
-        return shown
+        """All settings for printing, by variable name, destinations last; passwords inside addresses are hidden."""
+        values = self.model_dump(mode="json")
+        order = sorted(values, key=lambda name: name in Destinations.model_fields)
+        return {name.upper(): masked(name, values[name], "***") for name in order}
 
     def environment(self) -> dict[str, str]:
         """All set values as environment variables, to hand to the service plane."""

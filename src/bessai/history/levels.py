@@ -6,8 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bessai.history.errors import HistoryError
-
 SECOND = 1_000_000_000
 SLOT = 10 * SECOND
 """Nanoseconds of the finest bucket. Every other bucket is a whole number of them."""
@@ -67,7 +65,7 @@ class Keep:
         """Read `HISTORY_KEEP_YEARS` (such as `10s=0.5 1min=3`) and `HISTORY_MAX_MB`; empty means the default.
 
         Raises:
-            HistoryError: a value makes no sense.
+            ValueError: a value makes no sense; the message names the variable, the value and the mend.
         """
         years = {level.label: level.years for level in LEVELS}
         text = environment.get("HISTORY_KEEP_YEARS") or ""
@@ -75,7 +73,7 @@ class Keep:
             label, _, number = part.partition("=")
             value = _positive(number)
             if label not in years or value is None or value > 1000:
-                raise HistoryError(
+                raise ValueError(
                     f"HISTORY_KEEP_YEARS {text!r}: {part!r} is not a resolution ({', '.join(years)}) with years, "
                     "for example 10s=0.25 1min=2"
                 )
@@ -83,7 +81,7 @@ class Keep:
         megabytes = environment.get("HISTORY_MAX_MB") or "512"
         size = _positive(megabytes)
         if size is None or not MIN_MB <= size <= 1 << 20:
-            raise HistoryError(
+            raise ValueError(
                 f"HISTORY_MAX_MB {megabytes!r}: give megabytes from {MIN_MB} to {1 << 20}, for example 512"
             )
         return cls(years=tuple(years.values()), max_bytes=int(size * (1 << 20)))

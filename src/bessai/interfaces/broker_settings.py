@@ -98,7 +98,8 @@ class KafkaSettings:
         brokers = tuple(part.strip() for part in text.split(","))
         shown = refused("KAFKA_BROKERS", text)
         for broker in brokers:
-            if not re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):\d{1,5}", broker):
+            found = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(\d{1,5})", broker)
+            if found is None or not 1 <= int(found[2]) <= 65535:
                 raise ValueError(
                     f"KAFKA_BROKERS={shown}: {refused('', broker)!r} is no host:port; give host:port,host:port"
                 )
@@ -152,16 +153,19 @@ class NatsSettings:
             return None
         servers = tuple(part.strip() for part in text.split(","))
         shown = refused("NATS_URL", text)
-        urls = [urlsplit(server) for server in servers]
+        address = f"NATS_URL={shown}: give tls://host:4222, or nats://host:4222 without encryption"
+        try:
+            urls = [urlsplit(server) for server in servers]
+            wrong = any(url.port == 0 for url in urls)
+        except ValueError:  # brackets that do not match, a port that is none
+            raise ValueError(address) from None
         for url in urls:
             if url.password or url.username:
                 raise ValueError(
                     "NATS_URL holds a user or a password: move them to NATS_USERNAME and NATS_PASSWORD_FILE"
                 )
-            if url.scheme not in {"tls", "nats"} or not url.hostname or url.path.strip("/"):
-                raise ValueError(
-                    f"NATS_URL={shown}: give tls://host:4222, or nats://host:4222 without encryption"
-                )
+            if wrong or url.scheme not in {"tls", "nats"} or not url.hostname or url.path.strip("/"):
+                raise ValueError(address)
         encrypted = all(url.scheme == "tls" for url in urls)
         username, password = _account(environment, "NATS")
         token, credentials = _secret(environment, "NATS_TOKEN"), _file(environment, "NATS_CREDENTIALS_FILE")

@@ -26,7 +26,11 @@ class ParquetSettings:
         if not text:
             return None
         directory = Path(text)
-        if directory.exists() and not directory.is_dir():
+        try:
+            is_file = directory.exists() and not directory.is_dir()
+        except OSError as error:  # a name that is too long
+            raise ValueError(f"PARQUET_DIR={text}: give a directory: {error.strerror}") from None
+        if is_file:
             raise ValueError(f"PARQUET_DIR={text}: is a file; give a directory")
         if days and (not days.isascii() or not days.isdigit() or int(days) < 1):
             raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,13 +39,23 @@ class PubSubSettings:
         project, topic = get("GCP_PROJECT_ID"), get("GCP_PUBSUB_TOPIC")
         if not project or not topic:
             return None
+        for name, value in (("GCP_PROJECT_ID", project), ("GCP_PUBSUB_TOPIC", topic)):
+            if re.search(r"[\s/]", value):
+                raise ValueError(
+                    f"{name}={value}: give the short name alone, such as bessai, not projects/…/topics/bessai"
+                    if name == "GCP_PUBSUB_TOPIC"
+                    else f"{name}={value}: give the project's id alone, without spaces and slashes"
+                )
+        emulator = get("PUBSUB_EMULATOR_HOST") or None
+        if emulator and re.search(r"[\s/]", emulator):
+            raise ValueError(f"PUBSUB_EMULATOR_HOST={emulator}: give host:port, without http://")
         compression = get("PUBSUB_COMPRESSION") or "gzip"
         if compression not in {"none", "gzip"}:
             raise ValueError(f"PUBSUB_COMPRESSION={compression}: set it to gzip or none")
         return cls(
             project=project,
             topic=topic,
-            emulator_host=get("PUBSUB_EMULATOR_HOST") or None,
+            emulator_host=emulator,
             compression="gzip" if compression == "gzip" else "none",
             records_per_second=rate(environment, "PUBSUB_MAX_RECORDS_PER_SECOND"),
             bytes_per_second=rate(environment, "PUBSUB_MAX_BYTES_PER_SECOND"),

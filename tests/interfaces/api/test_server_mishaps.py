@@ -68,6 +68,18 @@ def test_an_address_that_the_machine_does_not_have_is_said(
     asyncio.run(run())
 
 
+def test_the_setting_for_setting_up_is_named_when_it_is_the_one_that_is_wrong(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def run() -> None:
+        async with page_server(tmp_path, setup_host="192.0.2.7", tls="off"):
+            await until(lambda: _errors(caplog))
+        (said,) = _errors(caplog)
+        assert "HTTP_SETUP_HOST=192.0.2.7: this machine has no such address; set HTTP_SETUP_HOST to" in said
+
+    asyncio.run(run())
+
+
 async def _refused(port: int, host: str) -> bool:
     try:
         _, writer = await asyncio.open_connection(host, port)

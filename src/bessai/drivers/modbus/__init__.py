@@ -21,6 +21,7 @@ from bessai.drivers.modbus.errors import (
     ModbusError,
     NoReply,
     NotSent,
+    OtherService,
     exception_name,
 )
 from bessai.drivers.modbus.identification import (
@@ -47,6 +48,7 @@ __all__ = [
     "ModbusError",
     "NoReply",
     "NotSent",
+    "OtherService",
     "Reply",
     "Request",
     "Talk",

@@ -50,6 +50,10 @@ class BadReply(ModbusError):  # noqa: N818
     """A reply came that does not belong to the request, or is not Modbus at all."""
 
 
+class OtherService(BadReply):
+    """Something answers that speaks another protocol, so there is no Modbus device at this port."""
+
+
 class NotSent(ModbusError):  # noqa: N818
     """The request was dropped before it was sent, because an earlier one of its batch failed."""
 

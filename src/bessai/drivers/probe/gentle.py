@@ -13,6 +13,7 @@ from bessai.drivers.modbus import (
     ModbusClient,
     NoReply,
     NotSent,
+    OtherService,
     Reply,
     Request,
     Urgency,
@@ -139,7 +140,9 @@ class GentleClient(ModbusClient):
                 break
             tries += 1
         nobody = isinstance(reply, DeviceException) and reply.code in _NOBODY
-        if nobody or isinstance(reply, NoReply | ConnectionFailed):
+        if isinstance(reply, OtherService):
+            self.exhausted = str(reply)
+        if nobody or isinstance(reply, NoReply | ConnectionFailed | OtherService):
             standing.silences += 1
             standing.why = str(reply)
         else:  # data, a refusal, or a reply that makes no sense: somebody is there

@@ -128,7 +128,7 @@ class Server:
     async def _serve(self) -> None:
         identity = self.context.identity
         if identity.setup_needed:
-            await self._listen(self.hosts(set_up=False))
+            await self._listen(self.hosts(set_up=False), "HTTP_SETUP_HOST")
             _log.info("nobody has set the page up: open %s", identity.setup_link(self.link(_HERE)))
             while await self.context.read(lambda: identity.setup_needed):  # noqa: ASYNC110  `bessai user` may do it too
                 await asyncio.sleep(_SETUP_LOOK)
@@ -139,7 +139,7 @@ class Server:
         _log.info("the page: %s", self.link())
         await asyncio.Event().wait()
 
-    async def _listen(self, hosts: list[str]) -> None:
+    async def _listen(self, hosts: list[str], setting: str = "HTTP_HOST") -> None:
         for host in hosts:
             attempt = 0
             while True:
@@ -147,7 +147,7 @@ class Server:
                     self.port = self.door.listen(host, self.port, self._tls)
                     break
                 except OSError as error:
-                    self._say(_why(error, host, self.port))
+                    self._say(_why(error, host, self.port, setting))
                 await asyncio.sleep(self._pauses[min(attempt, len(self._pauses) - 1)])
                 attempt += 1
 
@@ -186,14 +186,14 @@ class Server:
             _log.error("%s", problem)
 
 
-def _why(error: OSError, host: str, port: int) -> str:
+def _why(error: OSError, host: str, port: int, setting: str) -> str:
     if error.errno == errno.EADDRINUSE:
         return f"HTTP_PORT={port}: another program listens on {host}:{port}; end it, or set HTTP_PORT to a free port"
     if error.errno == errno.EACCES:
         return f"HTTP_PORT={port}: ports below 1024 need a privilege; set HTTP_PORT to 8080 or so"
     if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
-        return f"HTTP_HOST={host}: this machine has no such address; set HTTP_HOST to one of its own"
-    return f"HTTP_HOST={host}, HTTP_PORT={port}: cannot listen: {error.strerror}"
+        return f"{setting}={host}: this machine has no such address; set {setting} to one of its own"
+    return f"{setting}={host}, HTTP_PORT={port}: cannot listen: {error.strerror}"
 
 
 def main() -> int:
