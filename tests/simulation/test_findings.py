@@ -2,9 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
+
 import pytest
 
+from bessai.model import Operation, Priority, Request, Role
+from simulation.assembly import Config
+from simulation.profiles import huawei
+from simulation.scenario import Scenario
 from simulation.tally import replay, run
+from simulation.world import World
+
+
+def quiet(**more: object) -> World:
+    """A plant in which nothing happens by chance."""
+    scenario = Scenario(
+        seed=1,
+        profile=huawei(),
+        config=Config(**more),  # type: ignore[arg-type]
+        fault_every=math.inf,
+        request_every=math.inf,
+        people_every=math.inf,
+    )
+    return World(scenario)
+
+
+async def charged(world: World, power: float, lease: float) -> None:
+    """Wait until a power flows that is leased for so many seconds."""
+    while not world.oracle.commanded:
+        if world.oracle.leased_until <= world.loop.now:
+            expires = world.loop.now + lease
+            world.ask(Request(source="o", priority=Priority.OPERATOR, power=power, expires=expires))
+        await asyncio.sleep(0.25)
+
+
+def engineer(kind: str, **more: object) -> Operation:
+    """What an engineer asks for."""
+    return Operation(kind=kind, user="e", role=Role.ENGINEER, reason="a test", **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.soak
@@ -22,3 +57,28 @@ def test_a_feed_does_not_outlive_its_cycle() -> None:
     """A feed waited two seconds behind a silent device, and would have kept it alive on evidence that was gone."""
     result = run("huawei_sun2000", 20261126, 2_500.0)
     assert not result.broken, replay(result, "huawei_sun2000")
+
+
+def test_what_a_dead_man_test_held_ends_with_it() -> None:
+    """The last lease ended while nothing was written: the power has two cycles from the end of the test, not none.
+
+    The judge counted from the lease, and was at once outside of its patience when the test was over.
+    """
+    world = quiet(ramp=1000.0)
+    ended: list[float] = []
+
+    async def script() -> None:
+        await charged(world, -5.0, lease=20.0)
+        while world.operate(engineer("deadman_test")) is not None:  # the power is not verified yet
+            await asyncio.sleep(0.5)
+        await asyncio.sleep(40.0 - world.loop.now % 1.0 - 0.1)  # the zero is on its way as the device makes a step
+        assert world.oracle.commanded < 0
+        assert world.operate(engineer("deadman_test_end", passed=False)) is None
+        began = world.loop.now
+        while world.oracle.commanded:  # noqa: ASYNC110 - time is simulated
+            await asyncio.sleep(0.05)
+        ended.append(world.loop.now - began)
+
+    result = world.run_with(script())
+    assert not result.violations
+    assert ended[0] <= 2.0
