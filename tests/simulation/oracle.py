@@ -201,6 +201,16 @@ class Oracle:
                 )
         return tuple(found)
 
+    def lost(self, names: frozenset[str]) -> None:
+        """The device acknowledged a write and forgot it: a command goes on, or is over, all the same.
+
+        Else the end of a command whose beginning was lost would be taken for a feed.
+        """
+        if names & self.feeds:
+            self.in_sequence = False
+        elif names & self._sequence:
+            self.in_sequence = True
+
     def wrote(self, now: float, values: dict[str, float]) -> None:
         """A write took effect."""
         names = values.keys()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from typing import Any
 
 import pytest
 
@@ -15,12 +16,12 @@ from simulation.tally import replay, run
 from simulation.world import World
 
 
-def quiet(**more: object) -> World:
+def quiet(**more: Any) -> World:
     """A plant in which nothing happens by chance."""
     scenario = Scenario(
         seed=1,
         profile=huawei(),
-        config=Config(**more),  # type: ignore[arg-type]
+        config=Config(**more),
         fault_every=math.inf,
         request_every=math.inf,
         people_every=math.inf,
@@ -37,9 +38,9 @@ async def charged(world: World, power: float, lease: float) -> None:
         await asyncio.sleep(0.25)
 
 
-def engineer(kind: str, **more: object) -> Operation:
+def engineer(kind: str, **more: Any) -> Operation:
     """What an engineer asks for."""
-    return Operation(kind=kind, user="e", role=Role.ENGINEER, reason="a test", **more)  # type: ignore[arg-type]
+    return Operation(kind=kind, user="e", role=Role.ENGINEER, reason="a test", **more)
 
 
 @pytest.mark.soak
@@ -82,3 +83,31 @@ def test_what_a_dead_man_test_held_ends_with_it() -> None:
     result = world.run_with(script())
     assert not result.violations
     assert ended[0] <= 2.0
+
+
+def test_a_zero_whose_first_registers_were_lost_is_told_as_zero() -> None:
+    """Three writes were acknowledged and forgotten, and the registers held those values already: zero was true.
+
+    The judge took the fourth, which alone took effect, for a feed, and the power before it for the one that stands.
+    """
+    world = quiet()
+    write, losing = world.device._write, [0]
+
+    def loses(*args: Any) -> bytes:
+        world.device.disturbed = losing[0] > 0
+        world.device.faults.writes_lost = 1.0 if losing[0] > 0 else 0.0
+        losing[0] -= 1
+        reply: bytes = write(*args)
+        return reply
+
+    async def script() -> None:
+        await charged(world, -5.0, lease=20.0)
+        await asyncio.sleep(10.0)
+        assert world.oracle.left == -5.0
+        world.device._write, losing[0] = loses, 3
+        await asyncio.sleep(20.0)
+        assert losing[0] < 0
+        assert world.oracle.left == world.oracle.commanded == 0.0
+
+    result = world.run_with(script())
+    assert not result.violations
