@@ -117,7 +117,7 @@ class Oracle:
         self.test_over_at = -math.inf
         """When the last one ended: from then on it is fed again."""
         self.left: float | None = None
-        """kW that was commanded after the latest write; None: none took effect yet."""
+        """kW that the device was told by the latest command, as far as it took effect; None: none did yet."""
         self.allowed_at = -math.inf
         """When what is allowed last changed."""
         self.cut_at = -math.inf
@@ -204,9 +204,14 @@ class Oracle:
     def lost(self, names: frozenset[str]) -> None:
         """The device acknowledged a write and forgot it: a command goes on, or is over, all the same.
 
-        Else the end of a command whose beginning was lost would be taken for a feed.
+        Else the end of a command whose beginning was lost would be taken for a feed. A command whose last register
+        held its value before left the device with what its registers say, also one that has fallen back and stays
+        there: no answer on the wire differs. The gateway sees it by the power that does not come.
         """
         if names & self.feeds:
+            if self.in_sequence:
+                order = self.twin.order
+                self.left = 0.0 if order is None else order.power or 0.0
             self.in_sequence = False
         elif names & self._sequence:
             self.in_sequence = True

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from bessai.model import Operation, Priority, Request, Role
+from bessai.registry import Profile
 from simulation.assembly import Config
-from simulation.profiles import huawei
+from simulation.profiles import huawei, pack
 from simulation.scenario import Scenario
 from simulation.tally import replay, run
 from simulation.world import World
 
 
-def quiet(**more: Any) -> World:
+def quiet(profile: Profile, **more: Any) -> World:
     """A plant in which nothing happens by chance."""
     scenario = Scenario(
         seed=1,
-        profile=huawei(),
+        profile=profile,
         config=Config(**more),
         fault_every=math.inf,
         request_every=math.inf,
@@ -36,6 +38,20 @@ async def charged(world: World, power: float, lease: float) -> None:
             expires = world.loop.now + lease
             world.ask(Request(source="o", priority=Priority.OPERATOR, power=power, expires=expires))
         await asyncio.sleep(0.25)
+
+
+def lose(world: World, lost: Callable[[int], bool]) -> None:
+    """From now on the device forgets the writes for which this says so; it is told the register."""
+    device = world.device
+    write = device._write
+
+    def forgetful(code: int, unit: int, pdu: bytes, now: float) -> bytes:
+        device.disturbed = lost(pdu[1] << 8 | pdu[2])
+        device.faults.writes_lost = 1.0 if device.disturbed else 0.0
+        reply: bytes = write(code, unit, pdu, now)
+        return reply
+
+    device._write = forgetful
 
 
 def engineer(kind: str, **more: Any) -> Operation:
@@ -65,14 +81,16 @@ def test_what_a_dead_man_test_held_ends_with_it() -> None:
 
     The judge counted from the lease, and was at once outside of its patience when the test was over.
     """
-    world = quiet(ramp=1000.0)
+    world = quiet(huawei(), ramp=1000.0)
     ended: list[float] = []
 
     async def script() -> None:
         await charged(world, -5.0, lease=20.0)
-        while world.operate(engineer("deadman_test")) is not None:  # the power is not verified yet
+        while world.operate(engineer("deadman_test")) is not None:  # noqa: ASYNC110 - not verified yet
             await asyncio.sleep(0.5)
-        await asyncio.sleep(40.0 - world.loop.now % 1.0 - 0.1)  # the zero is on its way as the device makes a step
+        await asyncio.sleep(
+            40.0 - world.loop.now % 1.0 - 0.1
+        )  # a step of the device meets the zero under way
         assert world.oracle.commanded < 0
         assert world.operate(engineer("deadman_test_end", passed=False)) is None
         began = world.loop.now
@@ -90,24 +108,49 @@ def test_a_zero_whose_first_registers_were_lost_is_told_as_zero() -> None:
 
     The judge took the fourth, which alone took effect, for a feed, and the power before it for the one that stands.
     """
-    world = quiet()
-    write, losing = world.device._write, [0]
-
-    def loses(*args: Any) -> bytes:
-        world.device.disturbed = losing[0] > 0
-        world.device.faults.writes_lost = 1.0 if losing[0] > 0 else 0.0
-        losing[0] -= 1
-        reply: bytes = write(*args)
-        return reply
+    world = quiet(huawei())
+    lost = iter([True, True, True])
 
     async def script() -> None:
         await charged(world, -5.0, lease=20.0)
         await asyncio.sleep(10.0)
         assert world.oracle.left == -5.0
-        world.device._write, losing[0] = loses, 3
+        lose(world, lambda _: next(lost, False))
         await asyncio.sleep(20.0)
-        assert losing[0] < 0
+        assert next(lost, None) is None
         assert world.oracle.left == world.oracle.commanded == 0.0
+
+    result = world.run_with(script())
+    assert not result.violations
+
+
+def test_a_lost_last_write_leaves_what_the_registers_say() -> None:
+    """The device had fallen back, took the setpoint, and forgot the mode, which the register held already.
+
+    The judge called the read-back untrue. Every register held what was told: only the power shows that the device
+    stays at its fallback, and the next feed that arrives brings it there.
+    """
+    world = quiet(pack())
+    forgets = [True]
+
+    async def script() -> None:
+        await asyncio.sleep(20.0)
+        world.seat.begin("silent", 20.0)
+        await asyncio.sleep(20.0)
+        assert world.device.twin.fallbacks == 1
+        lose(world, lambda register: register == 20 and forgets[0])  # the pack's mode
+        world.ask(
+            Request(source="o", priority=Priority.OPERATOR, power=-5.0, expires=world.loop.now + 1000.0)
+        )
+        for _ in range(60):
+            await asyncio.sleep(0.5)
+            if world.oracle.left == -5.0:
+                break
+        assert (world.oracle.left, world.oracle.commanded) == (-5.0, 0.0)
+        await asyncio.sleep(3.0)
+        forgets[0] = False
+        await asyncio.sleep(5.0)
+        assert world.oracle.commanded == -5.0
 
     result = world.run_with(script())
     assert not result.violations
