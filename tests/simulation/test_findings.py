@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bessai.model import Operation, Priority, Request, Role
+from bessai.model import ALL, Operation, Priority, Request, Role
 from bessai.registry import Profile
 from simulation.assembly import Config
 from simulation.profiles import huawei, pack
@@ -151,6 +151,24 @@ def test_a_lost_last_write_leaves_what_the_registers_say() -> None:
         forgets[0] = False
         await asyncio.sleep(5.0)
         assert world.oracle.commanded == -5.0
+
+    result = world.run_with(script())
+    assert not result.violations
+
+
+def test_a_trip_may_be_reset_before_any_record_tells_it() -> None:
+    """A dead-man test failed and was reset within one cycle: nothing stands, and nothing had to."""
+    world = quiet(pack())
+
+    async def script() -> None:
+        await charged(world, -5.0, lease=1000.0)
+        while world.operate(engineer("deadman_test")) is not None:  # noqa: ASYNC110 - not verified yet
+            await asyncio.sleep(0.5)
+        await asyncio.sleep(2.0)
+        assert world.operate(engineer("deadman_test_end", passed=False)) is None
+        assert world.operate(engineer("reset", code=ALL)) is None
+        await asyncio.sleep(10.0)
+        assert not world.plane.guard.latch.standing  # type: ignore[union-attr]
 
     result = world.run_with(script())
     assert not result.violations
