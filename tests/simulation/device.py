@@ -64,8 +64,8 @@ class SimDevice:
         """True while any of the faults is on."""
         self.wrote: Callable[[float, dict[str, float]], None] | None = None
         """Told of the points and values of each write that took effect."""
-        self.lost: Callable[[frozenset[str]], None] | None = None
-        """Told of the points of each write that was acknowledged and forgotten."""
+        self.lost: Callable[[dict[str, float]], None] | None = None
+        """Told of the points and values of each write that was acknowledged and forgotten."""
         self.asked: Callable[[int, tuple[str, int, int], float], None] | None = None
         """Told of each read that is answered: transaction, (table, address, count), time."""
         self.stepped: Callable[[float], None] | None = None
@@ -141,7 +141,10 @@ class SimDevice:
                 return bytes((code | 0x80, Exc.DEVICE_FAILURE))
             if chance < self.faults.writes_refused + self.faults.writes_lost:
                 if self.lost is not None:
-                    self.lost(frozenset(self._names(address, len(words))))
+                    registers, points = self.twin.registers, self.twin.compiled.points
+                    starts = {n: points[n].address - address for n in self._names(address, len(words))}
+                    parts = {n: words[at : at + points[n].registers] for n, at in starts.items()}
+                    self.lost({name: registers.decode(name, part) for name, part in parts.items()})
                 return pdu[:5]
         self.twin.write("holding", address, words, unit=unit)
         if self.wrote is not None:

@@ -172,3 +172,29 @@ def test_a_trip_may_be_reset_before_any_record_tells_it() -> None:
 
     result = world.run_with(script())
     assert not result.violations
+
+
+def test_a_zero_that_is_forgotten_does_not_keep_the_old_power_alive() -> None:
+    """The device acknowledges each setpoint of zero and forgets it, and takes the mode that follows.
+
+    The first attempt cannot know, and feeds the old power. The attempts after it did so too, every two seconds: the
+    device's dead-man never came. Now they read back before they feed.
+    """
+    world = quiet(huawei())
+    setpoint = world.seat.profile.points["forced_charge_power"].address
+    other = world.seat.profile.points["forced_discharge_power"].address
+
+    async def script() -> None:
+        await charged(world, 5.0, lease=20.0)
+        await asyncio.sleep(10.0)
+        world.seat.block()  # what is lost keeps the gateway from the device
+        lose(world, lambda register: register in {setpoint, other})
+        await asyncio.sleep(20.0)
+        assert world.oracle.commanded == 5.0
+        assert world.loop.now - world.oracle.fed_at > 5.0
+        await asyncio.sleep(world.oracle.dead_man_time)
+        assert world.oracle.commanded == 0.0
+        assert world.device.twin.fallbacks == 1
+
+    result = world.run_with(script())
+    assert not result.violations
