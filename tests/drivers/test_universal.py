@@ -367,6 +367,32 @@ def test_a_device_that_forgets_is_not_believed(tmp_path: Path) -> None:
     _run(body)
 
 
+def test_after_a_forgotten_value_nothing_feeds_before_the_others_are_proved(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with ScriptedDevice(dict(REGISTERS)) as device:
+            forgets = [True]
+
+            async def forget(transaction: int, unit: int, pdu: bytes) -> bytes:
+                return frame(transaction, unit, pdu[:5]) if pdu[0] == 16 and forgets[0] else b""
+
+            device.hook = forget
+            driver = UniversalDriver(battery(tmp_path), "127.0.0.1", device.port)
+            await driver.client.connect()
+            command = _command(("charge_setpoint", 2.5), ("duration", 20), ("mode", 1))
+            sent = []
+            for attempt in range(4):
+                forgets[0] = attempt < 2
+                device.requests.clear()
+                outcome = await driver.write(command)
+                assert outcome.verified == (attempt >= 2)
+                sent.append([pdu[0] for pdu in device.requests])
+            plain = [16, 6, 6, 3, 3, 3]
+            assert sent == [plain, [16, 6, 3, 3], [16, 6, 3, 3, 6, 3, 3, 3], plain]
+            await driver.close()
+
+    _run(body)
+
+
 def test_a_refused_write_ends_the_command(tmp_path: Path) -> None:
     async def body() -> None:
         async with ScriptedDevice(dict(REGISTERS)) as device:

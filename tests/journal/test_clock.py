@@ -21,6 +21,8 @@ Open = Callable[..., Journal]
 DAY = 86_400 * 10**9
 YEARS = 3653 * DAY
 EVER = 1 << 40
+LAST = (1 << 63) - 1
+"""The latest time that UTC nanoseconds of 64 bits can tell: in the year 2262. Linux sets no clock so late."""
 
 
 def record_at(n: int, wall_ns: int) -> CycleRecord:
@@ -63,7 +65,10 @@ def test_a_clock_that_jumps_all_the_time(open_journal: Open, tmp_path: Path) -> 
     journal = open_journal(wall_ns=lambda: clock[0], window=0.0)
     walls = []
     for n in range(1, 301):
-        clock[0] += chance.choice((10**9, DAY, -DAY, YEARS, -YEARS)) if clock[0] > YEARS else YEARS
+        step = chance.choice((10**9, DAY, -DAY, YEARS, -YEARS))
+        if not YEARS < clock[0] < LAST - YEARS:  # a clock that goes on that way is none
+            step = YEARS if clock[0] <= YEARS else -YEARS
+        clock[0] += step
         walls.append(clock[0])
         journal.append(record_at(n, clock[0]))
     wait_until(lambda: journal.stats().queued == 0)
@@ -76,3 +81,19 @@ def test_a_clock_that_jumps_all_the_time(open_journal: Open, tmp_path: Path) -> 
         low, high = sorted(chance.sample(walls, 2))
         found = [entry.sequence for entry in reader.read_between(low, high)]
         assert found == [n for n, wall in enumerate(walls, 1) if low <= wall <= high], replay(seed)
+
+
+def test_a_clock_at_the_end_of_its_time(open_journal: Open, tmp_path: Path) -> None:
+    """Up to the last nanosecond that can be told; a record from beyond is told as lost, and the next is kept."""
+    clock = [START_NS]
+    journal = open_journal(wall_ns=lambda: clock[0], window=0.0)
+    times = (START_NS, LAST - 1, LAST, LAST + 1, START_NS)
+    for n, wall_ns in enumerate(times, 1):
+        clock[0] = min(wall_ns, LAST)
+        journal.append(record_at(n, wall_ns))
+    wait_until(lambda: journal.stats().queued == 0)
+    assert journal.close(30)
+    entries = JournalReader(tmp_path).read(0, EVER)
+    assert [entry.wall_ns for entry in entries] == [START_NS, LAST - 1, LAST, START_NS]
+    assert [entry.sequence for entry in entries] == [1, 2, 3, 4]
+    assert journal.stats().dropped_queue == 1

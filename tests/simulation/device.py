@@ -64,6 +64,8 @@ class SimDevice:
         """True while any of the faults is on."""
         self.wrote: Callable[[float, dict[str, float]], None] | None = None
         """Told of the points and values of each write that took effect."""
+        self.lost: Callable[[dict[str, float]], None] | None = None
+        """Told of the points and values of each write that was acknowledged and forgotten."""
         self.asked: Callable[[int, tuple[str, int, int], float], None] | None = None
         """Told of each read that is answered: transaction, (table, address, count), time."""
         self.stepped: Callable[[float], None] | None = None
@@ -130,20 +132,29 @@ class SimDevice:
         return bytes((code | 0x80, Exc.ILLEGAL_FUNCTION))
 
     def _write(self, code: int, unit: int, pdu: bytes, now: float) -> bytes:
+        address = pdu[1] << 8 | pdu[2]
+        data = pdu[3:] if code == 6 else pdu[6:]
+        words = list(struct.unpack(f">{len(data) // 2}H", data))
         if self.disturbed:
             chance = self._rng.random()
             if chance < self.faults.writes_refused:
                 return bytes((code | 0x80, Exc.DEVICE_FAILURE))
             if chance < self.faults.writes_refused + self.faults.writes_lost:
+                if self.lost is not None:
+                    registers, points = self.twin.registers, self.twin.compiled.points
+                    starts = {n: points[n].address - address for n in self._names(address, len(words))}
+                    parts = {n: words[at : at + points[n].registers] for n, at in starts.items()}
+                    self.lost({name: registers.decode(name, part) for name, part in parts.items()})
                 return pdu[:5]
-        address = pdu[1] << 8 | pdu[2]
-        data = pdu[3:] if code == 6 else pdu[6:]
-        words = list(struct.unpack(f">{len(data) // 2}H", data))
         self.twin.write("holding", address, words, unit=unit)
         if self.wrote is not None:
-            key = (address, len(words))
-            names = self._writable.get(key)
-            if names is None:
-                names = self._writable[key] = tuple(self.twin.registers.names_in("holding", *key))
+            names = self._names(address, len(words))
             self.wrote(now, {name: self.twin.registers.value_of(name) for name in names})
         return pdu[:5]
+
+    def _names(self, address: int, count: int) -> tuple[str, ...]:
+        names = self._writable.get((address, count))
+        if names is None:
+            names = tuple(self.twin.registers.names_in("holding", address, count))
+            self._writable[address, count] = names
+        return names

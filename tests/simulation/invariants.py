@@ -111,13 +111,17 @@ def a_dead_man_test_is_silent(oracle: Oracle, now: float) -> str | None:
 
 
 def leases_end(oracle: Oracle, now: float) -> str | None:
-    """Power ends within two cycles after the last lease, by the dead-man when the device cannot be reached."""
+    """Power ends within two cycles after the last lease, by the dead-man when the device cannot be reached.
+
+    A dead-man test writes nothing, so what it holds ends within two cycles after the test instead.
+    """
     config = oracle.config
     slowly = config.min_on + (0.0 if config.ramp is None else 100.0 / config.ramp * 60.0)
-    over = now - oracle.leased_until - slowly
+    since = max(oracle.leased_until, oracle.test_over_at)
+    over = now - max(oracle.leased_until + slowly, oracle.test_over_at)
     if not oracle.commanded or over <= CYCLES * config.cycle or oracle.test_since < math.inf:
         return None
-    if oracle.able_since <= oracle.leased_until or over > oracle.dead_man_time + _MARGIN:
+    if oracle.able_since <= since or over > oracle.dead_man_time + _MARGIN:
         return f"{oracle.commanded:g} kW commanded {over:.1f} s after the last lease"
     return None
 

@@ -68,6 +68,9 @@ class Ledger:
                 yield f"trips_stay: {cause[0]} is gone before the disk knows of its reset"
             del self.standing[cause]
             self._reset.pop(cause, None)
+        for cause in [cause for cause, since in self._reset.items() if now - since > patience]:
+            if cause not in told:
+                del self._reset[cause]  # before any record told of it
         for cause in told:
             if cause not in self.standing:
                 self.standing[cause] = now
@@ -119,13 +122,16 @@ class Ledger:
         if operation.kind == "reset":
             self.resets += 1
             broken = None
-            for cause in self.standing:
+            for cause in (
+                self.standing | self._demanded
+            ):  # the gateway may have latched what no record tells yet
                 if operation.code in {ALL, cause[0]} and operation.unit in {"", cause[1]}:
                     if operation.role < Role.ENGINEER:
                         broken = f"resets_are_earned: an operator reset {cause[0]}"
                     if self.present(cause):
                         broken = f"resets_are_earned: {cause[0]} was reset while its cause was there"
                     self._reset[cause] = now
+                    self._demanded.pop(cause, None)
             return broken
         if operation.kind == "maintenance_on":
             self.maintenance = now if self.maintenance is None else self.maintenance

@@ -117,7 +117,7 @@ class Oracle:
         self.test_over_at = -math.inf
         """When the last one ended: from then on it is fed again."""
         self.left: float | None = None
-        """kW that was commanded after the latest write; None: none took effect yet."""
+        """kW that the device was told by the latest command, as far as it took effect; None: none did yet."""
         self.allowed_at = -math.inf
         """When what is allowed last changed."""
         self.cut_at = -math.inf
@@ -128,6 +128,8 @@ class Oracle:
         self._sequence = frozenset(step.point for step in steps) - self.feeds
         self.in_sequence = False
         """True between the first and the last write of a command."""
+        self._robbed = False
+        """True while one of its writes was acknowledged and forgotten, and the register holds another value."""
         self._asked: list[tuple[_Span, float] | None] = [None] * 65536
         self._spans: dict[_Span, tuple[_Watched, ...]] = {}
         vars_ = (control.reactive_power_max, control.apparent_power_max)
@@ -201,6 +203,23 @@ class Oracle:
                 )
         return tuple(found)
 
+    def lost(self, values: dict[str, float]) -> None:
+        """The device acknowledged a write and forgot it: a command goes on, or is over, all the same.
+
+        Else the end of a command whose beginning was lost would be taken for a feed. A command whose last register
+        held its value before left the device with what its registers say, also one that has fallen back and stays
+        there: no answer on the wire differs. The gateway sees it by the power that does not come.
+        """
+        names = values.keys()
+        if names & self.feeds:
+            if self.in_sequence:
+                order = self.twin.order
+                self.left = 0.0 if order is None else order.power or 0.0
+            self.in_sequence = self._robbed = False
+        elif names & self._sequence:
+            self.in_sequence = True
+            self._robbed |= any(self.twin.registers.value_of(n) != value for n, value in values.items())
+
     def wrote(self, now: float, values: dict[str, float]) -> None:
         """A write took effect."""
         names = values.keys()
@@ -211,12 +230,16 @@ class Oracle:
         if fed:
             self.fed_at = now
             self.in_sequence = False
+        robbed = fed and self._robbed
+        self._robbed = self._robbed and not fed
         before = self.commanded
         self.observe(now)
         if not self.last_write_fed:  # a device that forgot is fed all the same, until its power is missed
             self.left = self.commanded
         grown = abs(self.commanded) > abs(before) + TOLERANCE or self.commanded * before < 0
-        self.last_write_committed = not self.last_write_fed and (fed or grown)
+        # What the device made of a command of which it forgot a part that it had acknowledged, nobody could know: the
+        # next one is proved before it feeds (test_findings), and the promises of each step say when the power ends.
+        self.last_write_committed = not self.last_write_fed and not robbed and (fed or grown)
         kind = "zero" if not self.commanded else "charge" if self.commanded < 0 else "discharge"
         self.writes["feed" if self.last_write_fed else kind if fed else "part"] += 1
         self.trace.update(f"{now!r} {values}".encode())

@@ -77,6 +77,7 @@ class Seat:
         self.device.stepped = self._stepped
         self.device.asked = self.oracle.asked
         self.device.wrote = self._wrote
+        self.device.lost = self.oracle.lost
         self.network.delivered = self.oracle.delivered
         self.network.ended = self._connection_ended
         self._alone = alone

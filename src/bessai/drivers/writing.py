@@ -51,6 +51,7 @@ class Writer:
         self._units = units
         self._good = good
         self._held: dict[str, bytes] = {}
+        self._doubted = False
         self._today: dict[str, int] = {}
         self._day_began = -DAY
 
@@ -68,6 +69,10 @@ class Writer:
 
         Nothing is sent when any value cannot be encoded. The first refused write ends the command, and so does the
         monotonic time `until`: whatever held it up, what it was decided on is too old by then.
+
+        A device that acknowledged a value and holds another one is not believed until a command was read back whole:
+        what feeds its dead-man is written only after what stands before it was read back. Else a zero that it
+        forgets would keep the old power alive, at each attempt anew.
         """
         try:
             encoded = [(step, self._encode(step)) for step in command.writes]
@@ -81,8 +86,17 @@ class Writer:
             will_hold[step.point] = data
         connection = self._link.generation
         written: list[Write] = []
+        proving = self._before_feed(due) if self._doubted else 0
         try:
-            problem = await self._send(due, written, until)
+            problem = await self._send(due[:proving], written, until)
+            if problem is None and proving:
+                problem = await self._read_back({step.point: data for step, data in due[:proving]})
+                if problem is None and self._link.generation != connection:
+                    problem = "the connection changed"
+            if problem is None:
+                rest: list[Write] = []
+                problem = await self._send(due[proving:], rest, until)
+                written += rest
         except asyncio.CancelledError:  # nobody knows how far it came
             self._held.clear()
             raise
@@ -95,6 +109,7 @@ class Writer:
         if problem is not None:
             self._held.clear()
             return WriteOutcome(verified=False, written=tuple(written), error=problem)
+        self._doubted = False
         return WriteOutcome(verified=True, written=tuple(step for step, _ in encoded))
 
     def _encode(self, step: Write) -> bytes:
@@ -105,6 +120,11 @@ class Writer:
         """True for a register that wears and will hold the value anyway when its turn comes."""
         feeds = getattr(self._profile.dead_man, "feed", ())
         return self._profile.points[name].persistent and name not in feeds and held.get(name) == data
+
+    def _before_feed(self, due: list[tuple[Write, bytes]]) -> int:
+        """How many writes stand before the first that feeds the dead-man; 0 where none feeds it."""
+        feeds = getattr(self._profile.dead_man, "feed", None) or ()
+        return next((i for i, (step, _) in enumerate(due) if step.point in feeds), 0)
 
     async def _send(
         self, due: list[tuple[Write, bytes]], written: list[Write], until: float | None
@@ -159,6 +179,7 @@ class Writer:
                 if not isinstance(reply, bytes):
                     return f"{name}: cannot be read back: {reply}"
                 if reply != expected[name]:
+                    self._doubted = True
                     exponent = exponent_of(points[name], self._good)
                     wrote, found = (
                         self._profile.decode(name, raw, exponent) for raw in (expected[name], reply)
