@@ -96,6 +96,7 @@ def test_what_was_under_way_on_a_channel_that_is_gone_goes_to_its_heir(one: Scen
     assert one.desk.due(one.now)
     other = config(tmp_path, ONE.replace("json://", "xml://"))
     Desk(other, one.desk.state, PLACE, resumed=False)  # as when the file is read again
+    assert one.desk.state.queues["ana/xml"].sending is None
     moved = Scene(other, one.now, one.desk.state)
     assert moved.go(60) == ["ana/xml: ALARM norte: evidence_lost soc"]
     assert "may have reached you before" in moved.body
