@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from bessai.core.destinations import Destinations
-from bessai.core.settings import Settings, SettingsError, load_settings
+from bessai.core.environment import SettingsError, load_settings
+from bessai.core.settings import Settings
 
 NOWHERE = Path("/nonexistent/.env")
 

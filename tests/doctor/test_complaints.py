@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bessai.core.settings import SettingsError, load_settings
+from bessai.core.environment import SettingsError, load_settings
 from bessai.interfaces.settings import ServiceSettings
 from bessai.model.masking import MASK, is_secret, masked, refused
 

@@ -21,7 +21,8 @@ import pytest
 import yaml
 
 from bessai.cli.app import MODULES
-from bessai.core.settings import Settings, load_settings
+from bessai.core.environment import load_settings
+from bessai.core.settings import Settings
 from bessai.interfaces.schedule import load_schedule
 from bessai.registry import load_profile
 from support.gateway import typed

@@ -27,6 +27,7 @@ SILENT = {
     "core/facts.py": "an error of the program",
     "core/limits/docs.py": "makes a page of the docs",
     "core/limits/loading.py": "of the limits file, at the start",
+    "core/environment.py": "settings",
     "core/limits/merging.py": "of the limits file, at the start",
     "core/limits/reading.py": "of the limits file, at the start",
     "core/limits/safer.py": "of the limits file, at the start",

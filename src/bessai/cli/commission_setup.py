@@ -64,7 +64,7 @@ def facts_of(unit: Mapping[str, Any], profile_id: str) -> dict[str, Any]:
 
 def profile_facts(profile_id: str) -> dict[str, Any]:
     """What the profile promises; empty when it is neither in the registry nor in DRIVER_PROFILE_PATH."""
-    from bessai.core.settings import SettingsError, given_value
+    from bessai.core.environment import SettingsError, given_value
     from bessai.registry import ProfileError, load_profile
 
     candidates = [profile_id]

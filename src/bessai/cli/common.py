@@ -20,7 +20,7 @@ OK, NOT_HEALTHY, WRONG_INPUT, NOT_RUNNING = 0, 1, 2, 3
 
 def default_data_dir() -> Path:
     """DATA_DIR as the gateway finds it: the environment, `config/.env`, or the default."""
-    from bessai.core.settings import SettingsError, given_value
+    from bessai.core.environment import SettingsError, given_value
 
     try:
         return Path(given_value("DATA_DIR") or "data")
@@ -30,7 +30,7 @@ def default_data_dir() -> Path:
 
 def given_megabytes(name: str, default: int) -> int:
     """Bytes of a setting that counts in MB; exits when it is no number."""
-    from bessai.core.settings import SettingsError, given_value
+    from bessai.core.environment import SettingsError, given_value
 
     try:
         text = given_value(name) or str(default)
@@ -60,7 +60,7 @@ def fail(*problems: object, code: int = WRONG_INPUT) -> NoReturn:
 
 def check_destinations(settings: Settings) -> None:
     """Let the service plane look at its settings. Raises SettingsError."""
-    from bessai.core.settings import SettingsError
+    from bessai.core.environment import SettingsError
     from bessai.interfaces.settings import ServiceSettings
 
     try:

@@ -25,8 +25,9 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
 
     Exit codes: 0 valid, 2 not (every problem is listed at once).
     """
+    from bessai.core.environment import SettingsError
     from bessai.core.fitting import commands_nothing, slow_cycle
-    from bessai.core.settings import Settings, SettingsError
+    from bessai.core.settings import Settings
     from bessai.core.start import checked
 
     try:
@@ -115,7 +116,7 @@ def _check_files(settings: Settings) -> None:
     """
     import os
 
-    from bessai.core.settings import SettingsError
+    from bessai.core.environment import SettingsError
     from bessai.interfaces.notify.loading import NotifyError, load_notify
     from bessai.interfaces.schedule import ScheduleError, load_schedule
 

@@ -74,7 +74,7 @@ def doctor(
 
 def directory_of(given: Path | None) -> Path:
     """As `default_data_dir`, but settings that cannot be read are what the doctor is there to tell."""
-    from bessai.core.settings import SettingsError, given_value
+    from bessai.core.environment import SettingsError, given_value
 
     if given is not None:
         return given

@@ -240,7 +240,7 @@ def _evidence(data_dir: Path, first_ns: int, last_ns: int) -> Evidence:
 
 
 def _site() -> str:
-    from bessai.core.settings import SettingsError, given_value
+    from bessai.core.environment import SettingsError, given_value
 
     try:
         return given_value("SITE_ID") or ""

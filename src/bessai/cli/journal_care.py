@@ -108,7 +108,7 @@ def backup(
     counters) are not part of it. Exit codes: 0 done; 1 done, but the journal is damaged and so is the copy; 2 it
     cannot be written; 3 there is no journal that can be read.
     """
-    from bessai.core.settings import given_value
+    from bessai.core.environment import given_value
 
     _require_journal(data_dir)
     with _told():

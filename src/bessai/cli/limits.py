@@ -142,7 +142,7 @@ def _preset(chemistry: str | None) -> str:
 
 def _configured() -> tuple[Path | None, dict[str, float | None]]:
     """LIMITS_FILE, and what the other settings say of the same."""
-    from bessai.core.settings import SettingsError, given_value
+    from bessai.core.environment import SettingsError, given_value
 
     base: dict[str, float | None] = {}
     try:

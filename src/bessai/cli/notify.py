@@ -212,7 +212,7 @@ def preview(
 
 
 def _config(file: Path | None, *, as_json: bool) -> NotifyConfig:
-    from bessai.core.settings import SettingsError, given_value
+    from bessai.core.environment import SettingsError, given_value
     from bessai.interfaces.notify.loading import NotifyError, load_notify
 
     try:
@@ -230,7 +230,7 @@ def _config(file: Path | None, *, as_json: bool) -> NotifyConfig:
 
 
 def _place() -> Place:
-    from bessai.core.settings import given_value
+    from bessai.core.environment import given_value
     from bessai.interfaces.notify.words import Place
     from bessai.interfaces.settings import page_link
 

@@ -42,7 +42,7 @@ def rounded(value: float | None, digits: int) -> float | None:
 @contextmanager
 def opened(grid_file: Path | None, data_dir: Path) -> Iterator[tuple[Performance, JournalReader, Plant]]:
     """The records, the journal and what is recorded; says what is wrong and exits when something is."""
-    from bessai.core.settings import SettingsError, given_value
+    from bessai.core.environment import SettingsError, given_value
     from bessai.grid import GridError
     from bessai.journal import JournalError, JournalReader
     from bessai.performance import Performance, PerformanceError, read_plant

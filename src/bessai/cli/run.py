@@ -23,7 +23,7 @@ def run() -> None:
 
     Exit codes: 0 after a clean stop, 2 when the configuration cannot work (all problems are listed).
     """
-    from bessai.core.settings import SettingsError
+    from bessai.core.environment import SettingsError
     from bessai.core.start import checked
 
     try:

@@ -112,7 +112,7 @@ def check(
 
 
 def _load(file: Path | None) -> tuple[Site, Scada]:
-    from bessai.core.settings import SettingsError, given_value
+    from bessai.core.environment import SettingsError, given_value
     from bessai.site import SiteError, load_site
 
     if file is None:

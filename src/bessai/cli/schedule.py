@@ -65,7 +65,7 @@ def show(
 
     Exit codes: 0 shown, 2 there is no schedule or it is not valid, 3 no gateway is running.
     """
-    from bessai.core.settings import SettingsError, given_value
+    from bessai.core.environment import SettingsError, given_value
     from bessai.interfaces.schedule import ScheduleError, load_schedule
 
     try:

@@ -154,7 +154,7 @@ def setup_link(
     data_dir: Path = DATA_DIR,
 ) -> None:
     """Print the link by which the first administrator is made: once, within 24 h."""
-    from bessai.core.settings import SettingsError, given_value
+    from bessai.core.environment import SettingsError, given_value
 
     if url is None:
         try:

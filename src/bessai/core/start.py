@@ -14,6 +14,7 @@ from typing import NamedTuple
 import uvloop
 
 from bessai import logs
+from bessai.core.environment import SettingsError, given_value, load_settings, readable
 from bessai.core.fitting import (
     data_directory_problem,
     missing_limit_points,
@@ -24,7 +25,7 @@ from bessai.core.fitting import (
 )
 from bessai.core.gateway import Gateway
 from bessai.core.limits import Limits, LimitsError, load_limits
-from bessai.core.settings import Settings, SettingsError, given_value, load_settings, readable
+from bessai.core.settings import Settings
 from bessai.grid import GridConfig, GridError, load_grid
 from bessai.journal import JournalError
 from bessai.model import Endpoint

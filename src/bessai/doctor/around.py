@@ -6,7 +6,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from bessai.core.settings import ENV_FILE, Settings, SettingsError, load_settings
+from bessai.core.environment import ENV_FILE, SettingsError, load_settings
+from bessai.core.settings import Settings
 from bessai.core.start import Checked, checked
 from bessai.doctor.look import Ask, Look
 from bessai.interfaces.settings import ServiceSettings

@@ -14,7 +14,8 @@ from typing import Any, Final
 import apsw
 
 from bessai.core.describing import settings_as_plain
-from bessai.core.settings import Settings, SettingsError, given_value
+from bessai.core.environment import SettingsError, given_value
+from bessai.core.settings import Settings
 from bessai.doctor.checks.rights import secret_files
 from bessai.doctor.checks.unit import unit_of
 from bessai.doctor.look import Look

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bessai import __version__
-from bessai.core.settings import SettingsError
+from bessai.core.environment import SettingsError
 from bessai.core.start import checked
 from bessai.interfaces.settings import ServiceSettings
 from bessai.update import formats

@@ -144,7 +144,7 @@ SINKS = (
         "bessai.notifications.sent", "{notification}", "Notifications that a service took.", _notified("sent")
     ),
     _sinks_counter(
-        "bessai.notifications.failed", "{notification}", "Notifications that no service took.", _notified("failed")
+        "bessai.notifications.failed", "{attempt}", "Attempts to notify that no service took.", _notified("failed")
     ),
 )  # fmt: skip
 
