@@ -84,7 +84,7 @@ ASK = ("request", "--reason", "test")
         (["--power", "40"], control(None, state="monitor"), 1,
          ["asked 40 kW for 60 s, granted nothing: the gateway does not control this device"]),
         (["--power", "40"], control(-5.0, source="market"), 1,
-         ["asked 40 kW for 60 s, granted nothing: market is asked for -5 kW instead"]),
+         ["asked 40 kW for 60 s, granted nothing: the plant follows market with -5 kW instead"]),
         (["--power", "40", "--reactive", "5"], control(40.0, reactive=5.0), 0,
          ["asked 40 kW and 5 kvar for 60 s, granted 40 kW and 5 kvar"]),
         (["--power", "40", "--reactive", "5"], control(40.0), 1,

@@ -40,6 +40,7 @@ def test_the_demo_leaves_another_gateway_alone(tmp_path: Path) -> None:
                 done = await asyncio.to_thread(bessai, *arguments)
                 assert done.returncode == 1
                 assert str(gateway.data) in done.stderr
+                assert "or give --data-dir another directory" in done.stderr
                 assert gateway.end() == 0
                 assert all(order == 0 for order in _setpoints(gateway.data))
 

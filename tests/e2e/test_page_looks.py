@@ -165,6 +165,8 @@ def test_the_racks_tell_their_cells(house: PlantHouse, chromium: Any, signed_in:
 
 @pytest.mark.parametrize("look", LOOKS, ids=str)
 def test_every_page(look: Look, house: PlantHouse, chromium: Any, signed_in: Any, tmp_path: Path) -> None:
+    from playwright.sync_api import TimeoutError as PageTimeout
+
     context = chromium.new_context(
         viewport={"width": look.width, "height": look.height},
         storage_state=signed_in,
@@ -198,7 +200,10 @@ def test_every_page(look: Look, house: PlantHouse, chromium: Any, signed_in: Any
                    if name in DOCUMENTED.get(look, ()) else None)  # fmt: skip
         if look.width == 1440:  # as wide as the laptop that people bring
             page.set_viewport_size({"width": 1280, "height": 720})
-            if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            fits = "() => document.documentElement.scrollWidth <= innerWidth"  # charts follow a moment later
+            try:
+                page.wait_for_function(fits, timeout=20_000)
+            except PageTimeout:
                 wrong.append(f"{name}: too wide for 1280 pixels: {page.evaluate(WIDE)}")
             page.set_viewport_size({"width": look.width, "height": look.height})
     if look == LOOKS[0] and shots.documentation:

@@ -131,7 +131,7 @@ def describe(message: dict[str, Any], control: dict[str, Any]) -> list[str]:
         line += f"; the plant is told {setpoint:g} kW"
     elif control.get("source") != message["source"]:
         who = control.get("source") or "nobody"
-        line += f", granted nothing: {who} is asked for {goal:g} kW instead" if control.get("source") else (
+        line += f", granted nothing: the plant follows {who} with {goal:g} kW instead" if control.get("source") else (
             f", granted nothing: the plant is told {goal:g} kW"
         )  # fmt: skip
     else:

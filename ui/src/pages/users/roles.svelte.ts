@@ -2,7 +2,7 @@
 import { texts } from "../../lib/i18n.svelte";
 
 export const roleName = texts({
-  viewer: ["Viewer", "Visor"],
+  viewer: ["Viewer", "Observador"],
   operator: ["Operator", "Operador"],
   engineer: ["Engineer", "Ingeniero"],
   administrator: ["Administrator", "Administrador"],
