@@ -38,7 +38,7 @@ CODES = {
 
 
 @pytest.mark.parametrize(
-    ("target", "starts"), [("run", ".venv/bin/bessai demo"), ("test", ".venv/bin/pytest")]
+    ("target", "starts"), [("run", ".venv/bin/bessai demo"), ("test", ".venv/bin/python tests/run.py")]
 )
 def test_make_starts_what_the_readme_says(target: str, starts: str) -> None:
     if shutil.which("make") is None:
