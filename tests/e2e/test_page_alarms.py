@@ -210,16 +210,16 @@ def test_a_trip_is_told_in_spanish_when_somebody_switches(crew: Crew) -> None:
     page.keyboard.press("Escape")
     crew.house.force(HOT, 66.0)
     _state(page, "tripped")
-    trip = "disparado, espera la reposición: battery_temperature está sobre 60 °C"
+    trip = "disparado, espera el rearme: battery_temperature está sobre 60 °C"
     expect(page.get_by_text(trip).first).to_be_visible()
     page = crew.go("eva", "alarms")
     trips = page.get_by_role("region", name="Disparos")
     expect(trips).to_contain_text("battery_temperature está sobre 60 °C")
     expect(page.get_by_role("listitem").filter(has_text=trip).first).to_be_visible()
-    trips.get_by_role("button", name="Reponer…").click()
+    trips.get_by_role("button", name="Rearmar…").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Motivo").fill("demasiado pronto")
-    dialog.get_by_role("button", name="Reponer el disparo").click()
+    dialog.get_by_role("button", name="Rearmar el disparo").click()
     expect(dialog.get_by_role("alert")).to_contain_text("su causa sigue presente, o no se puede juzgar")
     dialog.get_by_role("button", name="No hacer nada").click()
     page.get_by_role("button", name="Historial").click()
@@ -228,7 +228,7 @@ def test_a_trip_is_told_in_spanish_when_somebody_switches(crew: Crew) -> None:
     ).to_be_visible()
     page = crew.go("eva", "why")
     words = page.get_by_role("region", name="En palabras")
-    expect(words).to_contain_text("protección: disparado, espera la reposición")
+    expect(words).to_contain_text("protección: disparado, espera el rearme")
     expect(page.get_by_text("la temperatura de la batería está cerca de su límite").first).to_be_visible()
     assert axe(page) == []
     page = crew.go("eva", "overview")

@@ -77,7 +77,7 @@ def test_every_name_that_fills_a_blank_has_words() -> None:
         ("cell_voltage_max is beyond its limit: no charge", "cell_voltage_max supera su límite: sin carga"),
         (
             "inv1: tripped, waits for a reset: soh is above 3.65 V, and its value was lost since",
-            "inv1: disparado, espera la reposición: soh está sobre 3,65 V, y desde entonces se perdió su valor",
+            "inv1: disparado, espera el rearme: soh está sobre 3,65 V, y desde entonces se perdió su valor",
         ),
         (
             "zero refused: a: the connection was lost; charge refused: not verified",
@@ -95,7 +95,7 @@ def test_every_name_that_fills_a_blank_has_words() -> None:
         ("maintenance, switched on by ana: no power", "mantenimiento, activado por ana: no power"),
         (
             "reset soc_low by ana (engineer): soc is stale",
-            "reposición de soc_low por ana (engineer): soc is stale",
+            "rearme de soc_low por ana (engineer): soc is stale",
         ),
         (
             "soc_low of soc: acknowledged by ana: on it {0}\n",

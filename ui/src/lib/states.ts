@@ -18,7 +18,7 @@ const why = texts({
   normal: ["Requests are granted within the plant's limits.", "Las solicitudes se cumplen dentro de los límites de la planta."],
   derated: ["Granted within limits that the battery's state has narrowed.", "Se cumplen dentro de límites que el estado de la batería ha estrechado."],
   hold: ["Unsafe or unproven: the battery is commanded to its safe state.", "Inseguro o sin evidencia: se ordena a la batería su estado seguro."],
-  tripped: ["A limit was violated: safe state until a person resets the trip.", "Se violó un límite: estado seguro hasta que una persona reponga el disparo."],
+  tripped: ["A limit was violated: safe state until a person resets the trip.", "Se violó un límite: estado seguro hasta que una persona rearme el disparo."],
   maintenance: ["People work on the plant: zero power, whoever asks.", "Hay personas trabajando en la planta: potencia cero, sin importar quién pida."],
   monitor: ["The gateway looks on and commands nothing.", "El gateway observa y no ordena nada."],
   unknown: ["No decision has been received yet.", "Aún no se recibe ninguna decisión."],

@@ -13,7 +13,7 @@ const t = texts({
   because: [" ({reason})", " ({reason})"],
   nobody: ["{what}: nobody asks for power", "{what}: nadie pide potencia"],
   cut: ["; it gets {setpoint}", "; recibe {setpoint}"],
-  trip: ["{what}: a trip stands until somebody resets it", "{what}: un disparo sigue enclavado hasta que alguien lo reponga"],
+  trip: ["{what}: a trip stands until somebody resets it", "{what}: un disparo sigue enclavado hasta que alguien lo rearme"],
   unknown: ["Not known yet", "Aún no se sabe"],
 });
 

@@ -11,7 +11,7 @@ export const roleName = texts({
 export const roleMay = texts({
   viewer: ["Looks at everything but users and audit.", "Ve todo, salvo usuarios y auditoría."],
   operator: ["Also asks for power, acknowledges alarms, sets maintenance.", "Además pide potencia, reconoce alarmas y declara mantenimiento."],
-  engineer: ["Also resets trips, tests dead-men, changes grid parameters.", "Además repone disparos, prueba el hombre muerto y cambia parámetros de red."],
+  engineer: ["Also resets trips, tests dead-men, changes grid parameters.", "Además rearma disparos, prueba el hombre muerto y cambia parámetros de red."],
   administrator: ["Also users, tokens and the audit log.", "Además usuarios, tokens y auditoría."],
 });
 
