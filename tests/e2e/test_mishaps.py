@@ -34,7 +34,7 @@ def test_the_demo_hears_nothing_of_a_real_site(tmp_path: Path) -> None:
 def test_the_demo_leaves_another_gateway_alone(tmp_path: Path) -> None:
     async def run() -> None:
         async with TwinServer(HUAWEI, seed=3) as twin:
-            with GatewayProcess(tmp_path / "data", INVERTER_PORT=str(twin.port)) as gateway:
+            with GatewayProcess(tmp_path / "data", INVERTER_PORT=str(twin.port), SITE_ID="demo") as gateway:
                 await gateway.until(lambda s: s["control"]["state"] == "normal")
                 arguments = ("demo", "--plain", "--for", "20", "--data-dir", str(gateway.data))
                 done = await asyncio.to_thread(bessai, *arguments)
@@ -43,6 +43,16 @@ def test_the_demo_leaves_another_gateway_alone(tmp_path: Path) -> None:
                 assert "or give --data-dir another directory" in done.stderr
                 assert gateway.end() == 0
                 assert all(order == 0 for order in _setpoints(gateway.data))
+
+                # and another site's gateway does not take over what it left
+                of_another = {"SITE_ID": "site-2", "INVERTER_IP": "127.0.0.1", "DATA_DIR": str(gateway.data)}
+                for command in ("config check", "run"):
+                    done = await asyncio.to_thread(bessai, *command.split(), **of_another)
+                    assert done.returncode == 2
+                    assert "holds the records of 'demo'" in done.stdout + done.stderr
+                (gateway.data / "site_id").unlink()
+                done = await asyncio.to_thread(bessai, "config", "check", **of_another)
+                assert done.returncode == 0, done.stderr
 
     asyncio.run(run())
 

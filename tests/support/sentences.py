@@ -35,6 +35,7 @@ SILENT = {
     "core/limits/signature.py": "of the limits file, at the start",
     "core/limits/sources.py": "where the presets come from, for the docs",
     "core/memory.py": "of a replay, in the terminal",
+    "core/ownership.py": "stops the start, in the terminal",
     "core/replay.py": "of a replay, in the terminal",
     "core/settings.py": "settings",
     "core/settings_docs.py": "makes a page of the docs",

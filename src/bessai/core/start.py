@@ -25,6 +25,7 @@ from bessai.core.fitting import (
 )
 from bessai.core.gateway import Gateway
 from bessai.core.limits import Limits, LimitsError, load_limits
+from bessai.core.ownership import claim, foreign_records
 from bessai.core.settings import Settings
 from bessai.grid import GridConfig, GridError, load_grid
 from bessai.journal import JournalError
@@ -85,6 +86,8 @@ def checked() -> Checked:
     if (problem := data_directory_problem(data_dir)) is not None:
         problems.append(problem)
     if settings is not None:
+        if (problem := foreign_records(data_dir, settings.site_id)) is not None:
+            problems.append(problem)
         try:
             limits = limits_of(settings)
         except SettingsError as error:
@@ -167,6 +170,7 @@ async def _run(found: Checked) -> int:
     except JournalError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    claim(found.settings.data_dir, found.settings.site_id)  # the journal's lock is ours by now
     try:
         await gateway.run()
     except OSError as error:

@@ -19,7 +19,7 @@ const action = texts({
   alarm_shelve: ["shelved an alarm", "suspendió una alarma"],
   alarm_unshelve: ["unshelved an alarm", "reactivó una alarma"],
   maintenance: ["changed maintenance", "cambió el estado de mantenimiento"],
-  reset: ["reset a trip", "repuso un disparo"],
+  reset: ["reset a trip", "rearmó un disparo"],
   deadman_test: ["tested a dead-man", "probó un hombre muerto"],
   deadman_test_end: ["ended a dead-man test", "terminó una prueba de hombre muerto"],
   grid_set: ["changed a grid parameter", "cambió un parámetro de red"],
