@@ -45,7 +45,11 @@ def test_the_demo_leaves_another_gateway_alone(tmp_path: Path) -> None:
                 assert all(order == 0 for order in _setpoints(gateway.data))
 
                 # and another site's gateway does not take over what it left
-                of_another = {"SITE_ID": "site-2", "INVERTER_IP": "127.0.0.1", "DATA_DIR": str(gateway.data)}
+                of_another: dict[str, Any] = {
+                    "SITE_ID": "site-2",
+                    "INVERTER_IP": "127.0.0.1",
+                    "DATA_DIR": str(gateway.data),
+                }
                 for command in ("config check", "run"):
                     done = await asyncio.to_thread(bessai, *command.split(), **of_another)
                     assert done.returncode == 2
