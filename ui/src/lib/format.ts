@@ -10,17 +10,17 @@ const DIGITS: Record<string, number> = {
 export function number(value: number | null | undefined, digits = 1): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return UNKNOWN;
   const shown = Math.abs(value) < 0.5 * 10 ** -digits ? 0 : value; // no "−0.0"
-  return writer(locale.tag, digits).format(shown).replace("-", "−");
+  return written(shown, digits, locale.tag);
 }
 
-const writers = new Map<string, Intl.NumberFormat>();
+const MARKS: Record<string, [group: string, point: string]> = { "en-GB": [",", "."], "es-CL": [".", ","] };
 
-/** Kept: to make one costs a hundred times more than to use it, and pages write hundreds of numbers a cycle. */
-function writer(tag: string, digits: number): Intl.NumberFormat {
-  const key = `${tag}${digits}`;
-  let made = writers.get(key);
-  if (!made) writers.set(key, (made = new Intl.NumberFormat(tag, { minimumFractionDigits: digits, maximumFractionDigits: digits })));
-  return made;
+/** As `Intl.NumberFormat` writes it, but for the minus. Not by it: the first view would wait for it to be made. */
+export function written(value: number, digits: number, tag: string): string {
+  const [group, point] = MARKS[tag]!;
+  const [whole, part] = Math.abs(value).toFixed(digits).split(".") as [string, string?];
+  const grouped = whole.replace(/\B(?=(\d{3})+$)/g, group);
+  return `${value < 0 ? "−" : ""}${grouped}${part ? point + part : ""}`;
 }
 
 /** A value with its unit: "2,5 kW". A cell's volts need `digits` 3. */

@@ -10,6 +10,8 @@ export interface Page {
   path: string;
   role: Role;
   load: () => Promise<{ default: Component }>;
+  /** What is here already: drawn at once, and not after the frame around it. */
+  here?: Component;
 }
 
 export const pageName = texts({
@@ -28,7 +30,7 @@ export const pageName = texts({
 export type PageName = Parameters<typeof pageName>[0];
 
 export const pages: (Page & { path: PageName })[] = [
-  { path: "overview", role: "viewer", load: () => Promise.resolve({ default: Overview }) },
+  { path: "overview", role: "viewer", load: () => Promise.resolve({ default: Overview }), here: Overview },
   { path: "why", role: "viewer", load: () => import("../pages/Why.svelte") },
   { path: "trends", role: "viewer", load: () => import("../pages/Trends.svelte") },
   { path: "cells", role: "viewer", load: () => import("../pages/Cells.svelte") },
