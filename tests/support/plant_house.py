@@ -76,9 +76,17 @@ class PlantHouse(House):
              "--control", str(self.folder / "plant.sock")],
             stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
+        self._runs = True
         assert self._twin.stdout is not None
         while "site file of the simulation" not in self._twin.stdout.readline():
             assert self._twin.poll() is None
+
+    def stop_plant(self) -> None:
+        """Pull all devices."""
+        if self._runs:
+            self._twin.kill()
+            self._twin.communicate()
+            self._runs = False
 
     def until_ready(self, seconds: float = 240.0) -> None:
         """Many devices on a busy machine take their time."""
