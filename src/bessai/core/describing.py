@@ -109,6 +109,15 @@ class Description:
             "period": self._pace(device).cycle,
             "capacity": device.capacity,
             "points": len(device.compiled.layout),
+            "read_once": [
+                self._site.layout.names[column]
+                for column, name in zip(
+                    range(device.columns.start, device.columns.stop),
+                    device.compiled.layout.names,
+                    strict=True,
+                )
+                if device.compiled.points[name].poll == "once"
+            ],
             "caveats": [] if profile is None else [caveat.text for caveat in profile.caveats],
         }
 

@@ -106,6 +106,13 @@ def test_a_point_shows_the_registers_behind_its_value(scene: Scene) -> None:
     absent = {name for name, row in rows.items() if row["quality"] == "absent"}
     assert all(rows[name]["raw"] is None for name in absent)
 
+    def passed_over(told: Any) -> bool:
+        """What is read once grows older than what counts as the oldest value."""
+        (rated,) = [row["age"] for row in told["points"] if row["name"] == "rated_power"]
+        return bool(told["oldest"] < rated - 1)
+
+    scene.until("/devices/-", passed_over)
+
 
 def test_the_system_tells_its_jitter_and_what_it_costs_the_disk(scene: Scene) -> None:
     told = scene.until("/system", lambda told: told["storage"]["sync"] and told["recent"]["cycles"] > 3)

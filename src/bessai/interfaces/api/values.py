@@ -6,7 +6,7 @@ A status with the points of a thousand devices would cost the control plane too 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,17 +55,21 @@ class Values(Mapping[str, Mapping[str, Any]]):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
-    def oldest(self) -> dict[str, float]:
-        """Seconds of the oldest good value by device, "" being the plant and the only device of a plain site."""
+    def oldest(self, without: Collection[str] = ()) -> dict[str, float]:
+        """Seconds of the oldest good value by device, "" being the plant and the only device of a plain site.
+
+        Args:
+            without: points that do not count, as those that are read once and grow old as they should.
+        """
         found: dict[str, float] = {}
         if self._live is not None:
             good = np.flatnonzero((self._live.quality == Quality.GOOD) & np.isfinite(self._ages))
             for i, age in zip(good.tolist(), self._ages[good].tolist(), strict=True):
                 device = self._live.names[i].rpartition(".")[0]
-                if age > found.get(device, -1.0):
+                if age > found.get(device, -1.0) and self._live.names[i] not in without:
                     found[device] = age
         for name, told in self._status.items():
-            if told["quality"] == Quality.GOOD.label and told["age"] is not None:
+            if told["quality"] == Quality.GOOD.label and told["age"] is not None and name not in without:
                 device = name.rpartition(".")[0]
                 found[device] = max(float(told["age"]), found.get(device, 0.0))
         return {device: round(age, 3) for device, age in found.items()}

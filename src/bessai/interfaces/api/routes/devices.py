@@ -111,7 +111,7 @@ class Summary(Answer):
     last_error: LastError | None
     """Of the device, or of its connection; null: there was none since the start."""
     oldest: float | None
-    """Age in seconds of its oldest good value."""
+    """Age in seconds of its oldest good value; what is read once does not count."""
     period: float | None
     """Seconds between two readings."""
     capacity: float | None
@@ -197,7 +197,8 @@ async def devices(context: Annotated[Context, Depends(of)], tongue: Tongue) -> D
         if not answer["devices"]:
             break
         found += spoken(answer["devices"], tongue)
-    oldest = Values(status, context.live).oldest()
+    once = {point for one in found for point in one["read_once"]}
+    oldest = Values(status, context.live).oldest(once)
     return Devices(
         devices=[Device(**_summary(one, oldest.get(one["name"])), points=one["points"]) for one in found]
     )
@@ -218,7 +219,7 @@ async def device(name: str, context: Annotated[Context, Depends(of)], tongue: To
     registers = await _registers(context, name)
     values = Values(status, context.live)
     return DeviceInDetail(
-        **_summary(spoken(found, tongue), values.oldest().get(name)),
+        **_summary(spoken(found, tongue), values.oldest(found["read_once"]).get(name)),
         points=[
             Value(
                 name=point,
