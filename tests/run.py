@@ -23,8 +23,9 @@ _CACHE = Path(".pytest_cache/v/cache/lastfailed")
 
 def main(arguments: list[str], pytest: tuple[str, ...] = (sys.executable, "-m", "pytest")) -> int:
     """Run them. Returns the exit code of pytest."""
+    _CACHE.unlink(missing_ok=True)  # what an earlier run left may be gone from the tests
     code = subprocess.run([*pytest, *arguments], check=False).returncode
-    if code != FAILED:
+    if code != FAILED or not _CACHE.exists():
         return code
     failed = sorted(json.loads(_CACHE.read_text()))
     if len(failed) > MOST:

@@ -41,6 +41,13 @@ def test_what_is_broken_fails_the_run(tmp_path: Path, tests: str) -> None:
     assert _run(tmp_path, tests).returncode == 1
 
 
+def test_what_an_earlier_run_left_is_not_repeated(tmp_path: Path) -> None:
+    _run(tmp_path, "def test_gone(): assert 0")
+    done = _run(tmp_path, UNSTABLE)
+    assert done.returncode == 0, done.stdout
+    assert "test_gone" not in done.stdout
+
+
 def test_a_wrong_run_is_not_repeated(tmp_path: Path) -> None:
     done = _run(tmp_path, "def broken(:")
     assert done.returncode == 2

@@ -111,7 +111,7 @@ def test_what_is_said(english: str, spanish: str) -> None:
     assert in_spanish(english) == spanish
 
 
-def test_hostile_texts_cost_little_and_long_ones_nothing() -> None:
+def test_hostile_texts_come_to_an_end_and_long_ones_stay() -> None:
     for text in (
         "a: " * 600,
         "; a by b (engineer): c" * 90,

@@ -77,13 +77,8 @@ def demo(
         _end(children)
     if code:
         lines = _Log(log_path, log_start).text().splitlines()
-        said = [
-            line.removeprefix("error: ").replace(
-                "set DATA_DIR to", "give --data-dir"
-            )  # which it does not hear
-            for line in lines
-            if line.startswith("error: ")
-        ]
+        said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+        said = [line.replace("set DATA_DIR to", "give --data-dir") for line in said]  # it hears no setting
         fail(*(said or [f"the gateway ended with code {code}; see {log_path}"]), code=1)
     typer.echo(f"ended; the journal stays: bessai journal tail --data-dir {data_dir}")
 

@@ -103,6 +103,7 @@ class Description:
 
     def _fixed(self, device: Device) -> dict[str, Any]:
         profile = device.profile
+        once = device.compiled.plans.get("once")
         return {
             "manufacturer": device.compiled.manufacturer,
             "control": device.control,
@@ -110,13 +111,8 @@ class Description:
             "capacity": device.capacity,
             "points": len(device.compiled.layout),
             "read_once": [
-                self._site.layout.names[column]
-                for column, name in zip(
-                    range(device.columns.start, device.columns.stop),
-                    device.compiled.layout.names,
-                    strict=True,
-                )
-                if device.compiled.points[name].poll == "once"
+                self._site.layout.names[device.columns.start + int(column)]
+                for column in (() if once is None else once.columns)
             ],
             "caveats": [] if profile is None else [caveat.text for caveat in profile.caveats],
         }

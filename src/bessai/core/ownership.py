@@ -23,6 +23,8 @@ def foreign_records(directory: Path, site_id: str) -> str | None:
 
 
 def claim(directory: Path, site_id: str) -> None:
-    """Note whose records they are from now on. A disk that takes nothing now is asked again at the next start."""
+    """Note whose records they are from now on. What was cut off, or found the disk full, is done at the next start."""
+    file = directory / _FILE
     with contextlib.suppress(OSError):
-        (directory / _FILE).write_text(f"{site_id}\n", encoding="utf-8")
+        if not file.exists() or not file.stat().st_size:
+            file.write_text(f"{site_id}\n", encoding="utf-8")

@@ -15,7 +15,7 @@ from bessai.registry import load_profile
 from bessai.twin.server import TwinServer
 from bessai.twin.site import TwinBus, TwinSite, TwinUnit
 from support.api_server import Api, plain_context, served
-from support.gateway import GatewayProcess
+from support.gateway import GatewayProcess, power
 
 PCS, RACK = load_profile("huawei_sun2000"), load_profile("soltaro_rack")
 HOUR = 3600
@@ -41,7 +41,9 @@ def test_several_devices_their_cells_and_the_schedule(tmp_path: Path) -> None:
             with GatewayProcess(tmp_path / "data", **environment) as gateway:
                 await gateway.until(
                     lambda s: (
-                        s["control"]["state"] in {"normal", "derated"} and s["control"].get("asked") == -2.5
+                        s["control"]["state"] in {"normal", "derated"}
+                        and s["control"].get("asked") == -2.5
+                        and power(s) < -1
                     ),
                     120,
                 )
